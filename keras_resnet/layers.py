@@ -1,0 +1,158 @@
+"""The alphabet: the layers that the nets are spelled with, and what all layers of one net share.
+
+Tensors are channels-last, `(b, h, w, c)`. A layer is named after its place: `conv(..., name="conv3_block1_2")`
+makes `conv3_block1_2_pad` (where it must pad) and `conv3_block1_2_conv`.
+"""
+
+from dataclasses import dataclass
+
+import keras
+from keras import ops
+
+from keras_resnet.errors import choose
+
+# where zero channels go -> how many of them stand before the old ones
+ZERO_CHANNELS_BEFORE = {"both": lambda new: new // 2, "end": lambda new: 0}
+
+
+@keras.saving.register_keras_serializable("keras_resnet")
+class ZeroPadChannels(keras.layers.Layer):
+    """Option A of He 2015: every `stride`-th pixel, and zeros for the channels that are new.
+
+    `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`. `side="both"` puts half of the zero channels
+    before the old ones and half behind (github.com/akamaster/pytorch_resnet_cifar10), `side="end"` all
+    behind (github.com/facebookarchive/fb.resnet.torch). Has no weights. Raises ValueError where `filters < c`.
+    """
+
+    def __init__(self, filters, stride=1, side="both", **kwargs):
+        super().__init__(**kwargs)
+        choose(ZERO_CHANNELS_BEFORE, side, "side")
+        self.filters, self.stride, self.side = filters, stride, side
+
+    def build(self, input_shape):
+        if self.filters < input_shape[-1]:
+            raise ValueError(
+                "The shortcut zero_pad can add channels, not remove them: filters must be at least "
+                f"{input_shape[-1]}, the channels of its input. Received: {self.filters}"
+            )
+
+    def call(self, x):
+        new = self.filters - x.shape[-1]
+        before = ZERO_CHANNELS_BEFORE[self.side](new)
+        x = x[:, :: self.stride, :: self.stride, :]
+        return ops.pad(x, [[0, 0], [0, 0], [0, 0], [before, new - before]])
+
+    def compute_output_shape(self, input_shape):
+        b, h, w, _ = input_shape
+        h, w = (size and -(-size // self.stride) for size in (h, w))
+        return b, h, w, self.filters
+
+    def get_config(self):
+        config = {"filters": self.filters, "stride": self.stride, "side": self.side}
+        return super().get_config() | config
+
+
+@keras.saving.register_keras_serializable("keras_resnet")
+class LowestPadding2D(keras.layers.ZeroPadding2D):
+    """Pads with minus infinity, as max pooling needs where its input may be negative."""
+
+    def call(self, x):
+        return ops.pad(x, [(0, 0), *self.padding, (0, 0)], constant_values=float("-inf"))
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What the layers of one net have in common; its methods are those layers.
+
+    `weight_decay` is the papers' number: its gradient is `weight_decay * w`, which is Keras' `L2(weight_decay / 2)`,
+    on the kernels only. `bn_momentum` and `bn_epsilon` are Keras' (PyTorch's 0.1 is 0.9 here).
+    """
+
+    weight_decay: float = 0.0
+    bn_momentum: float = 0.9
+    bn_epsilon: float = 1e-5
+    zero_channels: str = "both"
+
+    def __post_init__(self):
+        if not self.weight_decay >= 0:
+            raise ValueError(f"weight_decay must be 0 or more. Received: {self.weight_decay!r}")
+        if not 0 <= self.bn_momentum < 1:
+            raise ValueError(f"bn_momentum must be in [0, 1). Received: {self.bn_momentum!r}")
+        if not self.bn_epsilon > 0:
+            raise ValueError(f"bn_epsilon must be more than 0. Received: {self.bn_epsilon!r}")
+        choose(ZERO_CHANNELS_BEFORE, self.zero_channels, "zero_channels")
+
+    def regularizer(self):
+        return keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
+
+    def conv(self, x, filters, kernel_size, stride=1, *, zero=False, name):
+        """A convolution without bias, `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`.
+
+        Where it strides it pads `kernel_size // 2` on every side, as Caffe and PyTorch do and "same" does not.
+        Kernels start as in He et al. 2015, arXiv:1502.01852, or at `zero`.
+        """
+        padding = "same"
+        if stride > 1:
+            padding = "valid"
+            if kernel_size > 1:
+                x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+        return keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            strides=stride,
+            padding=padding,
+            use_bias=False,
+            kernel_initializer="zeros" if zero else "he_normal",
+            kernel_regularizer=self.regularizer(),
+            name=f"{name}_conv",
+        )(x)
+
+    def bn(self, x, *, zero=False, name):
+        return keras.layers.BatchNormalization(
+            momentum=self.bn_momentum,
+            epsilon=self.bn_epsilon,
+            gamma_initializer="zeros" if zero else "ones",
+            name=name,
+        )(x)
+
+    def relu(self, x, *, zero=False, name):
+        del zero  # nothing in a ReLU starts anywhere
+        return keras.layers.ReLU(name=name)(x)
+
+    def follow(self, steps, x, *, zero=False, name, out=None):
+        """`x` through `steps`, such as "bn relu", each named `{name}_{step}`, the last one `out` if given."""
+        steps = steps.split()
+        for i, step in enumerate(steps, 1):
+            last = i == len(steps)
+            step_name = out if out and last else f"{name}_{step}"
+            x = getattr(self, step)(x, zero=zero, name=step_name)
+        return x
+
+    def zero_pad_channels(self, x, filters, stride, *, name):
+        layer = ZeroPadChannels(filters, stride, self.zero_channels, name=f"{name}_zero_pad")
+        return layer(x)
+
+    def average_pool(self, x, stride, *, name):
+        """Means over `stride x stride`; at the border over the pixels that are there."""
+        return keras.layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool")(x)
+
+    def max_pool(self, x, size, stride, *, nonnegative, name):
+        """Maxima, padded `size // 2` on every side by what never is one: zero after a ReLU, else -inf."""
+        padding = keras.layers.ZeroPadding2D if nonnegative else LowestPadding2D
+        x = padding(size // 2, name=f"{name}_pad")(x)
+        return keras.layers.MaxPooling2D(size, stride, name=f"{name}_pool")(x)
+
+    def dense(self, x, units, activation, *, name):
+        """The classifier; in float32 where the net computes in fewer bits."""
+        return keras.layers.Dense(
+            units,
+            activation=activation,
+            kernel_regularizer=self.regularizer(),
+            dtype=head_dtype(),
+            name=name,
+        )(x)
+
+
+def head_dtype():
+    """float32 where the policy computes in 16 bits; else None, the policy's own."""
+    return "float32" if keras.config.dtype_policy().compute_dtype in ("float16", "bfloat16") else None

@@ -1,0 +1,36 @@
+"""The cost of a net as the papers count it."""
+
+from math import prod
+
+import keras
+
+CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+)
+
+
+def count_macs(model: keras.Model) -> int:
+    """Multiply-adds ("FLOPs" in He 2015, Table 1) of the convolution and dense layers for one image.
+
+    A Functional or Sequential model; models inside it count too. Raises ValueError where the size of a map is not known
+    (build the model with a full `input_shape`).
+    """
+    return sum(_layer_macs(layer) for layer in model.layers)
+
+
+def _layer_macs(layer) -> int:
+    if isinstance(layer, keras.Model):
+        return count_macs(layer)
+    if not isinstance(layer, (*CONVOLUTIONS, keras.layers.Dense)):
+        return 0
+    positions = layer.output.shape[1:-1]  # a kernel is applied once at each
+    if None in positions:
+        raise ValueError(
+            "count_macs needs a model with a full input_shape. "
+            f"Received: one whose layer {layer.name!r} has the output shape {layer.output.shape}"
+        )
+    return prod(positions) * prod(layer.kernel.shape)

@@ -1,0 +1,71 @@
+"""The shortcut connections of He 2015, section 3.3, and their options as a table."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from keras_resnet.errors import choose
+from keras_resnet.layers import Layers
+
+
+class Fork(NamedTuple):
+    """Where a block splits in two: what a shortcut starts from, and the shape it must arrive at."""
+
+    x: Any  # the input of the block
+    activated: Any  # the same after what the order puts before the first weight layer
+    filters: int
+    stride: int
+    bn: str  # "bn" where the weight layers of this order are followed by one before the addition, else ""
+    name: str
+
+
+def identity(fork: Fork, layers: Layers):
+    return fork.x
+
+
+def zero_pad(fork: Fork, layers: Layers):
+    """Option A: no weights."""
+    return layers.zero_pad_channels(fork.x, fork.filters, fork.stride, name=fork.name)
+
+
+def projection(fork: Fork, layers: Layers):
+    """Option B: W_s of He 2015, eq. (2). It shares the pre-activation with F (He 2016, appendix)."""
+    return _project(fork.activated, fork, fork.stride, layers)
+
+
+def pooled_projection(fork: Fork, layers: Layers):
+    """He et al. 2019, arXiv:1812.01187, Fig. 2(c): no pixel is skipped."""
+    x = fork.activated
+    if fork.stride > 1:
+        x = layers.average_pool(x, fork.stride, name=fork.name)
+    return _project(x, fork, 1, layers)
+
+
+def _project(x, fork, stride, layers):
+    x = layers.conv(x, fork.filters, 1, stride, name=fork.name)
+    return layers.follow(fork.bn, x, name=fork.name)
+
+
+class Shortcut(NamedTuple):
+    """What stands beside F: where the block changes the shape, and elsewhere. None: nothing, the block is plain."""
+
+    changed: Callable | None
+    same: Callable | None
+
+
+SHORTCUTS = {
+    #                             where the shape changes   elsewhere
+    "zero_pad":          Shortcut(zero_pad,                 identity),
+    "projection":        Shortcut(projection,               identity),
+    "projection_all":    Shortcut(projection,               projection),
+    "pooled_projection": Shortcut(pooled_projection,        identity),
+    "identity":          Shortcut(None,                     identity),
+    "none":              Shortcut(None,                     None),
+}  # fmt: skip
+
+# The names that the papers give to rows of the table.
+OPTIONS = {"A": "zero_pad", "B": "projection", "C": "projection_all", "plain": "none"}
+
+
+def find_shortcut(name: str) -> Shortcut:
+    """The row for a name of `SHORTCUTS` or of `OPTIONS`; ValueError for any other."""
+    return choose(SHORTCUTS | {alias: SHORTCUTS[row] for alias, row in OPTIONS.items()}, name, "shortcut")

@@ -1,0 +1,62 @@
+"""What every test file uses: random weights and a net of each row built once."""
+
+import os
+from functools import cache
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resnet
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def randomize(model, seed=0):
+    """Every weight at random, BN statistics too: the zeros and ones they start from hide bugs."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        shape = weight.shape
+        if weight.path.endswith("kernel"):
+            fan_in = np.prod(shape[:-1])
+            value = rng.normal(0, np.sqrt(2 / fan_in), shape)
+        elif weight.path.endswith(("gamma", "moving_variance")):
+            value = rng.uniform(0.5, 1.5, shape)
+        else:
+            value = rng.normal(0, 0.3, shape)
+        weight.assign(value.astype("float32"))
+    return model
+
+
+@cache
+def built(row):
+    """The net of a row as its builder gives it; do not change it."""
+    return keras_resnet.ResNet(row)
+
+
+DEEP = {"resnet1001v2", "resnet1202"}  # seconds to build
+
+
+def every_row(rows=keras_resnet.VARIANTS):
+    """A parameter for each row, the deepest of them slow."""
+    return [pytest.param(row, marks=pytest.mark.slow) if row in DEEP else row for row in rows]
+
+
+def tiny(**fields):
+    """A net small enough to build by the hundred, with a stage that changes the shape and one that does not."""
+    defaults = {"block": "building_block", "depths": (2, 2), "filters": 4, "stem": "3x3", "image_size": 8, "classes": 3}
+    return keras_resnet.ResNet(keras_resnet.Variant(**{**defaults, **fields}))
+
+
+@pytest.fixture
+def policy(request):
+    """The dtype policy named by the parameter, for one test."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)

@@ -1,0 +1,92 @@
+"""Who may import whom, and that the other backends compute the same."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import randomize, tiny
+
+PACKAGE = Path(__file__).parent.parent / "keras_resnet"
+
+# Imports go downwards only.
+FLOORS = [
+    {"errors", "variants", "macs"},
+    {"layers"},
+    {"shortcuts", "stems"},
+    {"blocks"},
+    {"resnet"},
+    {"serving"},
+    {"__init__"},
+]
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "absolute imports only"
+            yield node.module
+
+
+def floor(module):
+    (number,) = [i for i, modules in enumerate(FLOORS) if module in modules]
+    return number
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_downwards(path):
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in imports(path):
+        top, *rest = name.split(".")
+        assert top not in ("experiments", "benchmarks", "tests")
+        assert not name.startswith("keras.src")
+        if top == "keras_resnet" and rest:
+            same_room = rest[0] == room and path.parent != PACKAGE
+            assert same_room or floor(rest[0]) < floor(room), f"{room} imports {name}"
+
+
+def test_core_needs_only_keras_tensorflow_and_numpy():
+    allowed = {"keras", "tensorflow", "numpy", "keras_resnet"} | sys.stdlib_module_names
+    for path in PACKAGE.rglob("*.py"):
+        assert {name.split(".")[0] for name in imports(path)} <= allowed, path
+
+
+OTHER_BACKEND = """
+import json, sys
+import numpy as np
+import keras, keras_resnet
+assert keras.backend.backend() == sys.argv[1]
+for i, fields in enumerate(json.loads(sys.argv[2])):
+    model = keras_resnet.ResNet(keras_resnet.Variant(**fields))
+    data = np.load(f"{sys.argv[3]}/{i}.npz")
+    model.set_weights([data[f"arr_{j}"] for j in range(len(model.weights))])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(data["x"])), data["y"], rtol=1e-3, atol=1e-4)
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    loss = model.fit(data["x"], np.arange(len(data["x"])) % 3, epochs=3, verbose=0).history["loss"]
+    assert loss[-1] < loss[0], loss
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_give_the_same_answers(backend, rng, tmp_path):
+    pytest.importorskip(backend)
+    small = {"filters": 4, "image_size": 16, "classes": 3, "depths": (1, 2)}
+    nets = [
+        {"block": "building_block", "stem": "3x3", "shortcut": "zero_pad", "weight_decay": 1e-4, **small},
+        {"block": "bottleneck", "stem": "7x7", "order": "preactivation", "shortcut": "pooled_projection", **small},
+    ]
+    for i, fields in enumerate(nets):
+        model = randomize(tiny(**fields))
+        x = rng.normal(size=(6, 16, 16, 3)).astype("float32")
+        np.savez(tmp_path / f"{i}.npz", *model.get_weights(), x=x, y=np.asarray(model(x)))
+    subprocess.run(
+        [sys.executable, "-c", OTHER_BACKEND, backend, json.dumps(nets), str(tmp_path)],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        check=True,
+    )
