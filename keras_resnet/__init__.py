@@ -30,6 +30,7 @@ from keras_resnet.resnet import (
     ResNet1001V2,
     ResNet1202,
 )
+from keras_resnet.serving import export_saved_model
 from keras_resnet.variants import VARIANTS, Variant, cifar
 
 __version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""What is measured with keras_resnet, and how."""

@@ -1,0 +1,88 @@
+"""What a sweep says while it runs: a line an epoch, and a line a trial with what is left."""
+
+import sys
+import time
+
+import keras
+from tqdm import tqdm
+
+
+def duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
+def describe(values: dict) -> str:
+    """The choices of a trial as one reads them: depth 20, zero_pad, ..."""
+    named = ("depth", "width", "learning_rate", "weight_decay")
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value}" if name in named else str(value)
+        for name, value in values.items()
+        if "/" not in name  # Hyperband's own bookkeeping
+    )
+
+
+class Progress:
+    """`total` is the number of trials, where it is known; `varied` names the choices that are worth a word."""
+
+    def __init__(self, total: int | None, varied: list[str], stream=None):
+        self.total, self.varied = total, varied
+        self.stream = stream or sys.stdout
+        self.finished_here = 0  # trials, and the seconds that they took in this process
+        self.seconds_here = 0.0
+
+    def say(self, text: str) -> None:
+        tqdm.write(text, file=self.stream)
+        self.stream.flush()
+
+    def trial_begins(self, oracle, trial) -> None:
+        self.began = time.perf_counter()
+        number = oracle.start_order.index(trial.trial_id) + 1
+        values = {name: value for name, value in trial.hyperparameters.values.items() if name in self.varied}
+        self.title = f"trial {number}" + (f" of {self.total}" if self.total else "")
+        self.say(f"{self.title}: {describe(values) or 'the only combination'}")
+
+    def callback(self) -> keras.callbacks.Callback:
+        return EpochLines(self.say, self.stream)
+
+    def trial_ends(self, oracle, trial) -> None:
+        seconds = time.perf_counter() - self.began
+        self.finished_here += 1
+        self.seconds_here += seconds
+        score = "" if trial.score is None else f", validation accuracy {trial.score:.4f}"
+        parts = [f"{self.title}: {trial.status} in {duration(seconds)}{score}"]
+        best = oracle.get_best_trials(1)
+        if best and best[0].score is not None and best[0].status == "COMPLETED":
+            parts.append(f"best so far {best[0].score:.4f} (trial {best[0].trial_id})")
+        if self.total:
+            left = self.total - len(oracle.end_order)
+            parts.append(
+                f"about {duration(left * self.seconds_here / self.finished_here)} left" if left else "the last"
+            )
+        self.say("; ".join(parts))
+
+
+class EpochLines(keras.callbacks.Callback):
+    """A bar over the batches of an epoch where somebody watches, and one line when it is over."""
+
+    def __init__(self, say, stream):
+        super().__init__()
+        self.say, self.stream = say, stream
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+        self.bar = tqdm(total=self.params["steps"], leave=False, file=self.stream, disable=not self.stream.isatty())
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.close()
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        figures = {
+            "loss": "loss", "accuracy": "accuracy", "val_loss": "validation loss", "val_accuracy": "validation accuracy"
+        }  # fmt: skip
+        shown = ", ".join(f"{title} {logs[name]:.4f}" for name, title in figures.items() if name in (logs or {}))
+        seconds = duration(time.perf_counter() - self.began)
+        self.say(f"  epoch {epoch + 1} of {self.params['epochs']}: {shown}, learning rate {rate:g}, {seconds}")

@@ -1,0 +1,339 @@
+r"""Does the shortcut matter, and how deep? A Keras Tuner search over depth and shortcut type.
+
+    python -m experiments.sweep                     # 3 depths x 3 shortcuts on CIFAR-10, some minutes on 2 cores
+    python -m experiments.sweep --dataset cifar10 --depths 8 14 20 --shortcuts zero_pad projection none \
+        --tuner random --max-trials 9 --epochs 3 --train-examples 10000 --directory runs --name first --seed 1
+
+Ctrl-C ends it cleanly, and the same command goes on where it stopped, after a SIGKILL too: at most the trial in flight
+is run again. It leaves in <directory>/<name>: trials.csv, report.md, depth_by_shortcut.png, curves.png, best.keras
+and saved_model/1, the best net for TF Serving (`image`, pixels of 0..255, to `probabilities`).
+"""
+
+import argparse
+import math
+import os
+import platform
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import keras_tuner
+import numpy as np
+
+import keras_resnet
+from experiments import training
+from experiments.data import DATASETS, Data, DataUnavailable, load, load_test
+from experiments.files import read_json, write_json
+from experiments.progress import Progress, describe
+from experiments.report import best_of, table, write_report
+from experiments.tuning import TUNERS, Trials, forget, make_oracle, save_model
+from keras_resnet.blocks import BLOCKS, ORDERS
+from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all trials of a sweep share. `space` is what they choose from, name -> values."""
+
+    space: dict[str, list]
+    dataset: str
+    train_examples: int
+    tuner: str
+    epochs: int
+    batch_size: int
+    patience: int
+    early_stopping: int | None
+    max_parameters: int | None
+    precision: str
+    tensorboard: bool
+    seed: int
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m experiments.sweep", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    shortcuts = [*SHORTCUTS, *OPTIONS]
+
+    space = parser.add_argument_group("what the trials choose from (several values each)")
+    space.add_argument("--depths", nargs="+", type=positive, default=[8, 14, 20], help="6n + 2; bottlenecks 9n + 2")
+    space.add_argument(
+        "--shortcuts", nargs="+", choices=shortcuts, default=["zero_pad", "projection", "none"], metavar="SHORTCUT",
+        help=f"of {', '.join(shortcuts)}",
+    )  # fmt: skip
+    space.add_argument(
+        "--orders", nargs="+", choices=ORDERS, default=["original"], metavar="ORDER", help=f"of {', '.join(ORDERS)}"
+    )
+    space.add_argument(
+        "--blocks",
+        nargs="+",
+        choices=BLOCKS,
+        default=["building_block"],
+        metavar="BLOCK",
+        help=f"of {', '.join(BLOCKS)}",
+    )
+    space.add_argument("--widths", nargs="+", type=positive, default=[1], help="times 16 filters in conv2_x")
+    space.add_argument("--learning-rates", nargs="+", type=positive_float, default=[0.1])
+    space.add_argument("--weight-decays", nargs="+", type=not_negative_float, default=[1e-4])
+
+    search = parser.add_argument_group("the search")
+    search.add_argument("--tuner", choices=TUNERS, default="grid")
+    search.add_argument("--max-trials", type=positive, help="default: all combinations; bayesian: 10 at most")
+    search.add_argument(
+        "--seed", type=not_negative, default=0, help="of the search; each trial has one of its own from it"
+    )
+    search.add_argument("--max-parameters", type=positive, help="a bigger net is a failed trial")
+    search.add_argument("--directory", type=Path, default=Path("runs"))
+    search.add_argument("--name", default="sweep")
+    search.add_argument("--overwrite", action="store_true", help="begin anew where a sweep of that name is")
+    search.add_argument("--tensorboard", action="store_true", help="write logs with HParams to <name>/tensorboard")
+
+    train = parser.add_argument_group("a trial: SGD with momentum 0.9, the learning rate divided by 10 on a plateau")
+    train.add_argument("--dataset", choices=DATASETS, default="cifar10")
+    train.add_argument("--data-dir", help="of tfds; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
+    train.add_argument("--train-examples", type=positive, help="default: 10000, or all where there are fewer")
+    train.add_argument("--epochs", type=positive, help="default: 3, or more where 3 are less than 200 steps")
+    train.add_argument("--batch-size", type=positive, default=128)
+    train.add_argument("--patience", type=positive, help="epochs of a plateau; default: a tenth of --epochs")
+    train.add_argument("--early-stopping", type=positive, metavar="EPOCHS", help="stop after so many without gain")
+    train.add_argument("--precision", choices=training.POLICIES, default="float32")
+
+    options = parser.parse_args(arguments)
+    check_depths(parser, options)
+    if options.tensorboard and keras.backend.backend() != "tensorflow":
+        parser.error("--tensorboard needs Keras' TensorFlow backend")
+    if Path(options.name).name != options.name or options.name.startswith("."):
+        parser.error(f"--name must be a plain file name. Received: {options.name!r}")
+    return options
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive integer. Received: {text}")
+    return value
+
+
+def not_negative(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more. Received: {text}")
+    return value
+
+
+def positive_float(text: str) -> float:
+    value = not_negative_float(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"must be more than 0. Received: {text}")
+    return value
+
+
+def not_negative_float(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be 0 or more. Received: {text}")
+    return value
+
+
+def check_depths(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """A depth that no block allows is a slip; one that some block allows not is a failed trial."""
+    for depth in options.depths:
+        errors = []
+        for block in options.blocks:
+            try:
+                keras_resnet.cifar(depth, block)
+            except ValueError as error:
+                errors.append(str(error))
+        if len(errors) == len(options.blocks):
+            parser.error(f"--depths: {errors[0]}")
+
+
+def settings_of(options: argparse.Namespace, data: Data) -> Settings:
+    def unique(values):
+        return list(dict.fromkeys(values))
+
+    space = dict(
+        depth=unique(options.depths),
+        shortcut=unique(OPTIONS.get(name, name) for name in options.shortcuts),
+        order=unique(options.orders),
+        block=unique(options.blocks),
+        width=unique(options.widths),
+        learning_rate=unique(options.learning_rates),
+        weight_decay=unique(options.weight_decays),
+    )
+    assert tuple(space) == training.CHOICES
+    examples = len(data.train.labels)
+    epochs = options.epochs or max(3, math.ceil(200 * options.batch_size / examples))
+    return Settings(
+        space,
+        options.dataset,
+        examples,
+        options.tuner,
+        epochs,
+        options.batch_size,
+        options.patience or max(1, epochs // 10),
+        options.early_stopping,
+        options.max_parameters,
+        options.precision,
+        options.tensorboard,
+        options.seed,
+    )
+
+
+def number_of_trials(options: argparse.Namespace, settings: Settings) -> int | None:
+    """How many there will be at most; None where Hyperband decides."""
+    combinations = math.prod(len(values) for values in settings.space.values())
+    if settings.tuner == "hyperband":
+        return options.max_trials
+    default = 10 if settings.tuner == "bayesian" else combinations
+    return min(options.max_trials or default, combinations)
+
+
+def open_directory(directory: Path, settings: Settings, overwrite: bool) -> None:
+    """Makes the directory, or sees that the sweep in it is this one. SystemExit where it is another."""
+    if overwrite:
+        forget(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    before = read_json(directory / "sweep.json")
+    if before is None and any(directory.glob("trial_*")):
+        raise SystemExit(f"{directory} holds trials of another program; choose another --name, or --overwrite it.")
+    ours = asdict(settings)
+    if before is not None:
+        differs = [name for name, value in ours.items() if before["settings"].get(name) != value]
+        if differs:
+            told = "; ".join(f"{name}: there {before['settings'].get(name)}, here {ours[name]}" for name in differs)
+            raise SystemExit(
+                f"{directory} holds a sweep with other settings ({told}). "
+                "The same command goes on with it; for this one choose another --name, or --overwrite."
+            )
+    else:
+        write_json(
+            directory / "sweep.json",
+            {
+                "command": shlex.join(["python", "-m", "experiments.sweep", *sys.argv[1:]]),
+                "machine": machine(),
+                "versions": versions(),
+                "seed": settings.seed,
+                "settings": ours,
+            },
+        )
+
+
+def machine() -> str:
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{os.cpu_count()} cores ({model}), {platform.system()}"
+
+
+def versions() -> str:
+    packages = {"keras_resnet": keras_resnet, "Keras": keras, "Keras Tuner": keras_tuner}
+    named = [f"{name} {module.__version__}" for name, module in packages.items()]
+    return f"Python {platform.python_version()}, {', '.join(named)}, {keras.backend.backend()} backend"
+
+
+def load_data(options: argparse.Namespace) -> Data:
+    """The training and validation part; without --train-examples 10,000 pictures, or all where there are fewer."""
+    if options.train_examples is not None:
+        return load(options.dataset, data_dir=options.data_dir, train_examples=options.train_examples)
+    data = load(options.dataset, data_dir=options.data_dir)
+    if len(data.train.labels) <= 10_000:
+        return data
+    return load(options.dataset, data_dir=options.data_dir, train_examples=10_000)
+
+
+def finish(directory: Path, tuner: Trials, options: argparse.Namespace) -> None:
+    """The best net as best.keras and saved_model/, and its one look at the test set."""
+    best = tuner.best_trial()
+    before = read_json(directory / "best.json")
+    if best is None or (before or {}).get("trial") == best.trial_id:
+        return
+    if before is None:  # what a kill may have left of an earlier end
+        shutil.rmtree(directory / "saved_model", ignore_errors=True)
+    model = keras.models.load_model(tuner.model_path(best.trial_id))
+    save_model(model, directory / "best.keras")
+    test = load_test(options.dataset, data_dir=options.data_dir)
+    accuracy = model.evaluate(test.images, test.labels, batch_size=500, verbose=0, return_dict=True)["accuracy"]
+    record = {"trial": best.trial_id, "test_accuracy": accuracy, "test_examples": len(test.labels), "saved_model": None}
+    if keras.backend.backend() == "tensorflow":
+        exported = keras_resnet.export_saved_model(model, directory / "saved_model")
+        check_saved_model(exported["path"], model, test.images[:32])
+        record["saved_model"] = f"saved_model/{exported['version']}"
+    write_json(directory / "best.json", record)
+
+
+def check_saved_model(path: str, model: keras.Model, images: np.ndarray) -> None:
+    """Raises RuntimeError unless a fresh process, TensorFlow's own saved_model_cli, gets the model's answers."""
+    images = images.astype("float32")
+    with tempfile.TemporaryDirectory() as scratch:
+        np.save(Path(scratch, "image.npy"), images)
+        command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run", "--dir", path]
+        command += ["--tag_set", "serve", "--signature_def", "serving_default", "--outdir", scratch]
+        command += ["--inputs", f"image={scratch}/image.npy"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"saved_model_cli could not run {path}: {done.stderr[-2000:]}")
+        served = np.load(Path(scratch, "probabilities.npy"))
+    differs = float(np.abs(served - model.predict(images, verbose=0)).max())
+    tolerance = 1e-4 if model.dtype_policy.compute_dtype == "float32" else 2e-2
+    if not differs <= tolerance:
+        raise RuntimeError(f"{path} answers otherwise than the model: probabilities differ by {differs:g}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    directory = options.directory / options.name
+    try:
+        data = load_data(options)
+    except (DataUnavailable, ValueError) as error:
+        print(error, file=sys.stderr)
+        if options.dataset != "digits":
+            print("A sweep that needs no download: make sweep DATASET=digits", file=sys.stderr)
+        return 1
+    settings = settings_of(options, data)
+    open_directory(directory, settings, options.overwrite)
+
+    total = number_of_trials(options, settings)
+    oracle = make_oracle(
+        settings.tuner, settings.space, seed=settings.seed, max_trials=total, epochs=settings.epochs
+    )  # fmt: skip
+    varied = [name for name, values in settings.space.items() if len(values) > 1]
+    progress = Progress(total, varied)
+    tuner = Trials(oracle, settings, data, directory=options.directory, name=options.name, progress=progress)
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        progress.say(
+            f"{len(data.train.labels)} pictures of {data.name} to train on, {len(data.validation.labels)} to validate"
+        )
+        tuner.search()
+        finish(directory, tuner, options)
+    except KeyboardInterrupt:
+        write_report(directory)
+        print(f"\nStopped; so far: {directory / 'report.md'}. The same command goes on from here.")
+        return 130
+    rows = write_report(directory)
+    print(f"\n{table(rows)}\n")
+    best = best_of(rows)
+    if best is None:
+        print(f"No trial was completed; the reasons are in {directory / 'trials.csv'}.", file=sys.stderr)
+        return 1
+    record = read_json(directory / "best.json")
+    print(f"Best: {describe({name: best[name] for name in varied})}: {record['test_accuracy']:.2%} on the test set")
+    for name in ("report.md", "trials.csv", "depth_by_shortcut.png", "curves.png", "best.keras", record["saved_model"]):
+        if name:
+            print(f"  {directory / name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

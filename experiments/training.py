@@ -1,0 +1,103 @@
+"""One net, trained once: from the choices of a sweep to a fitted model and the figures that it leaves."""
+
+import time
+
+import keras
+import numpy as np
+
+import keras_resnet
+from experiments.data import Data
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+# what a trial chooses, in the order of the tables
+CHOICES = ("depth", "shortcut", "order", "block", "width", "learning_rate", "weight_decay")
+
+
+class Diverged(RuntimeError):
+    """The loss stopped being a number."""
+
+
+class Oversized(RuntimeError):
+    """The net has more parameters than the sweep allows."""
+
+
+def variant(choices: dict) -> keras_resnet.Variant:
+    """The CIFAR net of a trial; `width` is the k of Wide ResNets, arXiv:1605.07146. ValueError for bad depths."""
+    return keras_resnet.cifar(
+        choices["depth"],
+        choices["block"],
+        shortcut=choices["shortcut"],
+        order=choices["order"],
+        filters=16 * choices["width"],
+        weight_decay=choices["weight_decay"],
+    )
+
+
+def build(choices: dict, data: Data, precision: str = "float32") -> keras.Model:
+    """The compiled net for pictures (b, h, w, 3) of 0..255: it subtracts the mean itself, so it can be served as it is.
+
+    The dtype policy is set here and not before: Keras forgets it with every `clear_session`.
+    """
+    keras.config.set_dtype_policy(POLICIES[precision])
+    image = keras.Input(data.image_shape, name="image")
+    # float32 under every policy: the last bits of a pixel are below bfloat16's
+    normalize = keras.layers.Normalization(
+        mean=data.mean, variance=np.square(data.std), dtype="float32", name="normalization"
+    )
+    model = keras_resnet.ResNet(variant(choices), input_tensor=normalize(image), classes=len(data.class_names))
+    model.compile(
+        optimizer=keras.optimizers.SGD(choices["learning_rate"], momentum=0.9),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def fit(
+    model: keras.Model,
+    data: Data,
+    *,
+    seed: int,
+    epochs: int,
+    initial_epoch: int = 0,
+    batch_size: int = 128,
+    patience: int = 1,
+    early_stopping: int | None = None,
+    callbacks: tuple = (),
+) -> dict:
+    """Trains with the augmentation of He 2015, section 4.2, and the learning rate divided by 10 on a plateau.
+
+    `patience` and `early_stopping` count epochs without a better validation loss. Returns `epochs` (trained so far),
+    `seconds`, `train_accuracy` and `validation_accuracy` of the last epoch, that is of the weights `model` now
+    has, and `history`, a list an epoch of each figure. Raises Diverged where the loss is not a number.
+    """
+    rules = [
+        keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.1, patience=patience),
+        keras.callbacks.TerminateOnNaN(),
+    ]
+    if early_stopping is not None:
+        rules.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=early_stopping))
+    start = time.perf_counter()
+    history = model.fit(
+        data.batches(batch_size, seed=seed, epoch=initial_epoch),
+        validation_data=data.validation,
+        validation_batch_size=500,
+        epochs=epochs,
+        initial_epoch=initial_epoch,
+        callbacks=[*rules, *callbacks],
+        verbose=0,
+    )
+    figures = {name: [float(value) for value in values] for name, values in history.history.items()}
+    for epoch, losses in enumerate(zip(figures["loss"], figures.get("val_loss", []), strict=False), initial_epoch + 1):
+        if not np.isfinite(losses).all():
+            raise Diverged(f"the loss was {losses[0]:g}, on the validation set {losses[1]:g}, in epoch {epoch}")
+    if "val_loss" not in figures:
+        raise Diverged(f"the loss was not a number in epoch {initial_epoch + 1}")
+    return {
+        "epochs": initial_epoch + len(figures["loss"]),
+        "seconds": round(time.perf_counter() - start, 2),
+        "train_accuracy": figures["accuracy"][-1],
+        "validation_accuracy": figures["val_accuracy"][-1],
+        "history": figures,
+    }

@@ -1,0 +1,232 @@
+"""`python -m experiments.sweep` as its user meets it, on the embedded data set."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from experiments import report, sweep, training
+from experiments.data import DataUnavailable
+from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
+
+ROOT = Path(__file__).parent.parent
+TINY = ["--dataset", "digits", "--train-examples", "96", "--epochs", "1", "--batch-size", "32", "--depths", "8"]
+
+
+def command(directory, *flags):
+    return [sys.executable, "-m", "experiments.sweep", *TINY, "--directory", str(directory), "--name", "s", *flags]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A sweep of three trials, one of them too big, run once as a command."""
+    directory = tmp_path_factory.mktemp("runs")
+    flags = ["--shortcuts", "A", "none", "projection_all", "--max-parameters", "77000"]
+    ended = subprocess.run(command(directory, *flags), cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return directory / "s", ended.stdout, flags
+
+
+def test_it_says_how_far_it_is(done):
+    _, out, _ = done
+    assert "trial 2 of 3: none" in out
+    assert "epoch 1 of 1: loss" in out
+    assert "best so far" in out
+    assert "left" in out
+    assert "on the test set" in out
+
+
+def test_trials_csv(done):
+    directory, _, _ = done
+    rows = list(csv.DictReader((directory / "trials.csv").open()))
+    assert list(rows[0]) == ["trial", *training.CHOICES, *report.RESULTS, "status", "error"]
+    assert [(row["shortcut"], row["status"]) for row in rows] == [
+        ("zero_pad", "COMPLETED"),
+        ("none", "COMPLETED"),
+        ("projection_all", "FAILED"),
+    ]
+    assert rows[0]["parameters"] == "75290"
+    assert rows[0]["multiply_adds"] == "12239488"
+    assert 0 <= float(rows[0]["validation_accuracy"]) <= 1
+    assert float(rows[0]["seconds"]) > 0
+    assert "--max-parameters 77000" in rows[2]["error"]
+
+
+def test_report_and_pictures(done):
+    directory, _, _ = done
+    text = (directory / "report.md").read_text()
+    assert "python -m experiments.sweep --dataset digits" in text
+    assert text.count("\n| ") == 5
+    for name in ("depth_by_shortcut.png", "curves.png"):
+        assert f"({name})" in text
+        assert (directory / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        assert (directory / name).stat().st_size > 10_000
+
+
+def test_best_net_is_the_best_trial_and_is_served(done):
+    import tensorflow as tf
+
+    directory, _, _ = done
+    best = report.best_of(report.read_trials(directory))
+    record = json.loads((directory / "best.json").read_text())
+    assert record["trial"] == best["trial"]
+    model = keras.models.load_model(directory / "best.keras")
+    data = sweep.load("digits", train_examples=96)
+    accuracy = model.evaluate(*data.validation, verbose=0, return_dict=True)["accuracy"]
+    assert accuracy == pytest.approx(best["validation_accuracy"])
+    test = sweep.load_test("digits")
+    accuracy = model.evaluate(*test, verbose=0, return_dict=True)["accuracy"]
+    assert accuracy == pytest.approx(record["test_accuracy"])
+    served = tf.saved_model.load(str(directory / "saved_model" / "1")).signatures["serving_default"]
+    image = test.images[:4].astype("float32")
+    probabilities = served(image=tf.constant(image))["probabilities"]
+    np.testing.assert_allclose(probabilities, model(image), atol=1e-5)
+
+
+def test_the_same_command_again_trains_and_tests_nothing(done):
+    directory, _, flags = done
+    before = {
+        path: path.stat().st_mtime_ns for path in directory.rglob("*") if path.name in ("result.json", "best.json")
+    }
+    again = subprocess.run(command(directory.parent, *flags), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "epoch" not in again.stdout.partition("| trial |")[0]
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert len(before) == 4
+
+
+def test_other_settings_are_refused_and_nothing_is_lost(done, capsys):
+    directory, _, flags = done
+    before = (directory / "trials.csv").read_text()
+    with pytest.raises(SystemExit, match="other settings .*batch_size: there 32, here 16.*--overwrite"):
+        sweep.main([*command(directory.parent, *flags)[3:], "--batch-size", "16"])
+    assert (directory / "trials.csv").read_text() == before
+
+
+def test_report_alone(done, capsys, tmp_path):
+    directory, _, _ = done
+    assert report.main([str(directory)]) == 0
+    assert "| zero_pad |" in capsys.readouterr().out
+    assert report.main([str(tmp_path)]) == 1
+    assert "must hold the trials of a sweep" in capsys.readouterr().err
+
+
+def test_a_sweep_in_which_all_fails_says_why(tmp_path, capsys):
+    flags = ["--max-parameters", "10", "--shortcuts", "none"]
+    assert sweep.main([*command(tmp_path, *flags)[3:]]) == 1
+    assert "No trial was completed" in capsys.readouterr().err
+    assert "Oversized" in (tmp_path / "s" / "report.md").read_text()
+    assert not (tmp_path / "s" / "best.keras").exists()
+
+
+def test_overwrite_begins_anew(tmp_path):
+    flags = [*command(tmp_path, "--max-parameters", "10")[3:]]
+    assert sweep.main([*flags, "--shortcuts", "none"]) == 1
+    assert sweep.main([*flags, "--shortcuts", "A", "B", "--overwrite"]) == 1
+    assert [row["shortcut"] for row in report.read_trials(tmp_path / "s")] == ["zero_pad", "projection"]
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_tensorboard_with_hparams(tmp_path):
+    assert sweep.main([*command(tmp_path, "--tensorboard", "--shortcuts", "none", "--early-stopping", "2")[3:]]) == 0
+    events = list((tmp_path / "s" / "tensorboard" / "trial_0").rglob("events*"))
+    assert any(b"shortcut" in path.read_bytes() for path in events)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--depths", "9"], "depth must be 6n + 2 with the block 'building_block': 8, 14, 20"),
+        (["--shortcuts", "E"], "invalid choice: 'E'"),
+        (["--learning-rates", "0"], "must be more than 0. Received: 0"),
+        (["--weight-decays", "nan"], "must be 0 or more. Received: nan"),
+        (["--seed", "-1"], "must be 0 or more. Received: -1"),
+        (["--epochs", "0"], "must be a positive integer. Received: 0"),
+        (["--name", "../x"], "--name must be a plain file name. Received: '../x'"),
+        (["--dataset", "mnist"], "invalid choice: 'mnist'"),
+    ],
+)
+def test_bad_flags(flags, says, capsys):
+    with pytest.raises(SystemExit) as ended:
+        sweep.main(flags)
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_shortcuts_come_from_the_table(capsys):
+    for flags in (["--help"], ["--shortcuts", "E"]):
+        with pytest.raises(SystemExit):
+            sweep.main(flags)
+        told = "".join(capsys.readouterr())
+        assert all(name in told for name in [*SHORTCUTS, *OPTIONS])
+
+
+def test_without_the_data_it_offers_digits(monkeypatch, tmp_path, capsys):
+    def unavailable(*args, **kwargs):
+        raise DataUnavailable("cifar10 could not be had. Tried: ...")
+
+    monkeypatch.setattr(sweep, "load", unavailable)
+    assert sweep.main(["--directory", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert "Tried: ..." in told
+    assert "make sweep DATASET=digits" in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_of_another_program_is_left_alone(tmp_path):
+    (tmp_path / "s" / "trial_0").mkdir(parents=True)
+    with pytest.raises(SystemExit, match="holds trials of another program"):
+        sweep.main(command(tmp_path)[3:])
+
+
+def test_default_epochs_make_200_steps():
+    options = sweep.parse(["--dataset", "digits"])
+    data = sweep.load_data(options)
+    assert len(data.train.labels) == 1137
+    assert sweep.settings_of(options, data).epochs == 23
+
+
+def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
+    flags = ["--shortcuts", "none", "A", "--epochs", "1"]
+    process = subprocess.Popen(command(tmp_path, *flags), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "trial 2 of 2" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "The same command goes on from here" in out
+    assert [row["status"] for row in report.read_trials(tmp_path / "s")] == ["COMPLETED", "RUNNING"]
+    assert (tmp_path / "s" / "trials.csv").exists()
+    again = subprocess.run(command(tmp_path, *flags), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "trial 1 of 2" not in again.stdout
+    assert [row["status"] for row in report.read_trials(tmp_path / "s")] == ["COMPLETED", "COMPLETED"]
+
+
+@pytest.mark.slow
+def test_sigkill_at_random_moments(tmp_path):
+    """Ten kills of a sweep of six trials, wherever they fall: each trial is there once at the end."""
+    flags = ["--shortcuts", "none", "A", "B", "--learning-rates", "0.1", "0.05"]
+    rng = random.Random(0)
+    finished: set[str] = set()
+    for _ in range(10):
+        process = subprocess.Popen(command(tmp_path, *flags), cwd=ROOT, stdout=subprocess.DEVNULL)
+        time.sleep(rng.uniform(4, 16))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        now = {row["trial"] for row in report.read_trials(tmp_path / "s") if row["status"] == "COMPLETED"}
+        assert finished <= now
+        finished = now
+    subprocess.run(command(tmp_path, *flags), cwd=ROOT, check=True)
+    rows = list(csv.DictReader((tmp_path / "s" / "trials.csv").open()))
+    assert [row["status"] for row in rows] == ["COMPLETED"] * 6
+    assert len({(row["shortcut"], row["learning_rate"]) for row in rows}) == 6
+    assert len(list((tmp_path / "s" / "saved_model").iterdir())) == 1
