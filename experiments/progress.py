@@ -39,24 +39,27 @@ class Progress:
     def trial_begins(self, oracle, trial) -> None:
         self.began = time.perf_counter()
         number = oracle.start_order.index(trial.trial_id) + 1
-        values = {name: value for name, value in trial.hyperparameters.values.items() if name in self.varied}
         self.title = f"trial {number}" + (f" of {self.total}" if self.total else "")
-        self.say(f"{self.title}: {describe(values) or 'the only combination'}")
+        self.say(f"{self.title}: {self.choices(trial)}")
 
     def callback(self) -> keras.callbacks.Callback:
         return EpochLines(self.say, self.stream)
 
-    def trial_ends(self, oracle, trial) -> None:
+    def choices(self, trial) -> str:
+        values = trial.hyperparameters.values
+        return describe({name: values[name] for name in self.varied if name in values}) or "the only combination"
+
+    def trial_ends(self, oracle, trial, best) -> None:
         seconds = time.perf_counter() - self.began
         self.finished_here += 1
         self.seconds_here += seconds
         score = "" if trial.score is None else f", validation accuracy {trial.score:.4f}"
-        parts = [f"{self.title}: {trial.status} in {duration(seconds)}{score}"]
-        best = oracle.get_best_trials(1)
-        if best and best[0].score is not None and best[0].status == "COMPLETED":
-            parts.append(f"best so far {best[0].score:.4f} (trial {best[0].trial_id})")
+        reason = f" ({trial.message.strip().rpartition(chr(10))[2]})" if trial.message else ""
+        parts = [f"{self.title}: {trial.status} in {duration(seconds)}{score}{reason}"]
+        if best:
+            parts.append(f"best so far {best.score:.4f} ({self.choices(best)})")
         if self.total:
-            left = self.total - len(oracle.end_order)
+            left = max(0, self.total - len(oracle.end_order))
             parts.append(
                 f"about {duration(left * self.seconds_here / self.finished_here)} left" if left else "the last"
             )

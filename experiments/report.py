@@ -17,7 +17,8 @@ RESULTS = ("seed", "parameters", "multiply_adds", "epochs", "seconds", "train_ac
 def read_trials(directory) -> list[dict]:
     """A row a trial: `trial`, the hyperparameters, RESULTS, `status` as Keras Tuner names it, `error`, `history`."""
     rows = []
-    for path in sorted(Path(directory).glob("trial_*/trial.json")):
+    paths = Path(directory).glob("trial_*/trial.json")
+    for path in sorted(paths, key=lambda path: int(path.parent.name.removeprefix("trial_"))):
         trial = read_json(path)
         result = read_json(path.with_name("result.json")) if trial["status"] in ("COMPLETED", "FAILED") else None
         result = result or {}
@@ -154,15 +155,18 @@ def write_report(directory) -> list[dict]:
     best, final = best_of(rows), read_json(directory / "best.json")
     parts = [f"# {directory.name}"]
     if about:
-        parts.append(f"    {about['command']}\n\n{about['machine']}; {about['versions']}; seed {about['seed']}.")
+        parts += ["\n".join(f"    {command}" for command in about["commands"])]
+        parts.append(f"{about['machine']}; {about['versions']}; seed {about['seed']}.")
     if best is None:
         parts.append("No trial was completed.")
     else:
         parts.append(f"Best: trial {best['trial']}, {percent(best['validation_accuracy'])} % on the validation set.")
     if final:
+        again = f" (look {final['looks']} at them)" if final["looks"] > 1 else ", at which nothing else has looked"
+        files = " and ".join(f"`{name}`" for name in ("best.keras", final["saved_model"]) if name)
         parts.append(
-            f"Its net, after the sweep and once, on the {final['test_examples']:,} test pictures: "
-            f"**{percent(final['test_accuracy'])} %**. It is `best.keras`, and `{final['saved_model']}`."
+            f"After the sweep, on the {final['test_examples']:,} test pictures{again}: "
+            f"**{percent(final['test_accuracy'])} %**. The net is in {files}."
         )
     parts.append(table(rows) if rows else "No trial has begun.")
     parts += [f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in pictures]

@@ -10,6 +10,8 @@ and saved_model/1, the best net for TF Serving (`image`, pixels of 0..255, to `p
 """
 
 import argparse
+import contextlib
+import fcntl
 import math
 import os
 import platform
@@ -19,7 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -30,13 +32,12 @@ import numpy as np
 
 import keras_resnet
 from experiments import training
-from experiments.data import DATASETS, Data, DataUnavailable, load, load_test
+from experiments.data import DATASETS, Data, DataUnavailable, Split, load, load_test
 from experiments.files import read_json, write_json
 from experiments.progress import Progress, describe
 from experiments.report import best_of, table, write_report
 from experiments.tuning import TUNERS, Trials, forget, make_oracle, save_model
-from keras_resnet.blocks import BLOCKS, ORDERS
-from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
+from keras_resnet import BLOCKS, OPTIONS, ORDERS, SHORTCUTS
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     check_depths(parser, options)
     if options.tensorboard and keras.backend.backend() != "tensorflow":
         parser.error("--tensorboard needs Keras' TensorFlow backend")
-    if Path(options.name).name != options.name or options.name.startswith("."):
+    if not options.name or Path(options.name).name != options.name or options.name.startswith("."):
         parser.error(f"--name must be a plain file name. Received: {options.name!r}")
     return options
 
@@ -187,23 +188,21 @@ def settings_of(options: argparse.Namespace, data: Data) -> Settings:
     )
 
 
-def number_of_trials(options: argparse.Namespace, settings: Settings) -> int | None:
-    """How many there will be at most; None where Hyperband decides."""
+def number_of_trials(options: argparse.Namespace, settings: Settings) -> int:
+    """How many there will be at most."""
     combinations = math.prod(len(values) for values in settings.space.values())
     if settings.tuner == "hyperband":
-        return options.max_trials
+        whole = make_oracle("hyperband", settings.space, seed=0, max_trials=None, epochs=settings.epochs)
+        return min(options.max_trials or math.inf, whole.number_of_trials())
     default = 10 if settings.tuner == "bayesian" else combinations
     return min(options.max_trials or default, combinations)
 
 
-def open_directory(directory: Path, settings: Settings, overwrite: bool) -> None:
+def open_directory(directory: Path, settings: Settings, arguments: list[str]) -> None:
     """Makes the directory, or sees that the sweep in it is this one. SystemExit where it is another."""
-    if overwrite:
-        forget(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     before = read_json(directory / "sweep.json")
-    if before is None and any(directory.glob("trial_*")):
-        raise SystemExit(f"{directory} holds trials of another program; choose another --name, or --overwrite it.")
+    if before is None and any(path.name != ".lock" for path in directory.iterdir()):
+        raise SystemExit(f"{directory} is there and holds no sweep; choose another --name.")
     ours = asdict(settings)
     if before is not None:
         differs = [name for name, value in ours.items() if before["settings"].get(name) != value]
@@ -213,17 +212,30 @@ def open_directory(directory: Path, settings: Settings, overwrite: bool) -> None
                 f"{directory} holds a sweep with other settings ({told}). "
                 "The same command goes on with it; for this one choose another --name, or --overwrite."
             )
-    else:
-        write_json(
-            directory / "sweep.json",
-            {
-                "command": shlex.join(["python", "-m", "experiments.sweep", *sys.argv[1:]]),
-                "machine": machine(),
-                "versions": versions(),
-                "seed": settings.seed,
-                "settings": ours,
-            },
-        )
+    commands = (before or {}).get("commands", [])
+    command = shlex.join(["python", "-m", "experiments.sweep", *arguments])
+    write_json(
+        directory / "sweep.json",
+        {
+            "commands": commands + [command] * (command not in commands),
+            "machine": machine(),
+            "versions": versions(),
+            "seed": settings.seed,
+            "settings": ours,
+        },
+    )
+
+
+@contextlib.contextmanager
+def only_one(directory: Path):
+    """Holds the directory against a second process; SystemExit where another holds it. A kill lets go."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"Another process is at work in {directory}.") from None
+        yield
 
 
 def machine() -> str:
@@ -243,35 +255,40 @@ def versions() -> str:
 
 def load_data(options: argparse.Namespace) -> Data:
     """The training and validation part; without --train-examples 10,000 pictures, or all where there are fewer."""
+    data = load(options.dataset, data_dir=options.data_dir, train_examples=options.train_examples)
     if options.train_examples is not None:
-        return load(options.dataset, data_dir=options.data_dir, train_examples=options.train_examples)
-    data = load(options.dataset, data_dir=options.data_dir)
-    if len(data.train.labels) <= 10_000:
         return data
-    return load(options.dataset, data_dir=options.data_dir, train_examples=10_000)
+    return replace(data, train=Split(*(array[:10_000] for array in data.train)))
 
 
 def finish(directory: Path, tuner: Trials, options: argparse.Namespace) -> None:
     """The best net as best.keras and saved_model/, and its one look at the test set."""
     best = tuner.best_trial()
-    before = read_json(directory / "best.json")
-    if best is None or (before or {}).get("trial") == best.trial_id:
+    before = read_json(directory / "best.json") or {"trial": None, "looks": 0}
+    if best is None or before["trial"] == best.trial_id:
         return
-    if before is None:  # what a kill may have left of an earlier end
+    if not before["looks"]:  # what a kill may have left of an earlier end
         shutil.rmtree(directory / "saved_model", ignore_errors=True)
     model = keras.models.load_model(tuner.model_path(best.trial_id))
     save_model(model, directory / "best.keras")
     test = load_test(options.dataset, data_dir=options.data_dir)
     accuracy = model.evaluate(test.images, test.labels, batch_size=500, verbose=0, return_dict=True)["accuracy"]
-    record = {"trial": best.trial_id, "test_accuracy": accuracy, "test_examples": len(test.labels), "saved_model": None}
+    record = {"trial": best.trial_id, "test_accuracy": accuracy, "test_examples": len(test.labels)}
+    record |= {"looks": before["looks"] + 1, "saved_model": None}
     if keras.backend.backend() == "tensorflow":
         exported = keras_resnet.export_saved_model(model, directory / "saved_model")
-        check_saved_model(exported["path"], model, test.images[:32])
+        try:
+            check_saved_model(
+                exported["path"], model, test.images[:32], 1e-4 if options.precision == "float32" else 2e-2
+            )
+        except BaseException:
+            shutil.rmtree(exported["path"])
+            raise
         record["saved_model"] = f"saved_model/{exported['version']}"
     write_json(directory / "best.json", record)
 
 
-def check_saved_model(path: str, model: keras.Model, images: np.ndarray) -> None:
+def check_saved_model(path: str, model: keras.Model, images: np.ndarray, tolerance: float) -> None:
     """Raises RuntimeError unless a fresh process, TensorFlow's own saved_model_cli, gets the model's answers."""
     images = images.astype("float32")
     with tempfile.TemporaryDirectory() as scratch:
@@ -284,51 +301,59 @@ def check_saved_model(path: str, model: keras.Model, images: np.ndarray) -> None
             raise RuntimeError(f"saved_model_cli could not run {path}: {done.stderr[-2000:]}")
         served = np.load(Path(scratch, "probabilities.npy"))
     differs = float(np.abs(served - model.predict(images, verbose=0)).max())
-    tolerance = 1e-4 if model.dtype_policy.compute_dtype == "float32" else 2e-2
     if not differs <= tolerance:
         raise RuntimeError(f"{path} answers otherwise than the model: probabilities differ by {differs:g}")
 
 
 def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = parse(arguments)
     directory = options.directory / options.name
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.setrecursionlimit(20_000)  # to load a net of 1202 layers
+    try:
+        return run(options, directory, arguments)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from here.")
+        if list(directory.glob("trial_*/trial.json")):
+            write_report(directory)
+            print(f"So far: {directory / 'report.md'}")
+        return 130
+    except DataUnavailable as error:
+        print(f"{error}\nA sweep that needs no download: make sweep DATASET=digits", file=sys.stderr)
+        return 1
+
+
+def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> int:
     try:
         data = load_data(options)
-    except (DataUnavailable, ValueError) as error:
+    except ValueError as error:
         print(error, file=sys.stderr)
-        if options.dataset != "digits":
-            print("A sweep that needs no download: make sweep DATASET=digits", file=sys.stderr)
-        return 1
+        return 2
     settings = settings_of(options, data)
-    open_directory(directory, settings, options.overwrite)
-
     total = number_of_trials(options, settings)
-    oracle = make_oracle(
-        settings.tuner, settings.space, seed=settings.seed, max_trials=total, epochs=settings.epochs
-    )  # fmt: skip
+    oracle = make_oracle(settings.tuner, settings.space, seed=settings.seed, max_trials=total, epochs=settings.epochs)
     varied = [name for name, values in settings.space.items() if len(values) > 1]
     progress = Progress(total, varied)
-    tuner = Trials(oracle, settings, data, directory=options.directory, name=options.name, progress=progress)
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        progress.say(
-            f"{len(data.train.labels)} pictures of {data.name} to train on, {len(data.validation.labels)} to validate"
-        )
+    if options.overwrite:
+        forget(directory)
+    with only_one(directory):
+        open_directory(directory, settings, arguments)
+        tuner = Trials(oracle, settings, data, directory=options.directory, name=options.name, progress=progress)
+        trained, validated = len(data.train.labels), len(data.validation.labels)
+        progress.say(f"{data.name}: {trained} pictures to train on, {validated} to validate")
         tuner.search()
+        write_report(directory)  # before anything that could still fail
         finish(directory, tuner, options)
-    except KeyboardInterrupt:
-        write_report(directory)
-        print(f"\nStopped; so far: {directory / 'report.md'}. The same command goes on from here.")
-        return 130
-    rows = write_report(directory)
+        rows = write_report(directory)
     print(f"\n{table(rows)}\n")
     best = best_of(rows)
     if best is None:
         print(f"No trial was completed; the reasons are in {directory / 'trials.csv'}.", file=sys.stderr)
         return 1
     record = read_json(directory / "best.json")
-    print(f"Best: {describe({name: best[name] for name in varied})}: {record['test_accuracy']:.2%} on the test set")
+    choices = describe({name: best[name] for name in varied}) or "the only combination"
+    print(f"Best: {choices}: {record['test_accuracy']:.2%} on the test set")
     for name in ("report.md", "trials.csv", "depth_by_shortcut.png", "curves.png", "best.keras", record["saved_model"]):
         if name:
             print(f"  {directory / name}")

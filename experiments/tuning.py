@@ -3,6 +3,7 @@
 What is mended here was met in Keras Tuner 1.4.8; each has a test in tests/test_tuning.py.
 """
 
+import contextlib
 import itertools
 import math
 import os
@@ -18,6 +19,7 @@ from keras_tuner.oracles import BayesianOptimizationOracle, HyperbandOracle
 import keras_resnet
 from experiments import training
 from experiments.files import write_json
+from experiments.report import read_trials, write_csv
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 FINISHED = ("COMPLETED", "FAILED")
@@ -37,8 +39,7 @@ class Resumable(keras_tuner.Oracle):
     def reload(self):
         """Keras Tuner writes a trial and then the state that knows of it; a kill between the two is mended here."""
         super().reload()
-        started = set(self.start_order)
-        self.trials = {name: trial for name, trial in sorted(self.trials.items()) if name in started}
+        self.trials = {name: self.trials[name] for name in self.start_order if name in self.trials}
         finished = [name for name, trial in self.trials.items() if trial.status in FINISHED]
         self.end_order += [name for name in finished if name not in self.end_order]
         self._retry_queue = [name for name in reversed(self.trials) if name not in finished]  # popped from the end
@@ -80,6 +81,22 @@ class HalvingOracle(Resumable, HyperbandOracle):
         super().__init__(**kwargs)
         self.max_trials = max_trials
 
+    def populate_space(self, trial_id):
+        """Keras Tuner waits for every trial of a round to complete: one that failed would keep all from promotion."""
+        failed = [trial for trial in self.trials.values() if trial.status == "FAILED"]
+        for trial in failed:
+            trial.status, trial.score = "COMPLETED", -math.inf
+        try:
+            return super().populate_space(trial_id)
+        finally:
+            for trial in failed:
+                trial.status, trial.score = "FAILED", None
+
+    def number_of_trials(self):
+        """In all rounds of all brackets."""
+        brackets = range(self._get_num_brackets())
+        return sum(self._get_size(b, r) for b in brackets for r in range(self._get_num_rounds(b)))
+
 
 TUNERS = {"grid": GridOracle, "random": RandomOracle, "bayesian": BayesianOracle, "hyperband": HalvingOracle}
 
@@ -117,10 +134,15 @@ class Trials(keras_tuner.Tuner):
         state = Path(directory, name, os.environ.get("KERASTUNER_TUNER_ID", "tuner0") + ".json")
         if state.with_name("oracle.json").exists() and not state.exists():
             write_json(state, {})
-        super().__init__(oracle=oracle, directory=str(directory), project_name=name)
+        with contextlib.redirect_stdout(None):  # "Reloading Tuner from"
+            super().__init__(oracle=oracle, directory=str(directory), project_name=name)
         self.oracle.verbose = 0
         self.settings, self.data, self.progress = settings, data, progress
         self.save()
+
+    def save(self):
+        self.oracle.save()
+        write_json(self._get_tuner_fname(), self.get_state())
 
     def run_trial(self, trial, **_):
         values = trial.hyperparameters.values
@@ -157,7 +179,10 @@ class Trials(keras_tuner.Tuner):
         """A new model; or where Hyperband promotes a trial, that trial's, whose momentum and learning rate go on."""
         keras.config.set_dtype_policy(training.POLICIES[self.settings.precision])
         if "tuner/trial_id" in values:
-            return keras.models.load_model(self.model_path(values["tuner/trial_id"]))
+            path = self.model_path(values["tuner/trial_id"])
+            if not path.exists():
+                raise RuntimeError(f"trial {values['tuner/trial_id']}, which this one was to go on with, failed")
+            return keras.models.load_model(path)
         return training.build(values, self.data, self.settings.precision)
 
     def check_size(self, parameters):
@@ -174,22 +199,24 @@ class Trials(keras_tuner.Tuner):
         from tensorboard.plugins.hparams import api as hparams
 
         logs = str(Path(self.project_dir, "tensorboard", f"trial_{trial.trial_id}"))
+        shutil.rmtree(logs, ignore_errors=True)  # of a run that was cut short
         values = {name: value for name, value in trial.hyperparameters.values.items() if name in training.CHOICES}
         return keras.callbacks.TensorBoard(logs), hparams.KerasCallback(logs, values, trial_id=trial.trial_id)
 
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
+        write_csv(self.project_dir, read_trials(self.project_dir))
         best = self.best_trial()
         if not isinstance(self.oracle, HyperbandOracle):
             for other in self.oracle.trials.values():
                 if other.status in FINISHED and other is not best:
                     self.model_path(other.trial_id).unlink(missing_ok=True)
-        self.progress.trial_ends(self.oracle, self.oracle.trials[trial.trial_id])
+        self.progress.trial_ends(self.oracle, self.oracle.trials[trial.trial_id], best)
 
     def best_trial(self):
-        """The completed trial with the highest score; None if there is none."""
-        best = self.oracle.get_best_trials(1)
-        return best[0] if best and best[0].status == "COMPLETED" else None
+        """The completed trial with the highest score, the first of equals; None if there is none."""
+        completed = [trial for trial in self.oracle.trials.values() if trial.status == "COMPLETED"]
+        return max(completed, key=lambda trial: trial.score, default=None)
 
 
 def save_model(model, path):
@@ -200,8 +227,8 @@ def save_model(model, path):
 
 
 def forget(directory: Path):
-    """Removes a sweep; the name goes first, so that half of it is never resumed."""
-    if directory.exists():
+    """Removes a sweep, if there is one; the name goes first, so that half of it is never resumed."""
+    if (directory / "sweep.json").exists():
         trash = directory.with_name(f".{directory.name}.removed-{os.getpid()}")
         os.rename(directory, trash)
         shutil.rmtree(trash)

@@ -1,6 +1,6 @@
 """Residual networks for Keras: the whole family behind the arguments of keras.applications."""
 
-from keras_resnet.blocks import Order, bottleneck, building_block, residual_block
+from keras_resnet.blocks import BLOCKS, ORDERS, Order, bottleneck, building_block, residual_block
 from keras_resnet.layers import Layers
 from keras_resnet.macs import count_macs
 from keras_resnet.resnet import (
@@ -31,6 +31,7 @@ from keras_resnet.resnet import (
     ResNet1202,
 )
 from keras_resnet.serving import export_saved_model
+from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
 from keras_resnet.variants import VARIANTS, Variant, cifar
 
 __version__ = "0.1.0"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import keras
 
-from keras_resnet.errors import choose
+from keras_resnet.errors import choose, positive
 from keras_resnet.layers import Layers
 from keras_resnet.shortcuts import Fork, find_shortcut
 
@@ -48,8 +48,11 @@ def three_layers(filters, stride, bottleneck_stride="3x3"):
 BLOCKS = {"building_block": two_layers, "bottleneck": three_layers}
 
 
+STEPS = {"bn": Layers.bn, "relu": Layers.relu}
+
+
 class Order(NamedTuple):
-    """Where BN and ReLU stand around the weight layers of a block."""
+    """Where the STEPS, BN and ReLU, stand around the weight layers of a block."""
 
     start: str  # before the first weight layer
     between: str  # between two weight layers
@@ -93,9 +96,13 @@ def residual_block(
     may be an `Order` of your own. `zero_init_residual` lets F begin at zero (arXiv:1706.02677, section 5.1). Layers are
     named `{name}_1_conv`, in the shortcut `{name}_0_conv`, and the last one `{name}_out`. Bad choices raise ValueError.
     """
-    check_positive(filters=filters, stride=stride)
+    filters, stride = positive(filters, "filters"), positive(stride, "stride")
+    if x.shape[-1] is None:
+        raise ValueError(f"x must be a map (b, h, w, c) whose channels are known. Received: the shape {x.shape}")
     name = name or f"residual_block_{keras.backend.get_uid('residual_block')}"
     order = order if isinstance(order, Order) else choose(ORDERS, order, "order")
+    for step in " ".join(order).split():
+        choose(STEPS, step, "Each step of an order")
     weight_layers = choose(BLOCKS, block, "block")(filters, stride, bottleneck_stride)
     last = weight_layers[-1]
 
@@ -133,12 +140,6 @@ def building_block(x, filters, **choices):
 def bottleneck(x, filters, **choices):
     """`residual_block` with 1x1, 3x3, 1x1, Fig. 5 right: `(b, h, w, c) -> (b, h/stride, w/stride, 4 * filters)`."""
     return residual_block(x, filters, block="bottleneck", **choices)
-
-
-def check_positive(**values):
-    for argument, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{argument} must be a positive integer. Received: {value!r}")
 
 
 def _check_zero_init(order, row, shortcut):

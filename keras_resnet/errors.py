@@ -1,8 +1,9 @@
 """What the package says when it is asked for something that does not exist."""
 
+import operator
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -14,3 +15,14 @@ def choose(table: Mapping[str, T], name: str, argument: str) -> T:
     near = get_close_matches(name, table, n=3) if isinstance(name, str) else []
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise ValueError(f"{argument} must be one of {list(table)}. Received: {name!r}.{hint}")
+
+
+def positive(value: Any, argument: str) -> int:
+    """`value`, of Python or NumPy, as an int of 1 or more; else a ValueError that names `argument`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1 or isinstance(value, bool):
+        raise ValueError(f"{argument} must be a positive integer. Received: {value!r}")
+    return number

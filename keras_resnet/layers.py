@@ -5,6 +5,7 @@ makes `conv3_block1_2_pad` (where it must pad) and `conv3_block1_2_conv`.
 """
 
 from dataclasses import dataclass
+from numbers import Real
 
 import keras
 from keras import ops
@@ -74,12 +75,15 @@ class Layers:
     zero_channels: str = "both"
 
     def __post_init__(self):
-        if not self.weight_decay >= 0:
-            raise ValueError(f"weight_decay must be 0 or more. Received: {self.weight_decay!r}")
-        if not 0 <= self.bn_momentum < 1:
-            raise ValueError(f"bn_momentum must be in [0, 1). Received: {self.bn_momentum!r}")
-        if not self.bn_epsilon > 0:
-            raise ValueError(f"bn_epsilon must be more than 0. Received: {self.bn_epsilon!r}")
+        allowed = {
+            "weight_decay": ("0 or more", lambda value: value >= 0),
+            "bn_momentum": ("in [0, 1)", lambda value: 0 <= value < 1),
+            "bn_epsilon": ("more than 0", lambda value: value > 0),
+        }
+        for argument, (what, holds) in allowed.items():
+            value = getattr(self, argument)
+            if not (isinstance(value, Real) and holds(value)):
+                raise ValueError(f"{argument} must be a number, {what}. Received: {value!r}")
         choose(ZERO_CHANNELS_BEFORE, self.zero_channels, "zero_channels")
 
     def regularizer(self):

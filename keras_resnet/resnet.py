@@ -11,12 +11,24 @@ from pathlib import Path
 
 import keras
 
-from keras_resnet.blocks import BLOCKS, ORDERS, check_positive, residual_block
-from keras_resnet.errors import choose
+from keras_resnet.blocks import BLOCKS, ORDERS, residual_block
+from keras_resnet.errors import choose, positive
 from keras_resnet.layers import Layers, head_dtype
+from keras_resnet.shortcuts import find_shortcut
 from keras_resnet.stems import STEMS
 from keras_resnet.variants import VARIANTS, Variant, field_names
 
+ARGUMENTS = (
+    "variant",
+    "include_top",
+    "weights",
+    "input_tensor",
+    "input_shape",
+    "pooling",
+    "classes",
+    "classifier_activation",
+    "name",
+)
 POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
 
@@ -45,23 +57,31 @@ def ResNet(
     `fields` replace those of the row: `ResNet("resnet56", shortcut="projection_all", order="preactivation")`. Option C
     (`projection_all`) is harmless at 34 layers and ruinous at 110: 12.22 % against 6.61 % error (He 2016, Table 1).
 
+    A file of weights must be of this very net: Keras compares shapes, and those of ResNet-20 and plain-20 are alike.
+    To load or clone ResNet-1202, call `sys.setrecursionlimit(20_000)` first: Keras walks a net recursively.
+
     Raises ValueError that names the argument, what is allowed and what came.
     """
     row = choose(VARIANTS, variant, "variant") if not isinstance(variant, Variant) else variant
     for field in fields:
-        choose(dict.fromkeys(field_names()), field, "The name of a keyword argument")
-    row = replace(row, classes=row.classes if classes is None else classes, **fields)
+        choose(dict.fromkeys([*ARGUMENTS, *field_names()]), field, "The name of a keyword argument")
+    row = _checked(replace(row, classes=row.classes if classes is None else classes, **fields))
     name = name or (variant if isinstance(variant, str) else "resnet")
-    _check(row, weights, pooling)
+    if pooling is not None:
+        choose(POOLINGS, pooling, "pooling")
+    if weights is not None:
+        weights = _checked_path(weights)
 
     if input_tensor is None:
         inputs = input_tensor = keras.Input(_check_shape(row, include_top, input_shape), name="image")
-    elif not isinstance(input_tensor, keras.KerasTensor):
+    elif not (isinstance(input_tensor, keras.KerasTensor) and "float" in input_tensor.dtype):
         raise ValueError(
-            f"`input_tensor` must be a Keras tensor, such as keras.Input gives. Received: {input_tensor!r}"
+            f"`input_tensor` must be a Keras tensor of floats, as keras.Input gives. Received: {input_tensor!r}"
         )
     else:
-        _check_shape(row, include_top, tuple(input_tensor.shape[1:]))
+        shape = _check_shape(row, include_top, tuple(input_tensor.shape[1:]))
+        if input_shape is not None and tuple(input_shape) != shape:
+            raise ValueError(f"`input_shape` must be that of `input_tensor`, {shape}. Received: {input_shape}")
         inputs = keras.utils.get_source_inputs(input_tensor)
         inputs = inputs[0] if len(inputs) == 1 else inputs
 
@@ -129,37 +149,54 @@ def total_stride(row: Variant) -> int:
     return STEMS[row.stem].stride * 2 ** (len(row.depths) - 1)
 
 
-def _check(row: Variant, weights, pooling) -> None:
+def _checked(row: Variant) -> Variant:
+    """The row with Python's integers; ValueError for what no net can be made of."""
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(
             "keras_resnet builds channels-last nets: keras.config.image_data_format() must be 'channels_last'. "
             f"Received: {keras.config.image_data_format()!r}"
         )
-    if not (isinstance(row.depths, tuple | list) and row.depths):
+    choose(BLOCKS, row.block, "block")
+    choose(STEMS, row.stem, "stem")
+    choose(ORDERS, row.order, "order")
+    find_shortcut(row.shortcut)
+    try:
+        depths = tuple(positive(depth, "depths") for depth in row.depths)
+    except TypeError:
+        depths = ()
+    if not depths:
         raise ValueError(f"depths must be a tuple of positive integers, one a stage. Received: {row.depths!r}")
-    for depth in row.depths:
-        check_positive(depths=depth)
-    check_positive(filters=row.filters, classes=row.classes, image_size=row.image_size)
-    if pooling is not None:
-        choose(POOLINGS, pooling, "pooling")
     if row.zero_channels != "both" and row.shortcut not in ("zero_pad", "A"):
         raise ValueError(
             "zero_channels is for the shortcut 'zero_pad'; with any other it must stay 'both'. "
             f"Received: zero_channels={row.zero_channels!r}, shortcut={row.shortcut!r}"
         )
-    if weights is not None and not (isinstance(weights, str | Path) and Path(weights).is_file()):
+    return replace(
+        row,
+        depths=depths,
+        filters=positive(row.filters, "filters"),
+        classes=positive(row.classes, "classes"),
+        image_size=positive(row.image_size, "image_size"),
+    )
+
+
+def _checked_path(weights) -> Path:
+    path = Path(weights).expanduser() if isinstance(weights, str | Path) else None
+    if path is None or not path.is_file() or not path.name.endswith((".weights.h5", ".keras")):
         raise ValueError(
             "The `weights` argument should be either `None` (random initialization) or the path to the weights file to "
-            f"be loaded.  Received: weights={weights}"
+            f"be loaded, `.weights.h5` or `.keras`.  Received: weights={weights}"
         )
+    return path
 
 
 def _check_shape(row: Variant, include_top: bool, shape: tuple | None) -> tuple:
     """The shape of one image under the rules, and with the errors, of keras.applications."""
     if shape is None:
         return (row.image_size, row.image_size, 3) if include_top else (None, None, 3)
-    if len(shape) != 3 or shape[-1] is None:
-        raise ValueError(f"`input_shape` must be a tuple of three integers. Received: input_shape={shape}")
+    if not isinstance(shape, tuple | list) or len(shape) != 3 or shape[-1] is None:
+        raise ValueError(f"`input_shape` must be a tuple of three integers. Received: input_shape={shape!r}")
+    shape = tuple(size if size is None else positive(size, "`input_shape`") for size in shape)
     smallest = total_stride(row)
     if any(size is not None and size < smallest for size in shape[:2]):
         raise ValueError(f"Input size must be at least {smallest}x{smallest}; Received: input_shape={shape}")
@@ -167,7 +204,7 @@ def _check_shape(row: Variant, include_top: bool, shape: tuple | None) -> tuple:
         raise ValueError(
             f"If `include_top` is True, you should specify a static `input_shape`. Received: input_shape={shape}"
         )
-    return tuple(shape)
+    return shape
 
 
 def _builder(row_name: str) -> Callable[..., keras.Model]:
@@ -203,6 +240,9 @@ def _builder(row_name: str) -> Callable[..., keras.Model]:
     {", ".join(f"{field}={value!r}" for field, value in asdict(row).items())}.
     The arguments and errors are those of `ResNet`.
     """
+    build.__name__ = build.__qualname__ = (
+        row_name.replace("plain", "PlainNet").replace("resnet", "ResNet").replace("v2", "V2")
+    )
     return build
 
 

@@ -45,11 +45,11 @@ def cifar(depth: int, block: str = "building_block", **choices) -> Variant:
     if block not in CIFAR_STEP:
         raise ValueError(f"block must be one of {list(CIFAR_STEP)}. Received: {block!r}")
     step = CIFAR_STEP[block]
-    if not isinstance(depth, int) or depth < step + 2 or (depth - 2) % step:
+    if not hasattr(depth, "__index__") or depth < step + 2 or (depth - 2) % step:
         legal = ", ".join(str(step * n + 2) for n in range(1, 7))
         raise ValueError(f"depth must be {step}n + 2 with the block {block!r}: {legal}, ... Received: {depth!r}")
     shortcut = {"building_block": "zero_pad", "bottleneck": "projection"}[block]
-    n = (depth - 2) // step
+    n = (int(depth) - 2) // step
     return Variant(block, (n, n, n), **{**CIFAR, "shortcut": shortcut, **choices})
 
 

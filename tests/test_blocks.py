@@ -257,6 +257,7 @@ def test_a_block_in_a_map_of_unknown_size():
         ({"block": "wide"}, r"block must be one of \['building_block', 'bottleneck'\]. Received: 'wide'"),
         ({"shortcut": "E"}, "shortcut must be one of.*'zero_pad'.*'plain'.*Received: 'E'"),
         ({"shortcut": "projections"}, "Did you mean 'projection'"),
+        ({"order": Order("", "gelu", "bn", "relu")}, r"step of an order must be one of \['bn', 'relu'\].*'gelu'"),
         ({"order": 3}, "order must be one of.*Received: 3"),
         ({"filters": 0}, "filters must be a positive integer. Received: 0"),
         ({"filters": 2.5}, "filters must be a positive integer. Received: 2.5"),
@@ -322,10 +323,11 @@ def test_kernels_start_as_he_says():
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"weight_decay": -1}, "weight_decay must be 0 or more. Received: -1"),
-        ({"weight_decay": float("nan")}, "weight_decay must be 0 or more. Received: nan"),
-        ({"bn_momentum": 1.0}, r"bn_momentum must be in \[0, 1\). Received: 1.0"),
-        ({"bn_epsilon": 0}, "bn_epsilon must be more than 0. Received: 0"),
+        ({"weight_decay": -1}, "weight_decay must be a number, 0 or more. Received: -1"),
+        ({"weight_decay": float("nan")}, "weight_decay must be a number, 0 or more. Received: nan"),
+        ({"bn_momentum": 1.0}, r"bn_momentum must be a number, in \[0, 1\). Received: 1.0"),
+        ({"bn_epsilon": 0}, "bn_epsilon must be a number, more than 0. Received: 0"),
+        ({"weight_decay": "1e-4"}, "weight_decay must be a number, 0 or more. Received: '1e-4'"),
         ({"zero_channels": "left"}, r"zero_channels must be one of \['both', 'end'\]. Received: 'left'"),
     ],
 )

@@ -73,6 +73,14 @@ def test_fields_replace_those_of_the_row():
         ({"stem": "5x5"}, r"stem must be one of \['7x7', '3x3'\]"),
         ({"order": "preactivated"}, "order must be one of.*Did you mean 'preactivation'"),
         ({"classes": 0}, "classes must be a positive integer. Received: 0"),
+        ({"input_shap": (32, 32, 3)}, "Did you mean 'input_shape'"),
+        ({"stem": "5x5", "input_shape": (32, 32, 3)}, "stem must be one of"),
+        ({"input_shape": 32}, "`input_shape` must be a tuple of three integers. Received: input_shape=32"),
+        ({"input_shape": (32, 32, 0)}, "`input_shape` must be a positive integer. Received: 0"),
+        ({"input_tensor": keras.Input((32, 32, 3)), "input_shape": (64, 64, 3)}, r"must be that of `input_tensor`"),
+        ({"input_tensor": keras.Input((32, 32, 3), dtype="uint8")}, "`input_tensor` must be a Keras tensor of floats"),
+        ({"weights": __file__}, "`.weights.h5` or `.keras`"),
+        ({"classes": True}, "classes must be a positive integer. Received: True"),
         ({"classes": [1, 2]}, r"classes must be a positive integer. Received: \[1, 2\]"),
         ({"depths": 3}, "depths must be a tuple of positive integers, one a stage. Received: 3"),
         ({"depths": (2, 0)}, "depths must be a positive integer. Received: 0"),
@@ -82,15 +90,33 @@ def test_fields_replace_those_of_the_row():
         ({"input_shape": (32, 32)}, "`input_shape` must be a tuple of three integers"),
         ({"input_shape": (3, 32, 3)}, r"Input size must be at least 4x4; Received: input_shape=\(3, 32, 3\)"),
         ({"input_shape": (None, None, 3)}, "If `include_top` is True, you should specify a static `input_shape`"),
-        ({"input_tensor": np.zeros((1, 32, 32, 3))}, "`input_tensor` must be a Keras tensor"),
+        ({"input_tensor": np.zeros((1, 32, 32, 3))}, "`input_tensor` must be a Keras tensor of floats"),
         ({"input_tensor": keras.Input((2, 2, 3))}, "Input size must be at least 4x4"),
         ({"zero_channels": "end", "shortcut": "B"}, "zero_channels is for the shortcut 'zero_pad'"),
-        ({"weight_decay": -1e-4}, "weight_decay must be 0 or more"),
+        ({"weight_decay": -1e-4}, "weight_decay must be a number, 0 or more"),
     ],
 )
 def test_bad_arguments(arguments, says):
     with pytest.raises(ValueError, match=says):
         ResNet(**{"variant": "resnet20", **arguments})
+
+
+def test_integers_of_numpy_are_integers(tmp_path):
+    depths = np.array([1, 1, 1])
+    model = ResNet("resnet20", classes=np.int64(7), depths=depths, input_shape=(np.int32(16), 16, 3))
+    model.save(tmp_path / "net.keras")
+    assert model.output.shape == (None, 7)
+    assert keras_resnet.cifar(np.int64(20)) == VARIANTS["resnet20"]
+
+
+def test_weights_from_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    keras_resnet.ResNet20().save_weights(tmp_path / "net.weights.h5")
+    keras_resnet.ResNet20(weights="~/net.weights.h5")
+
+
+def test_builders_have_their_names():
+    assert {name: builder.__name__ for name, builder in BUILDERS.items()} == {name: name for name in BUILDERS}
 
 
 def test_channels_first_is_refused():
@@ -228,6 +254,12 @@ def test_two_in_one_model():
 def test_count_macs_needs_sizes():
     with pytest.raises(ValueError, match="full input_shape.*conv1_conv"):
         keras_resnet.count_macs(keras_resnet.ResNet18(include_top=False))
+
+
+@pytest.mark.parametrize("layer", [keras.layers.Conv2DTranspose(2, 3), keras.layers.SeparableConv2D(2, 3)])
+def test_count_macs_says_what_it_does_not_know(layer):
+    with pytest.raises(ValueError, match=f"count_macs knows .*a {type(layer).__name__}"):
+        keras_resnet.count_macs(keras.Sequential([keras.Input((8, 8, 3)), layer]))
 
 
 def test_count_macs_of_other_convolutions():

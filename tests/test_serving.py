@@ -102,5 +102,7 @@ def test_models_that_do_not_fit(tmp_path):
     with pytest.raises(ValueError, match="one input .* and one output"):
         export_saved_model(keras.Model([a, b], keras.layers.Add()([a, b])), tmp_path)
     flat = keras.Input((3,))
+    with pytest.raises(ValueError, match=r"one output \(b, classes\)"):
+        export_saved_model(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 1)]), tmp_path)
     with pytest.raises(ValueError, match="one input .* and one output"):
         export_saved_model(keras.Model(flat, keras.layers.Dense(2)(flat)), tmp_path)

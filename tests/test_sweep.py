@@ -150,14 +150,18 @@ def test_tensorboard_with_hparams(tmp_path):
         (["--weight-decays", "nan"], "must be 0 or more. Received: nan"),
         (["--seed", "-1"], "must be 0 or more. Received: -1"),
         (["--epochs", "0"], "must be a positive integer. Received: 0"),
+        (["--name", ""], "--name must be a plain file name. Received: ''"),
+        (["--train-examples", "60000", "--dataset", "digits"], "train_examples must lie in 1..1137"),
         (["--name", "../x"], "--name must be a plain file name. Received: '../x'"),
         (["--dataset", "mnist"], "invalid choice: 'mnist'"),
     ],
 )
 def test_bad_flags(flags, says, capsys):
-    with pytest.raises(SystemExit) as ended:
-        sweep.main(flags)
-    assert ended.value.code == 2
+    try:
+        code = sweep.main(flags)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
     assert says in capsys.readouterr().err
 
 
@@ -181,10 +185,44 @@ def test_without_the_data_it_offers_digits(monkeypatch, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_directory_of_another_program_is_left_alone(tmp_path):
-    (tmp_path / "s" / "trial_0").mkdir(parents=True)
-    with pytest.raises(SystemExit, match="holds trials of another program"):
+@pytest.mark.parametrize("flags", [[], ["--overwrite"]])
+def test_a_directory_that_holds_no_sweep_is_left_alone(flags, tmp_path):
+    (tmp_path / "s" / "thesis").mkdir(parents=True)
+    with pytest.raises(SystemExit, match="is there and holds no sweep"):
+        sweep.main([*command(tmp_path)[3:], *flags])
+    assert (tmp_path / "s" / "thesis").exists()
+
+
+def test_only_one_process_at_a_time(tmp_path):
+    with sweep.only_one(tmp_path / "s"), pytest.raises(SystemExit, match="Another process is at work in"):
         sweep.main(command(tmp_path)[3:])
+
+
+def test_the_report_is_there_whatever_happens_at_the_end(tmp_path, monkeypatch):
+    def differs(*args):
+        raise RuntimeError("answers otherwise than the model")
+
+    monkeypatch.setattr(sweep, "check_saved_model", differs)
+    flags = [*command(tmp_path, "--shortcuts", "none")[3:]]
+    with pytest.raises(RuntimeError, match="answers otherwise"):
+        sweep.main(flags)
+    assert "COMPLETED" in (tmp_path / "s" / "report.md").read_text()
+    assert not list((tmp_path / "s" / "saved_model").iterdir())
+    monkeypatch.undo()
+    assert sweep.main(flags) == 0
+    assert [path.name for path in (tmp_path / "s" / "saved_model").iterdir()] == ["1"]
+
+
+def test_a_second_look_at_the_test_set_is_said(tmp_path):
+    flags = [*command(tmp_path, "--learning-rates", "1e-9", "0.1", "--epochs", "3", "--shortcuts", "none")[3:]]
+    assert sweep.main([*flags, "--max-trials", "1"]) == 0
+    assert "at which nothing else has looked" in (tmp_path / "s" / "report.md").read_text()
+    assert sweep.main([*flags, "--max-trials", "2"]) == 0
+    best = json.loads((tmp_path / "s" / "best.json").read_text())
+    text = (tmp_path / "s" / "report.md").read_text()
+    assert best["looks"] == int(best["trial"]) + 1  # 1 where the first trial stayed the best
+    assert ("look 2 at them" in text) == (best["looks"] == 2)
+    assert text.count("    python -m experiments.sweep") == 2
 
 
 def test_default_epochs_make_200_steps():

@@ -14,7 +14,7 @@ import pytest
 from experiments import training, tuning
 from experiments.data import load
 from experiments.progress import Progress
-from experiments.report import read_trials
+from experiments.report import best_of, read_trials
 
 SPACE = dict(
     depth=[8, 14, 20],
@@ -338,6 +338,36 @@ def test_hyperband_promotes(toy, tmp_path):
     promoted = [row for row in rows(tmp_path) if "tuner/trial_id" in row]
     assert promoted
     assert all((tmp_path / "sweep" / f"trial_{row['tuner/trial_id']}" / "model.keras").exists() for row in promoted)
+
+
+def test_hyperband_promotes_past_failures(instant, tmp_path):
+    """With Keras Tuner's own a third of failures keeps whole brackets from ever being trained to the end."""
+    fit = training.fit
+
+    def some_fail(model, *args, **kwargs):
+        if getattr(model, "choices", {}).get("shortcut") == "none":
+            raise training.Diverged("the loss was nan in epoch 1")
+        return fit(model, *args, **kwargs)
+
+    instant.setattr(training, "fit", some_fail)
+    space = SPACE | {"depth": [8, 14, 20, 26, 32], "shortcut": ["A", "B", "none"], "learning_rate": [0.1, 0.05]}
+    tuner = open_tuner(tmp_path, "hyperband", space=space, epochs=9)
+    tuner.search()
+    assert len(rows(tmp_path)) == tuner.oracle.number_of_trials() == 23
+    assert Counter(row["status"] for row in rows(tmp_path))["FAILED"] > 3
+    last = [row for row in rows(tmp_path) if row["tuner/epochs"] == 9 and row["status"] == "COMPLETED"]
+    assert any("tuner/trial_id" in row for row in last)
+
+
+def test_trials_are_in_order_when_their_numbers_grow(instant, tmp_path):
+    """Keras Tuner pads them to the width of max_trials."""
+    space = SPACE | {"learning_rate": [0.1, 0.05, 0.02]}
+    open_tuner(tmp_path, max_trials=6, space=space).search()
+    tuner = open_tuner(tmp_path, max_trials=18, space=space)
+    tuner.search()
+    assert [int(row["trial"]) for row in rows(tmp_path)] == list(range(18))
+    assert tuner.best_trial().trial_id == best_of(rows(tmp_path))["trial"]
+    assert tuner.model_path(tuner.best_trial().trial_id).exists()
 
 
 def test_max_trials_limits_hyperband(toy, tmp_path):

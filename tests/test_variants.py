@@ -197,6 +197,14 @@ def test_cifar_depths_that_do_not_exist(block, depth, says):
         cifar(depth, block)
 
 
+def test_cifar_steps_are_those_of_the_blocks():
+    """Three stages, each one block deeper."""
+    from keras_resnet.blocks import BLOCKS
+    from keras_resnet.variants import CIFAR_STEP
+
+    assert {block: 3 * len(column(16, 1)) for block, column in BLOCKS.items()} == CIFAR_STEP
+
+
 def test_cifar_takes_fields():
     assert cifar(8, filters=32, shortcut="none") == keras_resnet.Variant(
         "building_block", (1, 1, 1), filters=32, stem="3x3", shortcut="none", image_size=32, classes=10

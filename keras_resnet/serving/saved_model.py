@@ -7,6 +7,8 @@ from pathlib import Path
 
 import keras
 
+from keras_resnet.errors import positive
+
 
 def export_saved_model(model: keras.Model, directory, *, version: int | None = None) -> dict:
     """Writes `model` as `directory/<version>/`, for TF Serving and `tf.saved_model.load`.
@@ -16,8 +18,8 @@ def export_saved_model(model: keras.Model, directory, *, version: int | None = N
     its place and renamed, so that a server that watches `directory` never sees half of it.
 
     Returns a description: `path`, `version`, `signatures` (name -> inputs and outputs with shapes), `bytes`.
-    Raises ValueError where the model has not one input of rank 4 and one output, the version is there already or
-    is not a positive integer, or Keras does not run on TensorFlow.
+    Raises ValueError where the model has not one input (b, h, w, c) and one output (b, classes), the version is there
+    already or is not a positive integer, or Keras does not run on TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -26,15 +28,14 @@ def export_saved_model(model: keras.Model, directory, *, version: int | None = N
         )
     import tensorflow as tf
 
-    if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.inputs[0].shape) != 4:
+    ranks = [len(x.shape) for x in (*model.inputs, *model.outputs)]
+    if len(model.inputs) != 1 or ranks != [4, 2]:
         raise ValueError(
-            "model must have one input (b, h, w, c) and one output. "
+            "model must have one input (b, h, w, c) and one output (b, classes). "
             f"Received: inputs {[x.shape for x in model.inputs]}, outputs {[y.shape for y in model.outputs]}"
         )
-    directory = Path(directory)
-    version = _next_version(directory) if version is None else version
-    if not isinstance(version, int) or version < 1:
-        raise ValueError(f"version must be a positive integer. Received: {version!r}")
+    directory = Path(directory).expanduser()
+    version = _next_version(directory) if version is None else positive(version, "version")
     place = directory / str(version)
     if place.exists():
         raise ValueError(f"version must be one that is not in {directory} yet. Received: {version}")
