@@ -1,0 +1,1 @@
+"""Speed, measured side by side. Every figure stands with its machine, its versions and its command."""
