@@ -29,6 +29,7 @@ from keras_resnet.resnet import (
     ResNet164V2,
     ResNet1001V2,
     ResNet1202,
+    ResNeXt50_32x4d,
 )
 from keras_resnet.serving import export_saved_model
 from keras_resnet.shortcuts import OPTIONS, SHORTCUTS

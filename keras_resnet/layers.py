@@ -5,9 +5,11 @@ makes `conv3_block1_2_pad` (where it must pad) and `conv3_block1_2_conv`.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from numbers import Real
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_resnet.errors import choose
@@ -113,6 +115,57 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
 
 
+@keras.saving.register_keras_serializable("keras_resnet")
+class Conv2D(keras.layers.Conv2D):
+    """Keras' own layer, its weights and its config, but grouped without the XLA function that Keras wraps it in.
+
+    That wrapper is up to 200 times slower on a CPU, and TF Serving may refuse a SavedModel that holds it.
+    """
+
+    def convolution_op(self, inputs, kernel):
+        if self.groups == 1 or tf is None or self.data_format != "channels_last":
+            return super().convolution_op(inputs, kernel)
+        return GROUPED[grouped_kernel()](inputs, kernel, self.groups, self.strides, self.padding, self.dilation_rate)
+
+
+def native_groups(inputs, kernel, groups, strides, padding, dilations):
+    """`(b, h, w, c) -> (b, h', w', filters)` in one call of TensorFlow, which sees the groups in the kernel's shape."""
+    return tf.nn.conv2d(inputs, kernel, strides, padding.upper(), dilations=dilations)
+
+
+def split_groups(inputs, kernel, groups, strides, padding, dilations):
+    """The same, a convolution a group: right on every device."""
+    pairs = zip(tf.split(inputs, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True)
+    return tf.concat([native_groups(x, k, 1, strides, padding, dilations) for x, k in pairs], axis=-1)
+
+
+GROUPED = {"native": native_groups, "split": split_groups}
+
+
+@cache
+def grouped_kernel() -> str:
+    """The row of GROUPED for this machine: "native" if TensorFlow's own is right, forward and backward, else "split".
+
+    Native is right on GPUs, and on CPUs where oneDNN is on; without oneDNN it raises. So it is tried, once.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return "native"
+
+    @tf.function
+    def forward_and_backward(convolve):
+        inputs = [tf.random.stateless_normal(shape, [0, 0]) for shape in ((1, 4, 4, 4), (3, 3, 2, 4))]
+        y = convolve(*inputs, 2, (1, 1), "same", (1, 1))
+        return y, *tf.gradients(y, inputs)
+
+    with tf.init_scope(), tf.device("CPU"):  # whoever asks may be in the middle of a trace
+        try:
+            native, split = (forward_and_backward(convolve) for convolve in (native_groups, split_groups))
+        except tf.errors.OpError:
+            return "split"
+        right = all(np.allclose(a, b, atol=1e-4) for a, b in zip(native, split, strict=True))
+    return "native" if right else "split"
+
+
 @dataclass(frozen=True)
 class Layers:
     """What the layers of one net have in common; its methods are those layers.
@@ -141,7 +194,7 @@ class Layers:
     def regularizer(self):
         return keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
 
-    def conv(self, x, filters, kernel_size, stride=1, *, zero=False, name):
+    def conv(self, x, filters, kernel_size, stride=1, groups=1, *, zero=False, name):
         """A convolution without bias, `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`.
 
         Where it strides it pads `kernel_size // 2` on every side, as Caffe and PyTorch do and "same" does not.
@@ -152,11 +205,14 @@ class Layers:
             padding = "valid"
             if kernel_size > 1:
                 x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
-        return keras.layers.Conv2D(
+        if x.shape[-1] % groups or filters % groups:
+            raise ValueError(f"groups must divide {x.shape[-1]} and {filters}, the channels. Received: {groups}")
+        return Conv2D(
             filters,
             kernel_size,
             strides=stride,
             padding=padding,
+            groups=groups,
             use_bias=False,
             kernel_initializer="zeros" if zero else "he_normal",
             kernel_regularizer=self.regularizer(),

@@ -102,8 +102,8 @@ def ResNet(
 def _features(row: Variant, x):
     """Stem and stages; the last map of row's net."""
     layers = _layers(row)
-    order = choose(ORDERS, row.order, "order")
-    x = choose(STEMS, row.stem, "stem").make(x, row.filters, order.stem, layers)
+    order = ORDERS[row.order]
+    x = STEMS[row.stem].make(x, row.filters, order.stem, layers)
 
     # He 2016, appendix: the first unit is activated before it splits in two, the last one after the addition.
     x = layers.follow(order.start, x, name="conv2_block1_preact")
@@ -117,6 +117,8 @@ def _features(row: Variant, x):
                 stride=2 if block == 1 and stage > 2 else 1,
                 shortcut=row.shortcut,
                 order=first_order if stage == 2 and block == 1 else order_of_the_rest,
+                groups=row.groups,
+                base_width=row.base_width,
                 bottleneck_stride=row.bottleneck_stride,
                 zero_init_residual=row.zero_init_residual,
                 layers=layers,
@@ -175,6 +177,8 @@ def _checked(row: Variant) -> Variant:
         row,
         depths=depths,
         filters=positive(row.filters, "filters"),
+        groups=positive(row.groups, "groups"),
+        base_width=positive(row.base_width, "base_width"),
         classes=positive(row.classes, "classes"),
         image_size=positive(row.image_size, "image_size"),
     )
@@ -241,7 +245,10 @@ def _builder(row_name: str) -> Callable[..., keras.Model]:
     The arguments and errors are those of `ResNet`.
     """
     build.__name__ = build.__qualname__ = (
-        row_name.replace("plain", "PlainNet").replace("resnet", "ResNet").replace("v2", "V2")
+        row_name.replace("plain", "PlainNet")
+        .replace("resnet", "ResNet")
+        .replace("resnext", "ResNeXt")
+        .replace("v2", "V2")
     )
     return build
 
@@ -253,6 +260,7 @@ ResNet34 = _builder("resnet34")
 ResNet50 = _builder("resnet50")
 ResNet101 = _builder("resnet101")
 ResNet152 = _builder("resnet152")
+ResNeXt50_32x4d = _builder("resnext50_32x4d")
 ResNet50V2 = _builder("resnet50v2")
 ResNet101V2 = _builder("resnet101v2")
 ResNet152V2 = _builder("resnet152v2")

@@ -11,6 +11,8 @@ class Variant:
     block: str  # a name of blocks.BLOCKS
     depths: tuple[int, ...]  # blocks in conv2_x, conv3_x, ...; each stage after the first halves the map
     filters: int = 64  # of conv2_x; each further stage doubles them
+    groups: int = 1  # of the 3x3 layer of a bottleneck: the cardinality of ResNeXt,
+    base_width: int = 64  # and the width of each where conv2_x has 64 filters
     stem: str = "7x7"  # a name of stems.STEMS
     shortcut: str = "projection"  # a name of shortcuts.SHORTCUTS
     order: str = "original"  # a name of blocks.ORDERS
@@ -29,6 +31,7 @@ def field_names() -> list[str]:
 
 
 V2: dict[str, Any] = dict(order="preactivation")
+RESNEXT_32X4D: dict[str, Any] = dict(groups=32, base_width=4)
 PLAIN: dict[str, Any] = dict(shortcut="none")
 CIFAR: dict[str, Any] = dict(stem="3x3", filters=16, image_size=32, classes=10)
 
@@ -63,6 +66,9 @@ VARIANTS: dict[str, Variant] = {
     "resnet50":     Variant("bottleneck",     (3, 4, 6, 3)),
     "resnet101":    Variant("bottleneck",     (3, 4, 23, 3)),
     "resnet152":    Variant("bottleneck",     (3, 8, 36, 3)),
+
+    # ImageNet: Xie et al. 2017, arXiv:1611.05431, Table 1
+    "resnext50_32x4d": Variant("bottleneck",  (3, 4, 6, 3),  **RESNEXT_32X4D),
 
     # ImageNet: He 2016, section 5
     "resnet50v2":   Variant("bottleneck",     (3, 4, 6, 3),  **V2),

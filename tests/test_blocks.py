@@ -132,6 +132,22 @@ def test_law_of_the_bottleneck(order, bottleneck_stride, rng):
     np.testing.assert_allclose(model(x), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_grouped_bottleneck_is_groups_of_convolutions(rng):
+    """ResNeXt, arXiv:1611.05431, Fig. 3: each group sees its own channels only."""
+    model = block_model((5, 5, 4), 16, block="bottleneck", groups=4, base_width=8)
+    (kernel,) = model.get_layer("block_2_conv").get_weights()
+    assert kernel.shape == (3, 3, 2, 8)
+    part = keras.Model(model.get_layer("block_2_conv").input, model.get_layer("block_2_conv").output)
+    x = rng.normal(size=(2, 5, 5, 8)).astype("float32")
+    padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    windows = sliding_window_view(padded, (3, 3), axis=(1, 2))
+    groups = [
+        np.einsum("bhwcij,ijcf->bhwf", windows[:, :, :, 2 * g : 2 * g + 2], kernel[..., 2 * g : 2 * g + 2])
+        for g in range(4)
+    ]
+    np.testing.assert_allclose(part(x), np.concatenate(groups, -1), rtol=1e-4, atol=1e-5)
+
+
 def test_every_order_and_shortcut_has_its_law():
     assert set(FIGURE_4) == set(SPLITS) == set(ORDERS)
     assert set(OPTIONS.values()) < set(SHORTCUTS)
@@ -263,6 +279,9 @@ def test_a_block_in_a_map_of_unknown_size():
         ({"filters": 2.5}, "filters must be a positive integer. Received: 2.5"),
         ({"stride": -1}, "stride must be a positive integer. Received: -1"),
         ({"block": "bottleneck", "bottleneck_stride": "5x5"}, r"bottleneck_stride must be one of \['1x1', '3x3'\]"),
+        ({"groups": 2}, "groups is for the block 'bottleneck'; with 'building_block' it must stay 1. Received: 2"),
+        ({"block": "bottleneck", "base_width": 3}, "base_width must make filters .* Received: 3, filters=4"),
+        ({"groups": 0}, "groups must be a positive integer. Received: 0"),
         ({"bottleneck_stride": "1x1"}, "bottleneck_stride is for the block 'bottleneck'"),
         ({"filters": 2, "shortcut": "zero_pad"}, "filters must be at least 4.*Received: 2"),
     ],

@@ -1,4 +1,8 @@
-"""BatchNormalization against Keras' own: the same weights, config and behaviour, by another kernel."""
+"""The layers with kernels of our own against Keras': the same weights, config and behaviour."""
+
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -6,6 +10,8 @@ import pytest
 import tensorflow as tf
 from conftest import randomize, tiny
 
+import keras_resnet
+from keras_resnet import layers
 from keras_resnet.layers import BatchNormalization
 
 SHAPE = (6, 5, 4, 8)  # n = 120 values a channel
@@ -14,16 +20,16 @@ BESSEL = 120 / 119
 
 def pair(policy="float32", **options):
     """Ours and Keras' with the same random weights."""
-    layers = [
+    both = [
         cls(dtype=keras.DTypePolicy(policy), **options) for cls in (BatchNormalization, keras.layers.BatchNormalization)
     ]
     rng = np.random.default_rng(1)
-    for layer in layers:
+    for layer in both:
         layer.build(SHAPE)
-    values = [rng.uniform(0.5, 1.5, w.shape) for w in layers[0].weights]
-    for layer in layers:
+    values = [rng.uniform(0.5, 1.5, w.shape) for w in both[0].weights]
+    for layer in both:
         layer.set_weights(values)
-    return layers
+    return both
 
 
 def picture(rng, policy="float32"):
@@ -120,8 +126,6 @@ def test_config_is_that_of_keras():
 @pytest.mark.parametrize("ending", [".weights.h5", ".keras"])
 def test_weight_files_interchange_with_keras(ending, rng, tmp_path, monkeypatch):
     """A file of the net with stock layers loads into ours, and back."""
-    from keras_resnet import layers
-
     ours = randomize(tiny(), seed=1)
     with monkeypatch.context() as patch:
         patch.setattr(layers, "BatchNormalization", keras.layers.BatchNormalization)
@@ -137,8 +141,6 @@ def test_weight_files_interchange_with_keras(ending, rng, tmp_path, monkeypatch)
 
 def test_a_net_trains_as_with_stock_layers(rng, monkeypatch):
     """Ten steps of SGD from the same weights: the same losses."""
-    from keras_resnet import layers
-
     x, y = rng.normal(size=(64, 8, 8, 3)).astype("float32"), rng.integers(3, size=64)
     losses = []
     for cls in (layers.BatchNormalization, keras.layers.BatchNormalization):
@@ -160,3 +162,68 @@ def test_replicas_share_statistics_only_if_asked():
     """`synchronized=True` goes to Keras, whose statistics are those of all replicas."""
     layer = BatchNormalization(synchronized=True)
     assert not layer.is_fusable(tf.zeros(SHAPE))
+
+
+# ---- grouped convolution
+
+
+@pytest.mark.parametrize("kernel", layers.GROUPED)
+@pytest.mark.parametrize(
+    ("groups", "strides", "padding", "dilation"), [(2, 1, "same", 1), (4, 2, "valid", 1), (8, 1, "same", 2)]
+)
+def test_grouped_convolution_is_a_loop_over_groups(kernel, groups, strides, padding, dilation, rng, monkeypatch):
+    """Forward and backward, both kernels where this machine has them."""
+    if kernel == "native" and layers.grouped_kernel() != "native":
+        pytest.skip("TensorFlow's grouped convolution is not right here: oneDNN is off")
+    monkeypatch.setattr(layers, "grouped_kernel", lambda: kernel)
+    layer = layers.Conv2D(16, 3, strides, padding, groups=groups, dilation_rate=dilation, use_bias=False)
+    x, results = tf.constant(rng.normal(size=(2, 9, 8, 8)).astype("float32")), []
+    layer.build(x.shape)
+    weight = layer.kernel.value
+    loop = lambda x: tf.concat(  # noqa: E731
+        [
+            tf.nn.conv2d(part, w, strides, padding.upper(), dilations=dilation)
+            for part, w in zip(tf.split(x, groups, -1), tf.split(weight, groups, -1), strict=True)
+        ],
+        -1,
+    )
+    for convolve in (layer, loop):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = convolve(x)
+            loss = tf.reduce_sum(y**2)
+        results.append([y, *tape.gradient(loss, [x, weight])])
+    for our, their in zip(*results, strict=True):
+        np.testing.assert_allclose(our, their, rtol=1e-3, atol=1e-3)
+
+
+def test_the_grouped_kernel_is_chosen_by_what_is_right():
+    """Native with oneDNN, split without; asked for in the middle of a trace too."""
+    code = (
+        "import tensorflow as tf; from keras_resnet.layers import grouped_kernel; "
+        "print(tf.function(lambda: tf.constant(grouped_kernel()))().numpy().decode())"
+    )
+    for onednn, expected in (("1", "native"), ("0", "split")):
+        environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": onednn}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected
+
+
+def test_grouped_convolution_of_keras(rng):
+    """The same weights, config and answer as the stock layer."""
+    ours = layers.Conv2D(8, 3, groups=4, padding="same", name="conv")
+    theirs = keras.layers.Conv2D(8, 3, groups=4, padding="same", name="conv")
+    x = rng.normal(size=(2, 6, 6, 8)).astype("float32")
+    ours.build(x.shape)
+    theirs.build(x.shape)
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-4, atol=1e-5)
+    assert ours.get_config() == theirs.get_config()
+
+
+def test_a_saved_resnext_holds_no_xla_function(tmp_path):
+    """TF Serving may refuse one that does."""
+    net = tiny(block="bottleneck", groups=2, base_width=32)
+    path = keras_resnet.export_saved_model(net, tmp_path)["path"]
+    with open(f"{path}/saved_model.pb", "rb") as file:
+        assert b"_XlaMustCompile" not in file.read()

@@ -10,6 +10,7 @@ import pytest
 from conftest import DEEP
 from test_variants import ORACLES
 
+import keras_resnet
 from keras_resnet import VARIANTS
 from keras_resnet.resnet import weight_layers
 
@@ -32,13 +33,13 @@ def section(name):
 
 def models():
     """The table of models, its integers the tested ones of tests/test_variants.py."""
-    builder = {"plain": "PlainNet", "resnet": "ResNet"}
+    builders = {name.lower().replace("plainnet", "plain"): name for name in dir(keras_resnet)}
     lines = ["| builder | weight layers | block | shortcut | image | classes | parameters | multiply-adds |"]
     lines.append("| --- | ---: | --- | --- | ---: | ---: | ---: | ---: |")
     for name, row in VARIANTS.items():
-        kind, rest = re.match(r"([a-z]+)(.*)", name).groups()
         block = row.block.replace("_", " ") + (", pre-activated" if row.order == "preactivation" else "")
-        cells = [f"`{builder[kind]}{rest.upper()}`", weight_layers(row), block, f"`{row.shortcut}`"]
+        block += f", {row.groups} groups" if row.groups > 1 else ""
+        cells = [f"`{builders[name]}`", weight_layers(row), block, f"`{row.shortcut}`"]
         cells += [row.image_size, row.classes, *(f"{count:,}" for count in ORACLES[name][:2])]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"

@@ -13,7 +13,7 @@ from keras_resnet import VARIANTS, ResNet, Variant, resnet
 BUILDERS = {
     name: getattr(keras_resnet, name)
     for name in dir(keras_resnet)
-    if name.startswith(("ResNet", "PlainNet")) and name != "ResNet"
+    if name.startswith(("ResNet", "ResNeXt", "PlainNet")) and name != "ResNet"
 }
 
 

@@ -30,6 +30,7 @@ ORACLES = {
     "resnet50": (25_557_032, 4_089_184_256, TORCHVISION),
     "resnet101": (44_549_160, 7_801_405_440, TORCHVISION),
     "resnet152": (60_192_808, 11_513_626_624, TORCHVISION),
+    "resnext50_32x4d": (25_028_904, 4_230_479_872, TORCHVISION),
     "resnet50v2": (25_549_352, 4_089_184_256, TIMM),
     "resnet101v2": (44_541_480, 7_801_405_440, TIMM),
     "resnet152v2": (60_185_128, 11_513_626_624, TIMM),
@@ -89,9 +90,10 @@ def test_parameters_and_multiply_adds_by_formula(row):
             if stage > 0 and block == 0:
                 size //= 2
             if v.block == "bottleneck":
-                convs += [conv(1, c_in, filters, in_size), conv(3, filters, filters, size)]
-                convs += [conv(1, filters, c_out, size)]
-                bns += [c_in, filters, filters] if preactivated else [filters, filters, c_out]
+                width = filters * v.base_width // 64 * v.groups
+                convs += [conv(1, c_in, width, in_size), conv(3, width // v.groups, width, size)]
+                convs += [conv(1, width, c_out, size)]
+                bns += [c_in, width, width] if preactivated else [width, width, c_out]
             else:
                 convs += [conv(3, c_in, filters, size), conv(3, filters, filters, size)]
                 bns += [c_in, filters] if preactivated else [filters, filters]
