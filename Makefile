@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help sweep test check slow format lock install install-dev clean distclean
+.PHONY: help sweep bench test check slow format lock install install-dev clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,10 @@ check: $(VENV)/.dev-installed ## format, lint, types and the fast tests: run it 
 
 slow: $(VENV)/.dev-installed ## the tests that `make test` leaves out
 	$(BIN)/python -m pytest -m "slow or network" $(PYTEST_FLAGS)
+
+bench: $(VENV)/.dev-installed ## speed against the peers that are installed, the short version
+	$(BIN)/python -m benchmarks.train --nets resnet20 --rounds 1
+	$(BIN)/python -m benchmarks.predict --nets resnet20 --rounds 1
 
 format: $(VENV)/.dev-installed ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix --exit-zero --quiet .

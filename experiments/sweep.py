@@ -104,7 +104,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     train.add_argument("--batch-size", type=positive, default=128)
     train.add_argument("--patience", type=positive, help="epochs of a plateau; default: a tenth of --epochs")
     train.add_argument("--early-stopping", type=positive, metavar="EPOCHS", help="stop after so many without gain")
-    train.add_argument("--precision", choices=training.POLICIES, default="float32")
+    train.add_argument("--precision", choices=training.PRECISIONS, default="float32")
 
     options = parser.parse_args(arguments)
     check_depths(parser, options)
@@ -182,7 +182,7 @@ def settings_of(options: argparse.Namespace, data: Data) -> Settings:
         options.patience or max(1, epochs // 10),
         options.early_stopping,
         options.max_parameters,
-        options.precision,
+        training.precision_of(options.precision),
         options.tensorboard,
         options.seed,
     )
@@ -279,7 +279,7 @@ def finish(directory: Path, tuner: Trials, options: argparse.Namespace) -> None:
         exported = keras_resnet.export_saved_model(model, directory / "saved_model")
         try:
             check_saved_model(
-                exported["path"], model, test.images[:32], 1e-4 if options.precision == "float32" else 2e-2
+                exported["path"], model, test.images[:32], 1e-4 if tuner.settings.precision == "float32" else 2e-2
             )
         except BaseException:
             shutil.rmtree(exported["path"])
@@ -341,7 +341,8 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
         open_directory(directory, settings, arguments)
         tuner = Trials(oracle, settings, data, directory=options.directory, name=options.name, progress=progress)
         trained, validated = len(data.train.labels), len(data.validation.labels)
-        progress.say(f"{data.name}: {trained} pictures to train on, {validated} to validate")
+        told = f"{data.name}: {trained} pictures to train on, {validated} to validate; {settings.precision}"
+        progress.say(told)
         tuner.search()
         write_report(directory)  # before anything that could still fail
         finish(directory, tuner, options)

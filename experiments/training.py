@@ -1,6 +1,7 @@
 """One net, trained once: from the choices of a sweep to a fitted model and the figures that it leaves."""
 
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import keras_resnet
 from experiments.data import Data
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+PRECISIONS = ("auto", *POLICIES)
 
 # what a trial chooses, in the order of the tables
 CHOICES = ("depth", "shortcut", "order", "block", "width", "learning_rate", "weight_decay")
@@ -20,6 +22,17 @@ class Diverged(RuntimeError):
 
 class Oversized(RuntimeError):
     """The net has more parameters than the sweep allows."""
+
+
+def precision_of(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The row of POLICIES for a name of PRECISIONS: "auto" is bfloat16 where it is faster, on GPUs and on CPUs that
+    multiply in it (avx512_bf16, AMX), and else float32.
+    """
+    if name != "auto":
+        return name
+    flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
+    pays = {"avx512_bf16", "amx_bf16"} & set(flags) or keras.distribution.list_devices("gpu")
+    return "bfloat16" if pays else "float32"
 
 
 def variant(choices: dict) -> keras_resnet.Variant:
@@ -40,18 +53,22 @@ def build(choices: dict, data: Data, precision: str = "float32") -> keras.Model:
     The dtype policy is set here and not before: Keras forgets it with every `clear_session`.
     """
     keras.config.set_dtype_policy(POLICIES[precision])
-    image = keras.Input(data.image_shape, name="image")
-    # float32 under every policy: the last bits of a pixel are below bfloat16's
-    normalize = keras.layers.Normalization(
-        mean=data.mean, variance=np.square(data.std), dtype="float32", name="normalization"
-    )
-    model = keras_resnet.ResNet(variant(choices), input_tensor=normalize(image), classes=len(data.class_names))
+    model = keras_resnet.ResNet(variant(choices), input_tensor=normalized(data), classes=len(data.class_names))
     model.compile(
         optimizer=keras.optimizers.SGD(choices["learning_rate"], momentum=0.9),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
     return model
+
+
+def normalized(data: Data):
+    """An input for pixels of 0..255, less the mean of the training set, over its standard deviation."""
+    # float32 under every policy: the last bits of a pixel are below bfloat16's
+    layer = keras.layers.Normalization(
+        mean=data.mean, variance=np.square(data.std), dtype="float32", name="normalization"
+    )
+    return layer(keras.Input(data.image_shape, name="image"))
 
 
 def fit(

@@ -1,0 +1,102 @@
+"""Peers in turn, each round in processes of their own, and the table of what they did."""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.peers import NETS, PEERS, PRECISIONS
+from experiments.files import write_text
+from experiments.sweep import machine, versions
+from keras_resnet import ResNet, count_macs
+
+OPERATIONS = {"train": 6, "predict": 2}  # a multiply-add: two forward, and twice as many backward
+Job = tuple[str, int]  # a name of NETS and a batch size
+
+
+def measure(*arguments) -> dict:
+    """What `benchmarks.peers` prints for these arguments; a crash is a row that says so."""
+    command = [sys.executable, "-m", "benchmarks.peers", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
+        return {"missing": lines[-1][:100]}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def collect(kind: str, job: Job, peers: list[str], rounds: int, steps: int) -> list[dict]:
+    """A row a peer and precision, with all its rates in images/s."""
+    net, batch = job
+    rows: list[dict] = [
+        {"peer": peer, "precision": precision, "rates": []} for peer in peers for precision in PRECISIONS
+    ]
+    for number in range(rounds):
+        for row in rows:
+            if "missing" in row:
+                continue
+            result = measure(kind, net, row["peer"], row["precision"], batch, steps)
+            row["rates"] += result.get("images_per_second", [])
+            row |= {"missing": result["missing"]} if "missing" in result else {}
+            told = f"{max(row['rates']):.1f} images/s" if row["rates"] else row["missing"]
+            print(f"{net}, {batch}, round {number + 1}: {row['peer']}, {row['precision']}: {told}", flush=True)
+    return rows
+
+
+def table(kind: str, job: Job, rows: list[dict], peaks: dict[str, float]) -> str:
+    """Markdown. The last column compares our fastest with the peer's fastest, whatever their precisions."""
+    net, batch = job
+    macs = count_macs(ResNet(NETS[net].row))
+    best = {
+        row["peer"]: max(rate for r in rows if r["peer"] == row["peer"] for rate in [0.0, *r["rates"]]) for row in rows
+    }
+    head = [
+        "peer",
+        "precision",
+        "images/s, fastest",
+        "median",
+        "range",
+        "of the matmul peak",
+        "ours, best against best",
+    ]
+    lines = [head, ["---", "---", "---:", "---:", "---", "---:", "---:"]]
+    for row in rows:
+        if not row["rates"]:
+            lines.append([row["peer"], row["precision"], row["missing"], "", "", "", ""])
+            continue
+        low, middle, high = min(row["rates"]), statistics.median(row["rates"]), max(row["rates"])
+        share = OPERATIONS[kind] * macs * high / peaks[row["precision"]] / 1e9
+        compare = row["peer"] != "ours" and high == best[row["peer"]] and best.get("ours")
+        figures = [f"{high:.1f}", f"{middle:.1f}", f"{low:.1f} to {high:.1f}", f"{share:.0%}"]
+        lines.append([row["peer"], row["precision"], *figures, f"{best['ours'] / high:.2f}" if compare else ""])
+    title = f"### {net}, batch {batch}, {kind}"
+    return title + "\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def main(kind: str, jobs: list[Job], description: str | None, arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{kind}", description=description)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    nets = list(dict.fromkeys(net for net, _ in jobs))
+    parser.add_argument("--nets", nargs="+", choices=nets, default=nets)
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--output", type=Path, help="write NAME.md and NAME.json too", metavar="NAME")
+    options = parser.parse_args(arguments)
+
+    peaks = {precision: measure("peak", precision)["gflops"] for precision in PRECISIONS}
+    about = f"{machine()}; {versions()}; matmul peak " + ", ".join(f"{p} {g:.0f} GFLOP/s" for p, g in peaks.items())
+    parts, results = [about], []
+    for job in jobs:
+        if job[0] in options.nets:
+            rows = collect(kind, job, options.peers, options.rounds, options.steps)
+            parts.append(table(kind, job, rows, peaks))
+            results.append({"net": job[0], "batch": job[1], "rows": rows})
+    text = "\n\n".join(parts)
+    print(f"\n{text}")
+    if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        write_text(f"{options.output}.md", text)
+        write_text(f"{options.output}.json", json.dumps({"about": about, "peaks": peaks, "results": results}, indent=1))
+    return 0

@@ -1,0 +1,93 @@
+"""`python -m experiments.train`: recipes, precision, and that a run which was stopped goes on."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from experiments import train, training
+from experiments.train import RECIPES
+
+FLAGS = ["--dataset", "digits", "--train-examples", "128", "--precision", "float32"]
+
+
+def rates(recipe, steps, depth=20):
+    schedule = RECIPES[recipe].schedule(steps, depth)
+    return lambda step: float(keras.ops.convert_to_numpy(schedule(step)))
+
+
+def test_the_recipe_of_the_paper():
+    """He 2015, section 4.2: 0.1, divided by 10 at 32k and 48k iterations, over at 64k; weight decay 0.0001."""
+    recipe, rate = RECIPES["paper"], rates("paper", 64_000)
+    assert [rate(step) for step in (0, 31_999, 32_001, 47_999, 48_001)] == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
+    assert recipe.epochs * -(-50_000 // recipe.batch_size) == pytest.approx(64_000, rel=0.01)
+    assert (recipe.weight_decay, recipe.batch_size, recipe.nesterov) == (1e-4, 128, False)
+
+
+def test_the_110_layer_net_warms_up():
+    """He 2015, section 4.2: "we use 0.01 to warm up the training"."""
+    rate = rates("paper", 64_000, depth=110)
+    assert [rate(step) for step in (0, 399, 401, 32_001)] == pytest.approx([0.01, 0.01, 0.1, 0.01])
+
+
+def test_the_cycle_goes_up_and_down_to_zero():
+    rate = rates("fast", 1000)
+    assert rate(0) == 0
+    assert rate(75) == pytest.approx(0.1)
+    assert rate(150) == pytest.approx(0.2)
+    assert rate(1000) == pytest.approx(0, abs=1e-6)
+    assert all(rate(step) >= rate(step + 50) for step in range(150, 1000, 50))
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu avx512f avx512_bf16", "bfloat16"),
+        ("fpu amx_bf16", "bfloat16"),
+        ("fpu avx2 avx512f", "float32"),
+        (None, "float32"),
+    ],
+)
+def test_auto_is_bfloat16_where_it_pays(flags, expected, tmp_path):
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags is not None:
+        cpuinfo.write_text(f"model name\t: any\nflags\t\t: {flags}\n")
+    assert training.precision_of("auto", cpuinfo) == expected
+    assert training.precision_of("float16", cpuinfo) == "float16"
+
+
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, capsys):
+    flags = [*FLAGS, "--epochs", "3"]
+    assert train.main([*flags, "--directory", str(tmp_path / "whole")]) == 0
+
+    def stop(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Epochs, "on_epoch_end", stop, raising=False)
+        assert train.main([*flags, "--directory", str(tmp_path / "parts")]) == 130
+    assert not (tmp_path / "parts" / "resnet20-fast-0" / "result.json").exists()
+    capsys.readouterr()
+    assert train.main([*flags, "--directory", str(tmp_path / "parts")]) == 0
+    assert "epoch 1 of 3" not in capsys.readouterr().out
+    whole, parts = (
+        keras.models.load_model(tmp_path / name / "resnet20-fast-0" / "model.keras") for name in ("whole", "parts")
+    )
+    for a, b in zip(whole.get_weights(), parts.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+    result = json.loads((tmp_path / "parts" / "resnet20-fast-0" / "result.json").read_text())
+    assert (result["epochs"], result["precision"], result["examples"]) == (3, "float32", 128)
+    monkeypatch.setattr(train, "train", lambda *args: pytest.fail("trained again"))
+    assert train.main([*flags, "--directory", str(tmp_path / "parts")]) == 0
+    assert f"{result['test_accuracy']:.2%} on the test set" in capsys.readouterr().out
+
+
+def test_bad_input(capsys):
+    assert train.main([*FLAGS, "--train-examples", "60000"]) == 1
+    assert "train_examples must lie in" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        train.main(["--variant", "resnet50"])
+    assert "invalid choice: 'resnet50'" in capsys.readouterr().err
