@@ -2,15 +2,22 @@
 
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_text(path, text: str) -> None:
-    """Writes under another name and renames: whoever reads, or is killed, meets the old text or the new one."""
+@contextmanager
+def whole(path):
+    """Another name to write under, renamed to `path` at the end: a reader, or a kill, meets the old file or the new."""
     path = Path(path)
     unfinished = path.with_name(f".unfinished-{path.name}")
-    unfinished.write_text(text)
+    yield unfinished
     os.replace(unfinished, path)
+
+
+def write_text(path, text: str) -> None:
+    with whole(path) as unfinished:
+        unfinished.write_text(text)
 
 
 def write_json(path, value) -> None:

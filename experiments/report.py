@@ -9,7 +9,7 @@ import io
 import sys
 from pathlib import Path
 
-from experiments.files import read_json, write_text
+from experiments.files import read_json, whole, write_text
 
 RESULTS = ("seed", "parameters", "multiply_adds", "epochs", "seconds", "train_accuracy", "validation_accuracy")
 
@@ -137,12 +137,9 @@ def draw(directory, rows: list[dict]) -> list[str]:
 def save(figure, path: Path) -> None:
     from matplotlib import pyplot
 
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=120)
+    with whole(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=120)
     pyplot.close(figure)
-    unfinished = path.with_name(f".unfinished-{path.name}")
-    unfinished.write_bytes(data.getvalue())
-    unfinished.replace(path)
 
 
 def write_report(directory) -> list[dict]:

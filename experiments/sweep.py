@@ -199,7 +199,7 @@ def number_of_trials(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def open_directory(directory: Path, settings: Settings, arguments: list[str]) -> None:
-    """Makes the directory, or sees that the sweep in it is this one. SystemExit where it is another."""
+    """Notes this sweep in its directory, or sees that the one there is this one. SystemExit where it is another."""
     before = read_json(directory / "sweep.json")
     if before is None and any(path.name != ".lock" for path in directory.iterdir()):
         raise SystemExit(f"{directory} is there and holds no sweep; choose another --name.")

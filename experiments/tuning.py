@@ -18,7 +18,7 @@ from keras_tuner.oracles import BayesianOptimizationOracle, HyperbandOracle
 
 import keras_resnet
 from experiments import training
-from experiments.files import write_json
+from experiments.files import whole, write_json
 from experiments.report import read_trials, write_csv
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
@@ -221,9 +221,8 @@ class Trials(keras_tuner.Tuner):
 
 def save_model(model, path):
     """As `.keras`, whole or not at all."""
-    unfinished = path.with_name(f".unfinished-{path.name}")
-    model.save(unfinished)
-    os.replace(unfinished, path)
+    with whole(path) as unfinished:
+        model.save(unfinished)
 
 
 def forget(directory: Path):

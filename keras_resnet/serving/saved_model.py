@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from keras_resnet.errors import positive
+from keras_resnet.layers import tf
 
 
 def export_saved_model(model: keras.Model, directory, *, version: int | None = None) -> dict:
@@ -21,13 +22,11 @@ def export_saved_model(model: keras.Model, directory, *, version: int | None = N
     Raises ValueError where the model has not one input (b, h, w, c) and one output (b, classes), the version is there
     already or is not a positive integer, or Keras does not run on TensorFlow.
     """
-    if keras.backend.backend() != "tensorflow":
+    if tf is None:
         raise ValueError(
             "export_saved_model needs Keras' TensorFlow backend: save the model as .keras, and export it from there. "
             f"Received: the backend {keras.backend.backend()!r}"
         )
-    import tensorflow as tf
-
     ranks = [len(x.shape) for x in (*model.inputs, *model.outputs)]
     if len(model.inputs) != 1 or ranks != [4, 2]:
         raise ValueError(
