@@ -67,10 +67,10 @@ class Data:
     def image_shape(self) -> tuple[int, ...]:
         return self.train.images.shape[1:]
 
-    def batches(self, batch_size: int, *, seed: int = 0, epoch: int = 0) -> Batches:
+    def batches(self, batch_size: int, *, seed: int = 0, epoch: int = 0, alternate: bool = False) -> Batches:
         """`train`, padded with the mean pixel, mirrored where the data set's row says so."""
         fill, flip = np.round(self.mean).astype(np.uint8), DATASETS[self.name].flip
-        return Batches(self.train, batch_size, fill=fill, flip=flip, seed=seed, epoch=epoch)
+        return Batches(self.train, batch_size, fill=fill, flip=flip, alternate=alternate, seed=seed, epoch=epoch)
 
 
 def load(
@@ -385,8 +385,9 @@ class Batches(keras.utils.PyDataset):
     """Shuffled, augmented batches: images (b, h, w, 3) uint8 and labels (b,) int64.
 
     He 2015, Section 4.2: `pad` pixels on each side, a random crop of the original size, mirrored
-    every other time if `flip`. The padding is `fill`, the mean pixel: it becomes the paper's zeros
-    where the model subtracts the mean. All follows from (`seed`, epoch, index of the batch).
+    every other time if `flip`: by chance, or with `alternate` by chance at first and then in turn
+    (github.com/KellerJordan/cifar10-airbench). The padding is `fill`, the mean pixel: it becomes the
+    paper's zeros where the model subtracts the mean. All follows from (`seed`, epoch, index of the batch).
 
     Each example comes once an epoch, in `ceil(n / batch_size)` batches whose sizes differ by one at
     most: a last batch of a few pictures would weigh as much as any other in the moving averages of
@@ -404,6 +405,7 @@ class Batches(keras.utils.PyDataset):
         *,
         fill: np.ndarray | tuple[int, ...],
         flip: bool,
+        alternate: bool = False,
         pad: int = 4,
         seed: int = 0,
         epoch: int = 0,
@@ -414,7 +416,7 @@ class Batches(keras.utils.PyDataset):
             if not isinstance(value, (int, np.integer)) or value < low:
                 raise ValueError(f"{argument} must be an integer >= {low}. Received: {value!r}")
         self.images, self.labels = split
-        self.batch_size, self.pad, self.flip, self.seed = batch_size, pad, flip, seed
+        self.batch_size, self.pad, self.flip, self.alternate, self.seed = batch_size, pad, flip, alternate, seed
         height, width, _ = self.images.shape[1:]
         self.blank = np.tile(np.asarray(fill, np.uint8), (height + 2 * pad, width + 2 * pad, 1))
         self._within_epoch = False
@@ -431,6 +433,9 @@ class Batches(keras.utils.PyDataset):
         self._order = rng.permutation(n)
         self._corners = rng.integers(2 * self.pad + 1, size=(2, n))
         self._mirrored = rng.random(n) < (0.5 if self.flip else 0.0)
+        if self.flip and self.alternate:
+            at_first = np.random.default_rng(self.seed).random(n) < 0.5
+            self._mirrored = at_first[self._order] ^ bool(epoch % 2)
 
     def on_epoch_begin(self) -> None:
         self._within_epoch = True

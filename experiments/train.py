@@ -40,6 +40,8 @@ class Recipe:
     schedule: Callable  # number of steps, depth -> a learning rate schedule
     weight_decay: float
     nesterov: bool
+    label_smoothing: float = 0.0
+    alternating_flip: bool = False
     batch_size: int = 128
 
 
@@ -61,9 +63,23 @@ RECIPES = {
     # 64k iterations of 128 pictures out of 50,000 are 164 epochs
     "paper": Recipe("He 2015, section 4.2", 164, divided_by_ten_twice, weight_decay=1e-4, nesterov=False),
     "fast": Recipe(
-        "one cycle: Smith and Topin 2017, arXiv:1708.07120", 30, up_and_down, weight_decay=5e-4, nesterov=True
+        "one cycle: Smith and Topin 2017, arXiv:1708.07120; flip: Jordan 2024, arXiv:2404.00498",
+        30,
+        up_and_down,
+        weight_decay=5e-4,
+        nesterov=True,
+        label_smoothing=0.1,
+        alternating_flip=True,
     ),
 }
+
+
+class SmoothedCrossentropy(keras.losses.CategoricalCrossentropy):
+    """Of labels (b,) and probabilities (b, classes): a share of every label is spread over all classes."""
+
+    def call(self, y_true, y_pred):
+        labels = keras.ops.cast(keras.ops.reshape(y_true, (-1,)), "int32")
+        return super().call(keras.ops.one_hot(labels, y_pred.shape[-1]), y_pred)
 
 
 def build(variant: str, recipe: Recipe, data: Data, steps: int, precision: str) -> keras.Model:
@@ -78,7 +94,7 @@ def build(variant: str, recipe: Recipe, data: Data, steps: int, precision: str) 
     )
     model.compile(
         keras.optimizers.SGD(recipe.schedule(steps, 6 * sum(row.depths)), momentum=0.9, nesterov=recipe.nesterov),
-        "sparse_categorical_crossentropy",
+        SmoothedCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
     )
     return model
@@ -96,19 +112,43 @@ class Epochs(keras.callbacks.Callback):
             self.batches.epoch = epoch
 
 
-def train(options: argparse.Namespace, directory: Path) -> dict:
+def settings_of(options: argparse.Namespace) -> dict:
+    """All that decides what a run gives."""
+    return {
+        "variant": options.variant,
+        "recipe": options.recipe,
+        "dataset": options.dataset,
+        "seed": options.seed,
+        "precision": training.precision_of(options.precision),
+        "epochs": options.epochs or RECIPES[options.recipe].epochs,
+        "train_examples": options.train_examples,
+    }
+
+
+def refuse_others(directory: Path, settings: dict) -> None:
+    """ValueError where the directory holds a run with other settings."""
+    begun = read_json(directory / "settings.json") or settings
+    if begun != settings:
+        other = {name: value for name, value in begun.items() if settings.get(name) != value}
+        raise ValueError(
+            f"--directory must be another one: {directory} holds a run with {other}. "
+            f"Received: { {name: settings.get(name) for name in other} }"
+        )
+
+
+def train(options: argparse.Namespace, directory: Path, settings: dict) -> dict:
     """Trains, looks at the test set once, and returns what `result.json` says."""
-    recipe, precision = RECIPES[options.recipe], training.precision_of(options.precision)
+    recipe, precision, epochs = RECIPES[options.recipe], settings["precision"], settings["epochs"]
     data = load(
         options.dataset, data_dir=options.data_dir, train_examples=options.train_examples, validation_examples=0
     )
     keras.utils.set_random_seed(options.seed)
-    batches = data.batches(recipe.batch_size, seed=options.seed)
-    epochs = options.epochs or recipe.epochs
+    batches = data.batches(recipe.batch_size, seed=options.seed, alternate=recipe.alternating_flip)
     model = build(options.variant, recipe, data, epochs * len(batches), precision)
     progress = Progress(None, [])
     progress.say(f"{options.variant}, {options.recipe}: {len(data.train.labels)} pictures of {data.name}, {precision}")
     directory.mkdir(parents=True, exist_ok=True)
+    write_json(directory / "settings.json", settings)
     start = time.perf_counter()
     history = model.fit(
         batches,
@@ -125,15 +165,10 @@ def train(options: argparse.Namespace, directory: Path) -> dict:
     if not np.isfinite(history.history["loss"]).all():
         raise training.Diverged(f"the loss was not a number in epoch {len(history.epoch)}")
     test = load_test(options.dataset, data_dir=options.data_dir)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])  # what any Keras can load
     accuracy = model.evaluate(test.images, test.labels, batch_size=500, verbose=0, return_dict=True)["accuracy"]
     save_model(model, directory / "model.keras")
-    return {
-        "variant": options.variant,
-        "recipe": options.recipe,
-        "dataset": options.dataset,
-        "seed": options.seed,
-        "precision": precision,
-        "epochs": epochs,
+    return settings | {
         "examples": len(data.train.labels),
         "test_accuracy": accuracy,
         "seconds_since_last_start": round(seconds, 1),
@@ -156,18 +191,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, default=Path("runs"))
     options = parser.parse_args(arguments)
 
-    directory = options.directory / f"{options.variant}-{options.recipe}-{options.seed}"
-    result = read_json(directory / "result.json")
-    if result is None:
-        try:
-            result = train(options, directory)
-        except (DataUnavailable, training.Diverged, ValueError) as error:
-            print(error, file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("\nStopped. The same command goes on from the last whole epoch.")
-            return 130
-        write_json(directory / "result.json", result)
+    directory, settings = options.directory / f"{options.variant}-{options.recipe}-{options.seed}", settings_of(options)
+    try:
+        refuse_others(directory, settings)
+        result = read_json(directory / "result.json")
+        if result is None:
+            result = train(options, directory, settings)
+            write_json(directory / "result.json", result)
+    except (DataUnavailable, training.Diverged, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from the last whole epoch.")
+        return 130
     print(
         f"{result['variant']}, {result['recipe']}, seed {result['seed']}: {result['test_accuracy']:.2%} on the test "
         f"set after {result['epochs']} epochs in {duration(result['seconds_since_last_start'])}"

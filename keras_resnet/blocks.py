@@ -8,6 +8,7 @@ from typing import NamedTuple
 import keras
 
 from keras_resnet.errors import choose, positive
+from keras_resnet.gates import GATES
 from keras_resnet.layers import Layers
 from keras_resnet.shortcuts import Fork, find_shortcut
 
@@ -19,9 +20,10 @@ class WeightLayer(NamedTuple):
     kernel_size: int
     stride: int
     groups: int = 1
+    dilation: int = 1
 
 
-def two_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=64):
+def two_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=64, dilations=(1, 1)):
     """He 2015, Fig. 5 left: 3x3, 3x3."""
     for argument, value, must in (
         ("bottleneck_stride", bottleneck_stride, "3x3"),
@@ -33,10 +35,11 @@ def two_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=64
                 f"{argument} is for the block 'bottleneck'; with 'building_block' it must stay {must!r}. "
                 f"Received: {value!r}"
             )
-    return WeightLayer(filters, 3, stride), WeightLayer(filters, 3, 1)
+    first, rest = dilations
+    return WeightLayer(filters, 3, stride, dilation=first), WeightLayer(filters, 3, 1, dilation=rest)
 
 
-def three_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=64):
+def three_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=64, dilations=(1, 1)):
     """He 2015, Fig. 5 right: 1x1, 3x3, 1x1 with four times the filters.
 
     ResNeXt (arXiv:1611.05431, Table 1) makes the 3x3 of `groups`, each `base_width` wide in a block of 64 filters.
@@ -51,7 +54,7 @@ def three_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=
         raise ValueError(f"base_width must make filters * base_width / 64 whole. Received: {base_width}, {filters=}")
     return (
         WeightLayer(width * groups, 1, first),
-        WeightLayer(width * groups, 3, second, groups),
+        WeightLayer(width * groups, 3, second, groups, dilations[0]),
         WeightLayer(4 * filters, 1, third),
     )
 
@@ -87,6 +90,28 @@ ORDERS = {
 }  # fmt: skip
 
 
+def stage_wise(depth: int) -> list[Order]:
+    """Duta et al. 2020, arXiv:2004.04989, Fig. 1(c): a stage begins and ends with BN, its main path is never cut by a
+    ReLU in between. What comes out of the first block is normalized, so the second begins with a ReLU alone.
+    """
+    middle = ORDERS["preactivation"]
+    orders = [ORDERS["original"]._replace(after=""), middle._replace(start="relu"), *[middle] * depth][:depth]
+    return [*orders[:-1], orders[-1]._replace(after="bn relu")]
+
+
+# orders that differ from block to block of a stage: the number of blocks -> an order each
+STAGE_ORDERS = {"stage_wise": stage_wise}
+
+
+def orders_of_stage(order: str, depth: int) -> list[Order]:
+    """The order of each of the `depth` blocks in a stage, for a name of ORDERS or of STAGE_ORDERS."""
+    if order not in STAGE_ORDERS:
+        return [choose(ORDERS, order, "order")] * depth
+    if depth < 2:
+        raise ValueError(f"depths must be 2 or more with the order {order!r}. Received: a stage of {depth}")
+    return STAGE_ORDERS[order](depth)
+
+
 def residual_block(
     x,
     filters,
@@ -98,6 +123,11 @@ def residual_block(
     groups=1,
     base_width=64,
     bottleneck_stride="3x3",
+    dilations=(1, 1),
+    gate="none",
+    gate_ratio=1 / 16,
+    dropout=0.0,
+    drop_path=0.0,
     zero_init_residual=False,
     layers=Layers(),  # noqa: B008  frozen
     name=None,
@@ -106,8 +136,13 @@ def residual_block(
 
     `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`; a bottleneck has `4 * filters` channels.
     `block`, `shortcut` and `order` are names of `BLOCKS`, `SHORTCUTS` (or "A", "B", "C", "plain") and `ORDERS`; `order`
-    may be an `Order` of your own. `zero_init_residual` lets F begin at zero (arXiv:1706.02677, section 5.1). Layers are
-    named `{name}_1_conv`, in the shortcut `{name}_0_conv`, and the last one `{name}_out`. Bad choices raise ValueError.
+    may be an `Order` of your own. Layers are named `{name}_1_conv`, in the shortcut `{name}_0_conv`, and the last one
+    `{name}_out`. Bad choices raise ValueError.
+
+    `dilations` are those of the first 3x3 and of what follows; where they differ, this block would have strided by
+    their ratio. `gate`, a name of `GATES`, scales F(x) and has `gate_ratio` of its channels inside. `dropout` stands
+    before the last 3x3 (arXiv:1605.07146, Fig. 1d), `drop_path` is the share of pictures that lose F(x) in training
+    (arXiv:1603.09382), and `zero_init_residual` lets F begin at zero (arXiv:1706.02677, section 5.1).
     """
     filters, stride = positive(filters, "filters"), positive(stride, "stride")
     groups, base_width = positive(groups, "groups"), positive(base_width, "base_width")
@@ -117,8 +152,12 @@ def residual_block(
     order = order if isinstance(order, Order) else choose(ORDERS, order, "order")
     for step in " ".join(order).split():
         choose(STEPS, step, "Each step of an order")
-    weight_layers = choose(BLOCKS, block, "block")(filters, stride, bottleneck_stride, groups, base_width)
+    first_dilation, dilation = (positive(rate, "dilations") for rate in dilations)
+    weight_layers = choose(BLOCKS, block, "block")(
+        filters, stride, bottleneck_stride, groups, base_width, (first_dilation, dilation)
+    )
     last = weight_layers[-1]
+    make_gate = choose(GATES, gate, "gate")
 
     activated = layers.follow(order.start, x, name=f"{name}_preact")
 
@@ -127,18 +166,28 @@ def residual_block(
     beside = row.changed if changed else row.same
     if beside:
         bn = "bn" if "bn" in order.end else ""
-        beside = beside(Fork(x, activated, last.filters, stride, bn, f"{name}_0"), layers)
+        pool = stride * dilation // first_dilation
+        beside = beside(Fork(x, activated, last.filters, stride, pool, bn, f"{name}_0"), layers)
     zero = zero_init_residual and beside is not None
     if zero_init_residual:
         _check_zero_init(order, row, shortcut)
 
     y = activated
+    last_3x3 = max(i for i, layer in enumerate(weight_layers, 1) if layer.kernel_size > 1)
     for i, weight_layer in enumerate(weight_layers, 1):
         is_last = weight_layer is last
         at_zero = zero and is_last
+        if dropout and i == last_3x3 and i > 1:
+            y = layers.dropout(y, dropout, name=f"{name}_{i}")
         y = layers.conv(y, *weight_layer, zero=at_zero and "bn" not in order.end, name=f"{name}_{i}")
         y = layers.follow(order.end if is_last else order.between, y, zero=at_zero, name=f"{name}_{i}")
 
+    if make_gate:
+        y = make_gate(y, gate_ratio, layers, name=name)
+    if drop_path:
+        if beside is None:
+            raise ValueError(f"drop_path needs a shortcut beside F. Received: {drop_path}, shortcut={shortcut!r}")
+        y = layers.drop_path(y, drop_path, name=name)
     if beside is not None:
         y = keras.layers.Add(name=f"{name}_add" if order.after else f"{name}_out")([beside, y])
     elif not order.after:  # a plain block that ends in F: its output has a name too

@@ -6,13 +6,12 @@ makes `conv3_block1_2_pad` (where it must pad) and `conv3_block1_2_conv`.
 
 from dataclasses import dataclass
 from functools import cache
-from numbers import Real
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_resnet.errors import choose
+from keras_resnet.errors import choose, within
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -129,6 +128,20 @@ class Conv2D(keras.layers.Conv2D):
         return GROUPED[grouped_kernel()](inputs, kernel, self.groups, self.strides, self.padding, self.dilation_rate)
 
 
+@keras.saving.register_keras_serializable("keras_resnet")
+class StandardizedConv2D(Conv2D):
+    """Weight standardization, arXiv:1903.10520: each filter less its mean, over its standard deviation.
+
+    As BiT computes it, arXiv:1912.11370: in float32, with 1e-8 added to the variance.
+    """
+
+    def convolution_op(self, inputs, kernel):
+        exact = ops.cast(self.kernel, "float32")
+        mean, variance = ops.moments(exact, axes=(0, 1, 2), keepdims=True)
+        standardized = (exact - mean) * ops.rsqrt(variance + 1e-8)
+        return super().convolution_op(inputs, ops.cast(standardized, kernel.dtype))
+
+
 def native_groups(inputs, kernel, groups, strides, padding, dilations):
     """`(b, h, w, c) -> (b, h', w', filters)` in one call of TensorFlow, which sees the groups in the kernel's shape."""
     return tf.nn.conv2d(inputs, kernel, strides, padding.upper(), dilations=dilations)
@@ -167,6 +180,18 @@ def grouped_kernel() -> str:
     return "native" if right else "split"
 
 
+# what stands where the papers write BN -> how it is made of its size, what all layers share, and how gamma starts
+NORMS = {
+    "bn": lambda layers, gamma, name: BatchNormalization(
+        momentum=layers.bn_momentum, epsilon=layers.bn_epsilon, gamma_initializer=gamma, name=name
+    ),
+    # 32 groups: Wu and He 2018, arXiv:1803.08494, section 3.2
+    "gn": lambda layers, gamma, name: keras.layers.GroupNormalization(
+        32, epsilon=layers.bn_epsilon, gamma_initializer=gamma, name=name
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Layers:
     """What the layers of one net have in common; its methods are those layers.
@@ -179,41 +204,44 @@ class Layers:
     bn_momentum: float = 0.9
     bn_epsilon: float = 1e-5
     zero_channels: str = "both"
+    norm: str = "bn"
+    weight_standardization: bool = False
 
     def __post_init__(self):
-        allowed = {
-            "weight_decay": ("0 or more", lambda value: value >= 0),
-            "bn_momentum": ("in [0, 1)", lambda value: 0 <= value < 1),
-            "bn_epsilon": ("more than 0", lambda value: value > 0),
-        }
-        for argument, (what, holds) in allowed.items():
-            value = getattr(self, argument)
-            if not (isinstance(value, Real) and holds(value)):
-                raise ValueError(f"{argument} must be a number, {what}. Received: {value!r}")
+        within(self.weight_decay, "weight_decay", "0 or more")
+        within(self.bn_momentum, "bn_momentum", "in [0, 1)")
+        within(self.bn_epsilon, "bn_epsilon", "more than 0")
         choose(ZERO_CHANNELS_BEFORE, self.zero_channels, "zero_channels")
+        choose(NORMS, self.norm, "norm")
 
     def regularizer(self):
         return keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
 
-    def conv(self, x, filters, kernel_size, stride=1, groups=1, *, zero=False, name):
+    def conv(self, x, filters, kernel_size, stride=1, groups=1, dilation=1, *, zero=False, name):
         """A convolution without bias, `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`.
 
         Where it strides it pads `kernel_size // 2` on every side, as Caffe and PyTorch do and "same" does not.
         Kernels start as in He et al. 2015, arXiv:1502.01852, or at `zero`.
         """
         padding = "same"
+        if stride > 1 and dilation > 1:
+            raise ValueError(
+                f"dilation must be 1 where stride is {stride}: a layer has one of them. Received: {dilation}"
+            )
         if stride > 1:
             padding = "valid"
             if kernel_size > 1:
                 x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
         if x.shape[-1] % groups or filters % groups:
             raise ValueError(f"groups must divide {x.shape[-1]} and {filters}, the channels. Received: {groups}")
-        return Conv2D(
+        layer = StandardizedConv2D if self.weight_standardization else Conv2D
+        return layer(
             filters,
             kernel_size,
             strides=stride,
             padding=padding,
             groups=groups,
+            dilation_rate=dilation,
             use_bias=False,
             kernel_initializer="zeros" if zero else "he_normal",
             kernel_regularizer=self.regularizer(),
@@ -221,12 +249,11 @@ class Layers:
         )(x)
 
     def bn(self, x, *, zero=False, name):
-        return BatchNormalization(
-            momentum=self.bn_momentum,
-            epsilon=self.bn_epsilon,
-            gamma_initializer="zeros" if zero else "ones",
-            name=name,
-        )(x)
+        """The normalization of this net; its layers are called after it, `..._bn` or `..._gn`."""
+        if self.norm == "gn" and x.shape[-1] % 32:
+            raise ValueError(f"norm 'gn' needs channels that 32 divides. Received: {x.shape[-1]} channels in {name!r}")
+        name = name.removesuffix("bn") + self.norm
+        return NORMS[self.norm](self, "zeros" if zero else "ones", name)(x)
 
     def relu(self, x, *, zero=False, name):
         del zero  # nothing in a ReLU starts anywhere
@@ -245,15 +272,22 @@ class Layers:
         layer = ZeroPadChannels(filters, stride, self.zero_channels, name=f"{name}_zero_pad")
         return layer(x)
 
-    def average_pool(self, x, stride, *, name):
-        """Means over `stride x stride`; at the border over the pixels that are there."""
-        return keras.layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool")(x)
+    def average_pool(self, x, size, stride, *, name):
+        """Means over `size x size`; at the border over the pixels that are there."""
+        return keras.layers.AveragePooling2D(size, stride, padding="same", name=f"{name}_pool")(x)
 
     def max_pool(self, x, size, stride, *, nonnegative, name):
         """Maxima, padded `size // 2` on every side by what never is one: zero after a ReLU, else -inf."""
         padding = keras.layers.ZeroPadding2D if nonnegative else LowestPadding2D
         x = padding(size // 2, name=f"{name}_pad")(x)
         return keras.layers.MaxPooling2D(size, stride, name=f"{name}_pool")(x)
+
+    def dropout(self, x, rate, *, name):
+        return keras.layers.Dropout(rate, name=f"{name}_dropout")(x)
+
+    def drop_path(self, x, rate, *, name):
+        """Stochastic depth, arXiv:1603.09382: all of a picture's `x` is zero, or x / (1 - rate)."""
+        return keras.layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=f"{name}_drop_path")(x)
 
     def dense(self, x, units, activation, *, name):
         """The classifier; in float32 where the net computes in fewer bits."""

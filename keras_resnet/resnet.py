@@ -4,19 +4,28 @@ The builders take the eight arguments of keras.applications in their order, and 
 """
 
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import fields as fields_of
+from dataclasses import replace
+from itertools import accumulate
+from math import prod
+from operator import mul
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
+import numpy as np
 
-from keras_resnet.blocks import BLOCKS, ORDERS, residual_block
-from keras_resnet.errors import choose, positive
+from keras_resnet import densenet
+from keras_resnet.blocks import BLOCKS, ORDERS, STAGE_ORDERS, orders_of_stage, residual_block
+from keras_resnet.errors import choose, positive, positives, within
+from keras_resnet.gates import GATES
 from keras_resnet.layers import Layers, head_dtype
 from keras_resnet.shortcuts import find_shortcut
 from keras_resnet.stems import STEMS
-from keras_resnet.variants import VARIANTS, Variant, field_names
+from keras_resnet.variants import VARIANTS, DenseVariant, Variant, field_names
 
 ARGUMENTS = (
     "variant",
@@ -33,7 +42,7 @@ POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.Glob
 
 
 def ResNet(
-    variant: str | Variant,
+    variant: str | Variant | DenseVariant,
     include_top: bool = True,
     weights=None,
     input_tensor=None,
@@ -62,9 +71,9 @@ def ResNet(
 
     Raises ValueError that names the argument, what is allowed and what came.
     """
-    row = choose(VARIANTS, variant, "variant") if not isinstance(variant, Variant) else variant
+    row = variant if isinstance(variant, Variant | DenseVariant) else choose(VARIANTS, variant, "variant")
     for field in fields:
-        choose(dict.fromkeys([*ARGUMENTS, *field_names()]), field, "The name of a keyword argument")
+        choose(dict.fromkeys([*ARGUMENTS, *field_names(row)]), field, "The name of a keyword argument")
     row = _checked(replace(row, classes=row.classes if classes is None else classes, **fields))
     name = name or (variant if isinstance(variant, str) else "resnet")
     if pooling is not None:
@@ -85,10 +94,13 @@ def ResNet(
         inputs = keras.utils.get_source_inputs(input_tensor)
         inputs = inputs[0] if len(inputs) == 1 else inputs
 
-    x = _features(row, input_tensor)
+    layers = Layers(**{field.name: getattr(row, field.name) for field in fields_of(Layers) if hasattr(row, field.name)})
+    x = FAMILIES[type(row)].features(row, input_tensor, layers)
     if include_top:
         x = keras.layers.GlobalAveragePooling2D(name="avg_pool", dtype=head_dtype())(x)
-        x = _layers(row).dense(x, row.classes, classifier_activation, name="predictions")
+        if row.dropout:
+            x = layers.dropout(x, row.dropout, name="avg_pool")
+        x = layers.dense(x, row.classes, classifier_activation, name="predictions")
     elif pooling is not None:
         x = POOLINGS[pooling](name=f"{pooling}_pool")(x)
 
@@ -99,27 +111,35 @@ def ResNet(
     return model
 
 
-def _features(row: Variant, x):
+def residual_features(row: Variant, x, layers: Layers):
     """Stem and stages; the last map of row's net."""
-    layers = _layers(row)
-    order = ORDERS[row.order]
-    x = STEMS[row.stem].make(x, row.filters, order.stem, layers)
+    # A STAGE_ORDERS closes every stage itself; an order of He 2016 may leave that to the first step of the next block.
+    order = ORDERS.get(row.order, ORDERS["original"])
+    x = STEMS[row.stem].make(x, row.stem_filters or row.filters, order.stem, layers)
 
     # He 2016, appendix: the first unit is activated before it splits in two, the last one after the addition.
     x = layers.follow(order.start, x, name="conv2_block1_preact")
-    first_order, order_of_the_rest = order._replace(start=""), order
-    for stage, depth in enumerate(row.depths, 2):
-        for block in range(1, depth + 1):
+    drop_paths = iter(np.linspace(0, row.drop_path, sum(row.depths)).tolist())
+    for stage, (depth, (stride, first_dilation, dilation)) in enumerate(
+        zip(row.depths, stage_strides(row), strict=True), 2
+    ):
+        for block, block_order in enumerate(orders_of_stage(row.order, depth), 1):
+            starts = stage == 2 and block == 1
             x = residual_block(
                 x,
                 row.filters * 2 ** (stage - 2),
                 block=row.block,
-                stride=2 if block == 1 and stage > 2 else 1,
+                stride=stride if block == 1 else 1,
                 shortcut=row.shortcut,
-                order=first_order if stage == 2 and block == 1 else order_of_the_rest,
+                order=block_order._replace(start="") if starts else block_order,
                 groups=row.groups,
                 base_width=row.base_width,
                 bottleneck_stride=row.bottleneck_stride,
+                dilations=(first_dilation if block == 1 else dilation, dilation),
+                gate=row.gate,
+                gate_ratio=row.gate_ratio,
+                dropout=row.block_dropout,
+                drop_path=next(drop_paths),
                 zero_init_residual=row.zero_init_residual,
                 layers=layers,
                 name=f"conv{stage}_block{block}",
@@ -127,12 +147,23 @@ def _features(row: Variant, x):
     return layers.follow(order.start, x, name="post")
 
 
-def _layers(row: Variant) -> Layers:
-    return Layers(row.weight_decay, row.bn_momentum, row.bn_epsilon, row.zero_channels)
+def stage_strides(row: Variant) -> list[tuple[int, int, int]]:
+    """(stride, dilation of its first 3x3, dilation of the rest) for each stage.
+
+    Where a stage would stride beyond `output_stride`, it is dilated instead, and its first 3x3 keeps the rate of the
+    stage before, so that it sees what it saw (github.com/facebookresearch/detectron2/issues/2598 tells the difference).
+    """
+    total, dilation, strides = STEMS[row.stem].stride, 1, []
+    for stage in range(len(row.depths)):
+        before, stride = dilation, 2 if stage else row.first_stride
+        if row.output_stride and total * stride > row.output_stride:
+            dilation, stride = dilation * stride, 1
+        total *= stride
+        strides.append((stride, before, dilation))
+    return strides
 
 
-def weight_layers(row: Variant) -> int:
-    """The depth that a name counts: convolutions on the longest path from the image, and the classifier."""
+def residual_weight_layers(row: Variant) -> int:
     return STEMS[row.stem].weight_layers + sum(row.depths) * len(BLOCKS[row.block](1, 1)) + 1
 
 
@@ -147,41 +178,80 @@ def _recursion_limit(frames: int):
         sys.setrecursionlimit(limit)
 
 
-def total_stride(row: Variant) -> int:
-    return STEMS[row.stem].stride * 2 ** (len(row.depths) - 1)
+def residual_stride(row: Variant) -> int:
+    return STEMS[row.stem].stride * prod(stride for stride, _, _ in stage_strides(row))
 
 
-def _checked(row: Variant) -> Variant:
-    """The row with Python's integers; ValueError for what no net can be made of."""
+def checked(row: Variant) -> Variant:
+    """The row with Python's integers; ValueError for what no net can be made of. `Layers` checks its own fields."""
+    choose(BLOCKS, row.block, "block")
+    choose(STEMS, row.stem, "stem")
+    choose(dict.fromkeys([*ORDERS, *STAGE_ORDERS]), row.order, "order")
+    choose(GATES, row.gate, "gate")
+    find_shortcut(row.shortcut)
+    within(row.gate_ratio, "gate_ratio", "in (0, 1]")
+    within(row.block_dropout, "block_dropout", "in [0, 1)")
+    within(row.drop_path, "drop_path", "in [0, 1)")
+    for argument, stays, needs, holds in (
+        ("zero_channels", "both", "the shortcut 'zero_pad'", row.shortcut in ("zero_pad", "A")),
+        ("block_dropout", 0, "the block 'building_block', between its 3x3 layers", row.block == "building_block"),
+        ("gate_ratio", 1 / 16, "the gate 'se'", row.gate == "se"),
+    ):
+        if getattr(row, argument) != stays and not holds:
+            raise ValueError(
+                f"{argument} is for {needs}; elsewhere it must stay {stays!r}. Received: {getattr(row, argument)!r}"
+            )
+    row = replace(
+        row,
+        depths=positives(row.depths, "depths", "stage"),
+        filters=positive(row.filters, "filters"),
+        stem_filters=None if row.stem_filters is None else positive(row.stem_filters, "stem_filters"),
+        first_stride=positive(row.first_stride, "first_stride"),
+        groups=positive(row.groups, "groups"),
+        base_width=positive(row.base_width, "base_width"),
+    )
+    if row.output_stride is not None:
+        strides = (stride for stride, *_ in stage_strides(replace(row, output_stride=None)))
+        legal = list(accumulate(strides, mul, initial=STEMS[row.stem].stride))
+        if row.output_stride not in legal:
+            raise ValueError(f"output_stride must be one of {sorted({*legal})}. Received: {row.output_stride!r}")
+    return row
+
+
+class Family(NamedTuple):
+    """What the builders ask of a kind of row."""
+
+    checked: Callable  # the row with Python's integers, or a ValueError
+    features: Callable  # row, image, layers -> the last map
+    weight_layers: Callable
+    stride: Callable
+
+
+FAMILIES: dict[type, Family] = {
+    Variant: Family(checked, residual_features, residual_weight_layers, residual_stride),
+    DenseVariant: Family(densenet.checked, densenet.dense_features, densenet.weight_layers, densenet.stride),
+}
+
+
+def weight_layers(row: Variant | DenseVariant) -> int:
+    """The depth that a name counts: convolutions on the longest path from the image, and the classifier."""
+    return FAMILIES[type(row)].weight_layers(row)
+
+
+def total_stride(row: Variant | DenseVariant) -> int:
+    """Pixels of the image a pixel of the last map, in each direction."""
+    return FAMILIES[type(row)].stride(row)
+
+
+def _checked(row):
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(
             "keras_resnet builds channels-last nets: keras.config.image_data_format() must be 'channels_last'. "
             f"Received: {keras.config.image_data_format()!r}"
         )
-    choose(BLOCKS, row.block, "block")
-    choose(STEMS, row.stem, "stem")
-    choose(ORDERS, row.order, "order")
-    find_shortcut(row.shortcut)
-    try:
-        depths = tuple(positive(depth, "depths") for depth in row.depths)
-    except TypeError:
-        depths = ()
-    if not depths:
-        raise ValueError(f"depths must be a tuple of positive integers, one a stage. Received: {row.depths!r}")
-    if row.zero_channels != "both" and row.shortcut not in ("zero_pad", "A"):
-        raise ValueError(
-            "zero_channels is for the shortcut 'zero_pad'; with any other it must stay 'both'. "
-            f"Received: zero_channels={row.zero_channels!r}, shortcut={row.shortcut!r}"
-        )
-    return replace(
-        row,
-        depths=depths,
-        filters=positive(row.filters, "filters"),
-        groups=positive(row.groups, "groups"),
-        base_width=positive(row.base_width, "base_width"),
-        classes=positive(row.classes, "classes"),
-        image_size=positive(row.image_size, "image_size"),
-    )
+    within(row.dropout, "dropout", "in [0, 1)")
+    row = replace(row, classes=positive(row.classes, "classes"), image_size=positive(row.image_size, "image_size"))
+    return FAMILIES[type(row)].checked(row)
 
 
 def _checked_path(weights) -> Path:
@@ -194,7 +264,26 @@ def _checked_path(weights) -> Path:
     return path
 
 
-def _check_shape(row: Variant, include_top: bool, shape: tuple | None) -> tuple:
+def _warn_of_the_stem(row, sizes: list[int]) -> None:
+    """A net built for small pictures is dear on large ones; one built for large ones is nearly blind on small ones."""
+    stride = STEMS[row.stem].stride
+    if stride == 1 and sizes and min(sizes) >= 128:
+        pixels = "x".join(map(str, sizes))
+        warnings.warn(
+            f"the stem {row.stem!r} keeps all {pixels} pixels: conv2_x costs 16 times what it costs after '7x7'. "
+            "It is meant for pictures of about 32 pixels.",
+            stacklevel=4,
+        )
+    if stride == 4 and sizes and max(sizes) < 2 * total_stride(row):
+        left = "x".join(str(-(-size // total_stride(row))) for size in sizes)
+        warnings.warn(
+            f"the stem {row.stem!r} and the stages after it stride by {total_stride(row)}, which leaves {left} pixels "
+            f"of a picture of {sizes}. On CIFAR the field takes the stem '3x3', as in 'resnet18_cifar'.",
+            stacklevel=4,
+        )
+
+
+def _check_shape(row, include_top: bool, shape: tuple | None) -> tuple:
     """The shape of one image under the rules, and with the errors, of keras.applications."""
     if shape is None:
         return (row.image_size, row.image_size, 3) if include_top else (None, None, 3)
@@ -204,78 +293,9 @@ def _check_shape(row: Variant, include_top: bool, shape: tuple | None) -> tuple:
     smallest = total_stride(row)
     if any(size is not None and size < smallest for size in shape[:2]):
         raise ValueError(f"Input size must be at least {smallest}x{smallest}; Received: input_shape={shape}")
+    _warn_of_the_stem(row, [size for size in shape[:2] if size is not None])
     if include_top and None in shape:
         raise ValueError(
             f"If `include_top` is True, you should specify a static `input_shape`. Received: input_shape={shape}"
         )
     return shape
-
-
-def _builder(row_name: str) -> Callable[..., keras.Model]:
-    row = VARIANTS[row_name]
-
-    def build(
-        include_top=True,
-        weights=None,
-        input_tensor=None,
-        input_shape=None,
-        pooling=None,
-        classes=row.classes,
-        classifier_activation="softmax",
-        name=row_name,
-        **fields,
-    ):
-        return ResNet(
-            row,
-            include_top,
-            weights,
-            input_tensor,
-            input_shape,
-            pooling,
-            classes,
-            classifier_activation,
-            name,
-            **fields,
-        )
-
-    size = f"({row.image_size}, {row.image_size}, 3)"
-    build.__doc__ = f"""`ResNet({row_name!r})`, {weight_layers(row)} weight layers, {row.classes} classes, {size}.
-
-    {", ".join(f"{field}={value!r}" for field, value in asdict(row).items())}.
-    The arguments and errors are those of `ResNet`.
-    """
-    build.__name__ = build.__qualname__ = (
-        row_name.replace("plain", "PlainNet")
-        .replace("resnet", "ResNet")
-        .replace("resnext", "ResNeXt")
-        .replace("v2", "V2")
-    )
-    return build
-
-
-PlainNet18 = _builder("plain18")
-PlainNet34 = _builder("plain34")
-ResNet18 = _builder("resnet18")
-ResNet34 = _builder("resnet34")
-ResNet50 = _builder("resnet50")
-ResNet101 = _builder("resnet101")
-ResNet152 = _builder("resnet152")
-ResNeXt50_32x4d = _builder("resnext50_32x4d")
-ResNet50V2 = _builder("resnet50v2")
-ResNet101V2 = _builder("resnet101v2")
-ResNet152V2 = _builder("resnet152v2")
-
-PlainNet20 = _builder("plain20")
-PlainNet32 = _builder("plain32")
-PlainNet44 = _builder("plain44")
-PlainNet56 = _builder("plain56")
-PlainNet110 = _builder("plain110")
-ResNet20 = _builder("resnet20")
-ResNet32 = _builder("resnet32")
-ResNet44 = _builder("resnet44")
-ResNet56 = _builder("resnet56")
-ResNet110 = _builder("resnet110")
-ResNet1202 = _builder("resnet1202")
-ResNet110V2 = _builder("resnet110v2")
-ResNet164V2 = _builder("resnet164v2")
-ResNet1001V2 = _builder("resnet1001v2")

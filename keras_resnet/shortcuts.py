@@ -14,6 +14,7 @@ class Fork(NamedTuple):
     activated: Any  # the same after what the order puts before the first weight layer
     filters: int
     stride: int
+    pool: int  # the stride that this block has, or would have if it were not dilated
     bn: str  # "bn" where the weight layers of this order are followed by one before the addition, else ""
     name: str
 
@@ -35,8 +36,16 @@ def projection(fork: Fork, layers: Layers):
 def pooled_projection(fork: Fork, layers: Layers):
     """He et al. 2019, arXiv:1812.01187, Fig. 2(c): no pixel is skipped."""
     x = fork.activated
-    if fork.stride > 1:
-        x = layers.average_pool(x, fork.stride, name=fork.name)
+    if fork.pool > 1:
+        x = layers.average_pool(x, fork.pool, fork.stride, name=fork.name)
+    return _project(x, fork, 1, layers)
+
+
+def max_pooled_projection(fork: Fork, layers: Layers):
+    """Duta et al. 2020, arXiv:2004.04989, Fig. 2: the largest of the pixels that F sees goes on."""
+    x = fork.activated
+    if fork.pool > 1:
+        x = layers.max_pool(x, 3, fork.stride, nonnegative=False, name=fork.name)
     return _project(x, fork, 1, layers)
 
 
@@ -53,13 +62,14 @@ class Shortcut(NamedTuple):
 
 
 SHORTCUTS = {
-    #                             where the shape changes   elsewhere
-    "zero_pad":          Shortcut(zero_pad,                 identity),
-    "projection":        Shortcut(projection,               identity),
-    "projection_all":    Shortcut(projection,               projection),
-    "pooled_projection": Shortcut(pooled_projection,        identity),
-    "identity":          Shortcut(None,                     identity),
-    "none":              Shortcut(None,                     None),
+    #                                 where the shape changes   elsewhere
+    "zero_pad":              Shortcut(zero_pad,                 identity),
+    "projection":            Shortcut(projection,               identity),
+    "projection_all":        Shortcut(projection,               projection),
+    "pooled_projection":     Shortcut(pooled_projection,        identity),
+    "max_pooled_projection": Shortcut(max_pooled_projection,    identity),
+    "identity":              Shortcut(None,                     identity),
+    "none":                  Shortcut(None,                     None),
 }  # fmt: skip
 
 # The names that the papers give to rows of the table.

@@ -1,22 +1,43 @@
 """Everything before conv2_1."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from keras_resnet.layers import Layers
 
 
-def seven_by_seven(x, filters, steps, layers: Layers):
-    """He 2015, Table 1, conv1 and the pooling of conv2_x: `(b, h, w, c) -> (b, h/4, w/4, filters)`, rounded up."""
+def seven_by_seven(x, filters, steps, layers: Layers, pooled=True, zeros=False):
+    """He 2015, Table 1, conv1 and the pooling of conv2_x: `(b, h, w, c) -> (b, h/4, w/4, filters)`, rounded up.
+
+    Not `pooled` it is h/2. `zeros` pads the pool with zeros even where they may be the largest, as BiT does.
+    """
     x = layers.conv(x, filters, 7, 2, name="conv1")
     x = layers.follow(steps, x, name="conv1")
-    return layers.max_pool(x, 3, 2, nonnegative=steps.endswith("relu"), name="pool1")
+    return layers.max_pool(x, 3, 2, nonnegative=zeros or steps.endswith("relu"), name="pool1") if pooled else x
 
 
 def three_by_three(x, filters, steps, layers: Layers):
     """He 2015, section 4.2, for CIFAR: `(b, h, w, c) -> (b, h, w, filters)`."""
     x = layers.conv(x, filters, 3, name="conv1")
     return layers.follow(steps, x, name="conv1")
+
+
+def deep(x, filters, steps, layers: Layers, eighths=(4, 4), strided=False):
+    """Three 3x3 for the 7x7, He et al. 2019, arXiv:1812.01187, Fig. 2(b): `(b, h, w, c) -> (b, h/4, w/4, filters)`.
+
+    The first two have `eighths` of the filters. With `strided` a fourth stands for the pool, as in ResNet-RS.
+    """
+    for number, (width, stride) in enumerate(zip(eighths, (2, 1), strict=True), 1):
+        x = layers.conv(x, filters * width // 8, 3, stride, name=f"conv1_{number}")
+        x = layers.follow("bn relu", x, name=f"conv1_{number}")
+    x = layers.conv(x, filters, 3, name="conv1_3")
+    if not strided:
+        x = layers.follow(steps, x, name="conv1_3")
+        return layers.max_pool(x, 3, 2, nonnegative=steps.endswith("relu"), name="pool1")
+    x = layers.follow("bn relu", x, name="conv1_3")
+    x = layers.conv(x, filters, 3, 2, name="pool1")
+    return layers.follow(steps, x, name="pool1")
 
 
 class Stem(NamedTuple):
@@ -28,6 +49,11 @@ class Stem(NamedTuple):
 
 
 STEMS = {
-    "7x7": Stem(seven_by_seven, weight_layers=1, stride=4),
-    "3x3": Stem(three_by_three, weight_layers=1, stride=1),
-}
+    "7x7":          Stem(seven_by_seven,                         weight_layers=1, stride=4),
+    "7x7_zeros":    Stem(partial(seven_by_seven, zeros=True),    weight_layers=1, stride=4),  # BiT
+    "7x7_unpooled": Stem(partial(seven_by_seven, pooled=False),  weight_layers=1, stride=2),  # iResNet
+    "3x3":          Stem(three_by_three,                         weight_layers=1, stride=1),
+    "deep":         Stem(deep,                                   weight_layers=3, stride=4),  # ResNet-C
+    "deep_tiered":  Stem(partial(deep, eighths=(3, 4)),          weight_layers=3, stride=4),  # timm's ..t
+    "deep_strided": Stem(partial(deep, strided=True),            weight_layers=4, stride=4),  # ResNet-RS
+}  # fmt: skip

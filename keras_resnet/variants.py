@@ -1,7 +1,10 @@
 """One model, one line. A row names its choices; what they mean stands in the tables of the other modules."""
 
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from typing import Any
+
+from keras_resnet.errors import choose, positive
 
 
 @dataclass(frozen=True)
@@ -14,11 +17,21 @@ class Variant:
     groups: int = 1  # of the 3x3 layer of a bottleneck: the cardinality of ResNeXt,
     base_width: int = 64  # and the width of each where conv2_x has 64 filters
     stem: str = "7x7"  # a name of stems.STEMS
+    stem_filters: int | None = None  # None: those of conv2_x
+    first_stride: int = 1  # of conv2_x
+    output_stride: int | None = None  # 8 or 16: the stages that would go beyond it are dilated instead
     shortcut: str = "projection"  # a name of shortcuts.SHORTCUTS
-    order: str = "original"  # a name of blocks.ORDERS
+    order: str = "original"  # a name of blocks.ORDERS or of blocks.STAGE_ORDERS
     bottleneck_stride: str = "3x3"  # the weight layer of a bottleneck that strides: "3x3" (v1.5) or "1x1" (v1)
     zero_channels: str = "both"  # where zero_pad puts the new channels: "both" sides or the "end"
+    gate: str = "none"  # what scales F(x), a name of gates.GATES,
+    gate_ratio: float = 1 / 16  # and the share of the channels inside it
     zero_init_residual: bool = False  # F begins at zero
+    block_dropout: float = 0.0  # before the last 3x3 of a block
+    drop_path: float = 0.0  # stochastic depth: the share of F(x) lost in the last block, growing linearly up to it
+    dropout: float = 0.0  # before the classifier
+    norm: str = "bn"  # a name of layers.NORMS
+    weight_standardization: bool = False
     weight_decay: float = 0.0  # of the papers: the gradient is weight_decay * w, on kernels only
     bn_momentum: float = 0.9
     bn_epsilon: float = 1e-5
@@ -26,12 +39,45 @@ class Variant:
     classes: int = 1000  # and its classes
 
 
-def field_names() -> list[str]:
-    return [field.name for field in fields(Variant)]
+@dataclass(frozen=True)
+class DenseVariant:
+    """A net of the family that concatenates, Huang et al. 2017, arXiv:1608.06993."""
+
+    depths: tuple[int, ...]  # dense layers in each dense block, conv2, conv3, ...; a transition between two blocks
+    growth_rate: int = 32  # k: the channels that each dense layer adds
+    filters: int = 64  # of the stem
+    bottleneck: int = 4  # the 1x1 of a dense layer has bottleneck * growth_rate filters; 0: no 1x1
+    compression: float = 0.5  # theta: the share of its channels that a transition keeps, rounded down
+    stem: str = "7x7"  # a name of stems.STEMS
+    block_dropout: float = 0.0  # after every convolution but the stem's
+    dropout: float = 0.0  # before the classifier
+    weight_decay: float = 0.0  # of the papers: the gradient is weight_decay * w, on kernels only
+    bn_momentum: float = 0.9
+    bn_epsilon: float = 1e-5
+    image_size: int = 224  # of the data set that the row was published for,
+    classes: int = 1000  # and its classes
+
+
+def field_names(row) -> list[str]:
+    return [field.name for field in fields(row)]
 
 
 V2: dict[str, Any] = dict(order="preactivation")
-RESNEXT_32X4D: dict[str, Any] = dict(groups=32, base_width=4)
+X32X4D: dict[str, Any] = dict(groups=32, base_width=4)
+X32X8D: dict[str, Any] = dict(groups=32, base_width=8)
+X64X4D: dict[str, Any] = dict(groups=64, base_width=4)
+WIDE_2: dict[str, Any] = dict(base_width=128)
+SE: dict[str, Any] = dict(gate="se")
+ECA: dict[str, Any] = dict(gate="eca")
+C: dict[str, Any] = dict(stem="deep")
+D: dict[str, Any] = dict(stem="deep", shortcut="pooled_projection")
+S: dict[str, Any] = dict(stem="deep", stem_filters=128)
+T: dict[str, Any] = dict(stem="deep_tiered", shortcut="pooled_projection")
+RS: dict[str, Any] = dict(stem="deep_strided", shortcut="pooled_projection", gate="se", gate_ratio=1 / 4)
+STAGE_WISE: dict[str, Any] = dict(
+    stem="7x7_unpooled", first_stride=2, shortcut="max_pooled_projection", order="stage_wise"
+)
+BIT: dict[str, Any] = dict(stem="7x7_zeros", norm="gn", weight_standardization=True, **V2)
 PLAIN: dict[str, Any] = dict(shortcut="none")
 CIFAR: dict[str, Any] = dict(stem="3x3", filters=16, image_size=32, classes=10)
 
@@ -56,8 +102,43 @@ def cifar(depth: int, block: str = "building_block", **choices) -> Variant:
     return Variant(block, (n, n, n), **{**CIFAR, "shortcut": shortcut, **choices})
 
 
+def wide(depth: int, k: int) -> Variant:
+    """The Wide ResNet of `depth` layers, k times as wide (arXiv:1605.07146, Table 1); `block_dropout` is its dropout.
+
+    The `depth` of that paper counts the projections of the last two stages: 6n + 4. ValueError for any other.
+    """
+    if not hasattr(depth, "__index__") or depth < 10 or (depth - 4) % 6:
+        raise ValueError(f"depth must be 6n + 4: 10, 16, 22, 28, 34, 40, ... Received: {depth!r}")
+    n = (int(depth) - 4) // 6
+    shape: dict[str, Any] = {**CIFAR, "filters": 16 * k, "stem_filters": 16, "shortcut": "projection"}
+    return Variant("building_block", (n, n, n), **shape, **V2)
+
+
+# Huang 2017, section 3, "Implementation Details":
+# bottleneck -> weight layers that one more dense layer in each of the three blocks adds, the stem, the other choices
+CIFAR_DENSE = {
+    False: (3, lambda growth_rate: 16, dict(bottleneck=0, compression=1.0)),  # DenseNet
+    True: (6, lambda growth_rate: 2 * growth_rate, dict(bottleneck=4, compression=0.5)),  # DenseNet-BC
+}
+
+
+def cifar_dense(depth: int, growth_rate: int, bottleneck: bool = False, **choices) -> DenseVariant:
+    """The CIFAR net of `depth` weight layers, n dense layers in each of three blocks; DenseNet-BC with `bottleneck`.
+
+    Raises ValueError where `depth` is not 3n + 4, or 6n + 4 with `bottleneck`.
+    """
+    if not isinstance(bottleneck, bool):
+        raise ValueError(f"bottleneck must be True, for DenseNet-BC, or False. Received: {bottleneck!r}")
+    step, filters, fields = CIFAR_DENSE[bottleneck]
+    if not hasattr(depth, "__index__") or depth < step + 4 or (depth - 4) % step:
+        legal = ", ".join(str(step * n + 4) for n in range(1, 7))
+        raise ValueError(f"depth must be {step}n + 4 with bottleneck={bottleneck}: {legal}, ... Received: {depth!r}")
+    growth_rate, n = positive(growth_rate, "growth_rate"), (int(depth) - 4) // step
+    return DenseVariant((n, n, n), growth_rate, **{**CIFAR, **fields, "filters": filters(growth_rate), **choices})
+
+
 # fmt: off
-VARIANTS: dict[str, Variant] = {
+VARIANTS: dict[str, Variant | DenseVariant] = {
     # ImageNet: He 2015, Table 1
     "plain18":      Variant("building_block", (2, 2, 2, 2), **PLAIN),
     "plain34":      Variant("building_block", (3, 4, 6, 3), **PLAIN),
@@ -67,8 +148,64 @@ VARIANTS: dict[str, Variant] = {
     "resnet101":    Variant("bottleneck",     (3, 4, 23, 3)),
     "resnet152":    Variant("bottleneck",     (3, 8, 36, 3)),
 
-    # ImageNet: Xie et al. 2017, arXiv:1611.05431, Table 1
-    "resnext50_32x4d": Variant("bottleneck",  (3, 4, 6, 3),  **RESNEXT_32X4D),
+    # ImageNet: Xie et al. 2017, arXiv:1611.05431, Table 1 and section 5.1; torchvision's 32x8d
+    "resnext50_32x4d":       Variant("bottleneck",     (3, 4, 6, 3),    **X32X4D),
+    "resnext101_32x4d":      Variant("bottleneck",     (3, 4, 23, 3),   **X32X4D),
+    "resnext101_32x8d":      Variant("bottleneck",     (3, 4, 23, 3),   **X32X8D),
+    "resnext101_64x4d":      Variant("bottleneck",     (3, 4, 23, 3),   **X64X4D),
+
+    # ImageNet: Zagoruyko and Komodakis 2016, arXiv:1605.07146, Table 8
+    "wide_resnet50_2":       Variant("bottleneck",     (3, 4, 6, 3),    **WIDE_2),
+    "wide_resnet101_2":      Variant("bottleneck",     (3, 4, 23, 3),   **WIDE_2),
+
+    # ImageNet: Hu et al. 2018, arXiv:1709.01507; Wang et al. 2020, arXiv:1910.03151
+    "seresnet18":            Variant("building_block", (2, 2, 2, 2),    **SE),
+    "seresnet34":            Variant("building_block", (3, 4, 6, 3),    **SE),
+    "seresnet50":            Variant("bottleneck",     (3, 4, 6, 3),    **SE),
+    "seresnet101":           Variant("bottleneck",     (3, 4, 23, 3),   **SE),
+    "seresnet152":           Variant("bottleneck",     (3, 8, 36, 3),   **SE),
+    "seresnext50_32x4d":     Variant("bottleneck",     (3, 4, 6, 3),    **X32X4D, **SE),
+    "seresnext101_32x4d":    Variant("bottleneck",     (3, 4, 23, 3),   **X32X4D, **SE),
+    "ecaresnet50d":          Variant("bottleneck",     (3, 4, 6, 3),    **D, **ECA),
+    "ecaresnet101d":         Variant("bottleneck",     (3, 4, 23, 3),   **D, **ECA),
+
+    # ImageNet: He et al. 2019, arXiv:1812.01187, Fig. 2; the letters are timm's
+    "resnet50c":             Variant("bottleneck",     (3, 4, 6, 3),    **C),
+    "resnet101c":            Variant("bottleneck",     (3, 4, 23, 3),   **C),
+    "resnet152c":            Variant("bottleneck",     (3, 8, 36, 3),   **C),
+    "resnet18d":             Variant("building_block", (2, 2, 2, 2),    **D),
+    "resnet34d":             Variant("building_block", (3, 4, 6, 3),    **D),
+    "resnet50d":             Variant("bottleneck",     (3, 4, 6, 3),    **D),
+    "resnet101d":            Variant("bottleneck",     (3, 4, 23, 3),   **D),
+    "resnet152d":            Variant("bottleneck",     (3, 8, 36, 3),   **D),
+    "resnet200d":            Variant("bottleneck",     (3, 24, 36, 3),  **D),
+    "resnet50s":             Variant("bottleneck",     (3, 4, 6, 3),    **S),
+    "resnet101s":            Variant("bottleneck",     (3, 4, 23, 3),   **S),
+    "resnet152s":            Variant("bottleneck",     (3, 8, 36, 3),   **S),
+    "resnet50t":             Variant("bottleneck",     (3, 4, 6, 3),    **T),
+
+    # ImageNet: Bello et al. 2021, arXiv:2103.07579, Table 7
+    "resnetrs50":            Variant("bottleneck",     (3, 4, 6, 3),    **RS),
+    "resnetrs101":           Variant("bottleneck",     (3, 4, 23, 3),   **RS),
+    "resnetrs152":           Variant("bottleneck",     (3, 8, 36, 3),   **RS),
+    "resnetrs200":           Variant("bottleneck",     (3, 24, 36, 3),  **RS),
+    "resnetrs270":           Variant("bottleneck",     (4, 29, 53, 4),  **RS),
+    "resnetrs350":           Variant("bottleneck",     (4, 36, 72, 4),  **RS),
+    "resnetrs420":           Variant("bottleneck",     (4, 44, 87, 4),  **RS),
+
+    # ImageNet: Duta et al. 2020, arXiv:2004.04989
+    "iresnet50":             Variant("bottleneck",     (3, 4, 6, 3),    **STAGE_WISE),
+    "iresnet101":            Variant("bottleneck",     (3, 4, 23, 3),   **STAGE_WISE),
+    "iresnet152":            Variant("bottleneck",     (3, 8, 36, 3),   **STAGE_WISE),
+
+    # ImageNet: Wu and He 2018, arXiv:1803.08494; Kolesnikov et al. 2020 (BiT), arXiv:1912.11370
+    "resnet50_gn":           Variant("bottleneck",     (3, 4, 6, 3),    norm="gn"),
+    "resnetv2_50x1_bit":     Variant("bottleneck",     (3, 4, 6, 3),    **BIT),
+    "resnetv2_50x3_bit":     Variant("bottleneck",     (3, 4, 6, 3),    **BIT, filters=192),
+    "resnetv2_101x1_bit":    Variant("bottleneck",     (3, 4, 23, 3),   **BIT),
+    "resnetv2_101x3_bit":    Variant("bottleneck",     (3, 4, 23, 3),   **BIT, filters=192),
+    "resnetv2_152x2_bit":    Variant("bottleneck",     (3, 8, 36, 3),   **BIT, filters=128),
+    "resnetv2_152x4_bit":    Variant("bottleneck",     (3, 8, 36, 3),   **BIT, filters=256),
 
     # ImageNet: He 2016, section 5
     "resnet50v2":   Variant("bottleneck",     (3, 4, 6, 3),  **V2),
@@ -92,5 +229,49 @@ VARIANTS: dict[str, Variant] = {
     "resnet110v2":  cifar(110, **V2),
     "resnet164v2":  cifar(164, "bottleneck", **V2),
     "resnet1001v2": cifar(1001, "bottleneck", **V2),
+
+    # CIFAR: Zagoruyko and Komodakis 2016, arXiv:1605.07146, Tables 4 and 5
+    "wide_resnet16_4": wide(16, 4),
+    "wide_resnet16_8": wide(16, 8),
+    "wide_resnet28_2": wide(28, 2),
+    "wide_resnet28_10": wide(28, 10),
+    "wide_resnet40_1": wide(40, 1),
+    "wide_resnet40_2": wide(40, 2),
+    "wide_resnet40_4": wide(40, 4),
+
+    # CIFAR: Xie et al. 2017, arXiv:1611.05431, section 5.3
+    "resnext29_8x64d":  Variant("bottleneck", (3, 3, 3), groups=8,  **{**CIFAR, "filters": 64}),
+    "resnext29_16x64d": Variant("bottleneck", (3, 3, 3), groups=16, **{**CIFAR, "filters": 64}),
+
+    # The ImageNet nets on 32 pixels, as the field compares itself on CIFAR (github.com/kuangliu/pytorch-cifar)
+    "resnet18_cifar":   Variant("building_block", (2, 2, 2, 2), **{**CIFAR, "filters": 64}),
+    "resnet34_cifar":   Variant("building_block", (3, 4, 6, 3), **{**CIFAR, "filters": 64}),
+    "resnet50_cifar":   Variant("bottleneck",     (3, 4, 6, 3), **{**CIFAR, "filters": 64}),
+
+    # ImageNet: Huang 2017, Table 1; 161 is of the authors' code
+    "densenet121":       DenseVariant((6, 12, 24, 16)),
+    "densenet161":       DenseVariant((6, 12, 36, 24), growth_rate=48, filters=96),
+    "densenet169":       DenseVariant((6, 12, 32, 32)),
+    "densenet201":       DenseVariant((6, 12, 48, 32)),
+    "densenet264":       DenseVariant((6, 12, 64, 48)),
+
+    # CIFAR: Huang 2017, Table 2
+    "densenet40_12":     cifar_dense(40,  12),
+    "densenet100_12":    cifar_dense(100, 12),
+    "densenet100_24":    cifar_dense(100, 24),
+    "densenet_bc100_12": cifar_dense(100, 12, bottleneck=True),
+    "densenet_bc250_24": cifar_dense(250, 24, bottleneck=True),
+    "densenet_bc190_40": cifar_dense(190, 40, bottleneck=True),
 }
 # fmt: on
+
+
+def list_variants(pattern: str = "*") -> list[str]:
+    """The names of the rows that a pattern such as "se*" or "resnet[1-3]*d" describes, in the order of the table.
+
+    Raises ValueError where it describes none.
+    """
+    names = [name for name in VARIANTS if fnmatchcase(name, pattern)]
+    if not names:
+        choose(VARIANTS, pattern, "pattern")
+    return names

@@ -215,6 +215,20 @@ def test_bad_batches(arguments, message):
         batches(**arguments)
 
 
+def test_an_alternating_flip_mirrors_each_picture_every_other_epoch():
+    """Half of them at first; all of them within any two epochs."""
+    mirrored = []
+    for epoch in range(4):
+        turn = batches(pad=0, alternate=True, epoch=epoch)
+        originals = {int(label): image for image, label in zip(turn.images, turn.labels, strict=True)}
+        seen = {int(b): bool((a != originals[int(b)]).any()) for a, b in zip(*epoch_of(turn), strict=True)}
+        mirrored.append([seen[label] for label in sorted(seen)])
+    first, second, third, _ = np.array(mirrored)
+    assert 10 < first.sum() < 40
+    assert (first ^ second).all()
+    assert (first == third).all()
+
+
 def test_data_hands_batches_its_mean_pixel_and_the_flip_of_its_row(hundred):
     loaded = data.load("hundred", train_examples=64)
     mean = np.round(loaded.mean).astype(np.uint8)

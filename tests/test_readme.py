@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from conftest import DEEP
+from test_resnet import BUILDERS, row_of
 from test_variants import ORACLES
 
-import keras_resnet
-from keras_resnet import VARIANTS
+from keras_resnet import VARIANTS, DenseVariant
 from keras_resnet.resnet import weight_layers
 
 ROOT = Path(__file__).parent.parent
@@ -33,16 +33,25 @@ def section(name):
 
 def models():
     """The table of models, its integers the tested ones of tests/test_variants.py."""
-    builders = {name.lower().replace("plainnet", "plain"): name for name in dir(keras_resnet)}
     lines = ["| builder | weight layers | block | shortcut | image | classes | parameters | multiply-adds |"]
     lines.append("| --- | ---: | --- | --- | ---: | ---: | ---: | ---: |")
+    names = {row_of(name): name for name in BUILDERS}
     for name, row in VARIANTS.items():
-        block = row.block.replace("_", " ") + (", pre-activated" if row.order == "preactivation" else "")
-        block += f", {row.groups} groups" if row.groups > 1 else ""
-        cells = [f"`{builders[name]}`", weight_layers(row), block, f"`{row.shortcut}`"]
-        cells += [row.image_size, row.classes, *(f"{count:,}" for count in ORACLES[name][:2])]
+        cells = [f"`{names[name]}`", weight_layers(row), *described(row), row.image_size, row.classes]
+        cells += [f"{count:,}" for count in ORACLES[name][:2]]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
+
+
+def described(row):
+    """What its blocks are, and its shortcut."""
+    if isinstance(row, DenseVariant):
+        return f"dense layer, growth rate {row.growth_rate}", "concatenation"
+    words = [row.block.replace("_", " ")]
+    words += [{"preactivation": "pre-activated", "stage_wise": "stage-wise order"}.get(row.order, "")]
+    words += [f"{row.groups} groups" if row.groups > 1 else "", {"se": "SE", "eca": "ECA"}.get(row.gate, "")]
+    words += ["GroupNorm" if row.norm == "gn" else "", "standardized weights" if row.weight_standardization else ""]
+    return ", ".join(filter(None, words)), f"`{row.shortcut}`"
 
 
 def default_sweep():

@@ -8,21 +8,22 @@ import pytest
 from conftest import randomize, tiny
 
 import keras_resnet
-from keras_resnet import VARIANTS, ResNet, Variant, resnet
+from keras_resnet import VARIANTS, ResNet, Variant, builders, resnet
 
-BUILDERS = {
-    name: getattr(keras_resnet, name)
-    for name in dir(keras_resnet)
-    if name.startswith(("ResNet", "ResNeXt", "PlainNet")) and name != "ResNet"
-}
+OTHERS = ("ResNet", "asdict", "weight_layers", "_builder")
+BUILDERS = {name: value for name, value in vars(builders).items() if inspect.isfunction(value) and name not in OTHERS}
 
 
 def row_of(builder_name):
-    return builder_name.lower().replace("plainnet", "plain")
+    return inspect.signature(BUILDERS[builder_name]).parameters["name"].default
 
 
 def test_every_row_has_a_builder():
     assert {row_of(name) for name in BUILDERS} == set(VARIANTS)
+    for name, builder in BUILDERS.items():
+        assert builder is getattr(keras_resnet, name)
+        assert builder.__name__ == name
+        assert name.lower() == row_of(name).replace("plain", "plainnet").replace("wide_", "wide").replace("_bc", "bc")
 
 
 @pytest.mark.parametrize("builder", BUILDERS)

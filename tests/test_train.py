@@ -83,10 +83,43 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, 
     monkeypatch.setattr(train, "train", lambda *args: pytest.fail("trained again"))
     assert train.main([*flags, "--directory", str(tmp_path / "parts")]) == 0
     assert f"{result['test_accuracy']:.2%} on the test set" in capsys.readouterr().out
+    assert train.main([*FLAGS, "--epochs", "4", "--directory", str(tmp_path / "parts")]) == 1
+    assert "holds a run with {'epochs': 3}. Received: {'epochs': 4}" in capsys.readouterr().err
 
 
-def test_bad_input(capsys):
-    assert train.main([*FLAGS, "--train-examples", "60000"]) == 1
+def test_smoothed_labels():
+    """The crossentropy of (1 - s) times the label and s / k everywhere, of k classes."""
+    labels, probabilities = np.array([2, 0]), np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]], "float32")
+    for smoothing in (0.0, 0.1):
+        targets = (1 - smoothing) * np.eye(3)[labels] + smoothing / 3
+        expected = -(targets * np.log(probabilities)).sum(axis=1).mean()
+        loss = train.SmoothedCrossentropy(label_smoothing=smoothing)
+        assert float(loss(labels[:, None], probabilities)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.cifar10
+def test_bfloat16_reaches_the_accuracy_of_float32(tmp_path):
+    """Three seeds each: the means differ by less than three standard errors, or by less than two points."""
+    flags = ["--epochs", "3", "--train-examples", "10000", "--directory"]
+    accuracies = {}
+    for precision in ("float32", "bfloat16"):
+        results = []
+        for seed in range(3):
+            at = [*flags, str(tmp_path / precision), "--seed", str(seed), "--precision", precision]
+            assert train.main(at) == 0
+            results.append(json.loads((tmp_path / precision / f"resnet20-fast-{seed}" / "result.json").read_text()))
+        assert {result["precision"] for result in results} == {precision}
+        accuracies[precision] = np.array([result["test_accuracy"] for result in results])
+    means = {precision: values.mean() for precision, values in accuracies.items()}
+    error = np.sqrt(sum(values.var(ddof=1) / len(values) for values in accuracies.values()))
+    print(accuracies)
+    assert means["float32"] > 0.4  # the nets learn: chance is 0.1
+    assert abs(means["bfloat16"] - means["float32"]) < max(3 * error, 0.02)
+
+
+def test_bad_input(capsys, tmp_path):
+    assert train.main([*FLAGS, "--train-examples", "60000", "--directory", str(tmp_path)]) == 1
     assert "train_examples must lie in" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         train.main(["--variant", "resnet50"])
