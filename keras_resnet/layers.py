@@ -252,7 +252,8 @@ class Layers:
         """The normalization of this net; its layers are called after it, `..._bn` or `..._gn`."""
         if self.norm == "gn" and x.shape[-1] % 32:
             raise ValueError(f"norm 'gn' needs channels that 32 divides. Received: {x.shape[-1]} channels in {name!r}")
-        name = name.removesuffix("bn") + self.norm
+        if name.endswith("_bn"):
+            name = name.removesuffix("bn") + self.norm
         return NORMS[self.norm](self, "zeros" if zero else "ones", name)(x)
 
     def relu(self, x, *, zero=False, name):

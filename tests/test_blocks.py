@@ -96,6 +96,12 @@ def shortcut_in_numpy(net, name, order, x, b, stride, filters):
             y = np.stack([[y[:, r : r + 2, c : c + 2].mean((1, 2)) for c in columns] for r in rows])
             y = y.transpose(2, 0, 1, 3)
         return project(y, 1)
+    if name == "max_pooled_projection":
+        y = start(x, b)
+        if stride == 2:  # the largest of 3 x 3 around every second pixel
+            y = np.pad(y, [(0, 0), (1, 1), (1, 1), (0, 0)], constant_values=-np.inf)
+            y = np.lib.stride_tricks.sliding_window_view(y, (3, 3), axis=(1, 2))[:, ::2, ::2].max((4, 5))
+        return project(y, 1)
     new = filters - x.shape[-1]
     return np.pad(x[:, ::stride, ::stride], [(0, 0)] * 3 + [(new // 2, new - new // 2)])
 

@@ -191,7 +191,7 @@ def test_dropout_follows_every_convolution_but_the_first(fields, rng):
     assert {layer.rate for layer in dropouts} == {0.2}
 
     without = tiny(**fields)
-    assert [name for name in order if "block_dropout" not in name] == names(without)
+    assert [name for name in order if "dropout" not in name] == names(without)
     randomize(model)
     for layer in without.layers:
         layer.set_weights(model.get_layer(layer.name).get_weights())
@@ -269,8 +269,6 @@ def test_cifar_nets_that_do_not_exist(arguments, says):
         (dict(block_dropout=-0.1), "Received: -0.1"),
         (dict(block_dropout=math.nan), "Received: nan"),
         (dict(stem="5x5"), "stem must be one of .*'7x7'.*Received: '5x5'"),
-        (dict(classes=0), "classes must be a positive integer. Received: 0"),
-        (dict(image_size=None), "image_size must be a positive integer. Received: None"),
     ],
 )
 def test_bad_input(fields, says):

@@ -270,3 +270,27 @@ def test_from_the_shell(capsys):
     assert "conv2_block1_1_conv" in capsys.readouterr().out
     assert main(["list", "vgg*"]) == 1
     assert "pattern must be one of" in capsys.readouterr().err
+
+
+# ---- DenseNets by the same door
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"classes": 0}, "classes must be a positive integer. Received: 0"),
+        ({"dropout": 1}, r"dropout must be a number, in \[0, 1\). Received: 1"),
+        ({"growth": 12}, "The name of a keyword argument must be one of.*'growth_rate'.*Received: 'growth'"),
+        ({"shortcut": "A"}, "The name of a keyword argument must be one of.*Received: 'shortcut'"),
+        ({"input_shape": (3, 3, 3)}, "Input size must be at least 4x4"),
+    ],
+)
+def test_densenets_refuse_as_residual_nets_do(fields, says):
+    with pytest.raises(ValueError, match=says):
+        ResNet("densenet40_12", **fields)
+
+
+def test_a_densenet_takes_the_arguments_of_the_builders():
+    model = keras_resnet.DenseNet40_12(False, None, None, (32, 32, 3), "avg", growth_rate=2, dropout=0.2)
+    assert model.output.shape == (None, 16 + 36 * 2)
+    assert keras_resnet.DenseNet40_12(growth_rate=2, dropout=0.2).get_layer("avg_pool_dropout").rate == 0.2
