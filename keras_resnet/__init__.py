@@ -98,10 +98,18 @@ from keras_resnet.builders import (
 from keras_resnet.gates import GATES
 from keras_resnet.layers import Layers
 from keras_resnet.macs import count_macs
+from keras_resnet.preprocessing import (
+    PREPROCESSINGS,
+    Preprocessing,
+    decode_predictions,
+    preprocess_input,
+    preprocessing_layers,
+)
 from keras_resnet.pyramid import feature_pyramid
 from keras_resnet.resnet import ResNet
 from keras_resnet.serving import export_saved_model
 from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
 from keras_resnet.variants import VARIANTS, DenseVariant, Variant, cifar, cifar_dense, list_variants, wide
+from keras_resnet.weights import load_pretrained, model_preprocessing, save_pretrained
 
 __version__ = "0.1.0"

@@ -41,7 +41,7 @@ def _builder(row_name: str) -> Callable[..., keras.Model]:
         **fields,
     ):
         return ResNet(
-            row,
+            row_name,
             include_top,
             weights,
             input_tensor,

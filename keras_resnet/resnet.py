@@ -12,7 +12,6 @@ from dataclasses import replace
 from itertools import accumulate
 from math import prod
 from operator import mul
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -23,9 +22,11 @@ from keras_resnet.blocks import BLOCKS, ORDERS, STAGE_ORDERS, orders_of_stage, r
 from keras_resnet.errors import choose, positive, positives, within
 from keras_resnet.gates import GATES
 from keras_resnet.layers import Layers, head_dtype
+from keras_resnet.preprocessing import PREPROCESSINGS, preprocessing_layers
 from keras_resnet.shortcuts import find_shortcut
 from keras_resnet.stems import STEMS
 from keras_resnet.variants import VARIANTS, DenseVariant, Variant, field_names
+from keras_resnet.weights import default_checkpoint, give, model_preprocessing, read_source
 
 ARGUMENTS = (
     "variant",
@@ -37,6 +38,7 @@ ARGUMENTS = (
     "classes",
     "classifier_activation",
     "name",
+    "include_preprocessing",
 )
 POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
@@ -51,6 +53,8 @@ def ResNet(
     classes: int | None = None,
     classifier_activation="softmax",
     name: str | None = None,
+    *,
+    include_preprocessing=False,
     **fields,
 ) -> keras.Model:
     """The net of a row of `VARIANTS`, or of a `Variant` of your own, as a Functional model.
@@ -59,14 +63,18 @@ def ResNet(
     CIFAR rows, or `(b, filters)` with `pooling="avg"` or `"max"`.
 
     The arguments are those of keras.applications and mean the same (`pooling` is for `include_top=False`, `classes` and
-    `classifier_activation` for `include_top=True`), but: `weights=None` is the default (or the path of a `.weights.h5`
-    or `.keras` file); the top stays float32 under a 16-bit policy; nets are channels-last; no convolution has a bias;
-    and the stride of a bottleneck sits in its 3x3 layer (`bottleneck_stride="1x1"` is the paper's).
+    `classifier_activation` for `include_top=True`), but: `weights=None` is the default (else all that `load_pretrained`
+    takes: a file, a state dict, a name on the hub, `"imagenet"`); the top stays float32 under a 16-bit policy; nets are
+    channels-last; no convolution has a bias; and the stride of a bottleneck sits in its 3x3 layer
+    (`bottleneck_stride="1x1"` is the paper's).
+
+    `include_preprocessing` puts the arithmetic that a checkpoint needs into the model, which then takes pixels of
+    0..255: a name of `PREPROCESSINGS`, a `Preprocessing`, or True for that of `weights`. It does not resize.
 
     `fields` replace those of the row: `ResNet("resnet56", shortcut="projection_all", order="preactivation")`. Option C
     (`projection_all`) is harmless at 34 layers and ruinous at 110: 12.22 % against 6.61 % error (He 2016, Table 1).
 
-    A file of weights must be of this very net: Keras compares shapes, and those of ResNet-20 and plain-20 are alike.
+    A `.weights.h5` must be of this very net: Keras compares shapes, and those of ResNet-20 and plain-20 are alike.
     To load or clone ResNet-1202, call `sys.setrecursionlimit(20_000)` first: Keras walks a net recursively.
 
     Raises ValueError that names the argument, what is allowed and what came.
@@ -78,8 +86,8 @@ def ResNet(
     name = name or (variant if isinstance(variant, str) else "resnet")
     if pooling is not None:
         choose(POOLINGS, pooling, "pooling")
-    if weights is not None:
-        weights = _checked_path(weights)
+    row_name = variant if isinstance(variant, str) else name
+    state = None if weights is None else read_source(weights, row_name)
 
     if input_tensor is None:
         inputs = input_tensor = keras.Input(_check_shape(row, include_top, input_shape), name="image")
@@ -95,6 +103,9 @@ def ResNet(
         inputs = inputs[0] if len(inputs) == 1 else inputs
 
     layers = Layers(**{field.name: getattr(row, field.name) for field in fields_of(Layers) if hasattr(row, field.name)})
+    if include_preprocessing is not False:
+        chosen = _preprocessing_of(include_preprocessing, weights, row_name)
+        input_tensor = preprocessing_layers(chosen, input_tensor)
     x = FAMILIES[type(row)].features(row, input_tensor, layers)
     if include_top:
         x = keras.layers.GlobalAveragePooling2D(name="avg_pool", dtype=head_dtype())(x)
@@ -106,9 +117,20 @@ def ResNet(
 
     with _recursion_limit(10 * weight_layers(row)):
         model = keras.Model(inputs, x, name=name)
-    if weights is not None:
-        model.load_weights(weights)
+    if state is not None:
+        give(model, state, told=weights if isinstance(weights, str) else "`weights`")
     return model
+
+
+def _preprocessing_of(choice, weights, row_name: str):
+    if choice is not True:
+        return choice
+    if not isinstance(weights, str):
+        raise ValueError(
+            "include_preprocessing=True needs `weights` with a name, whose preprocessing is known; else it must be one "
+            f"of {list(PREPROCESSINGS)} or a Preprocessing. Received: weights of the type {type(weights).__name__}"
+        )
+    return model_preprocessing(default_checkpoint(row_name) if weights == "imagenet" else weights)
 
 
 def residual_features(row: Variant, x, layers: Layers):
@@ -252,16 +274,6 @@ def _checked(row):
     within(row.dropout, "dropout", "in [0, 1)")
     row = replace(row, classes=positive(row.classes, "classes"), image_size=positive(row.image_size, "image_size"))
     return FAMILIES[type(row)].checked(row)
-
-
-def _checked_path(weights) -> Path:
-    path = Path(weights).expanduser() if isinstance(weights, str | Path) else None
-    if path is None or not path.is_file() or not path.name.endswith((".weights.h5", ".keras")):
-        raise ValueError(
-            "The `weights` argument should be either `None` (random initialization) or the path to the weights file to "
-            f"be loaded, `.weights.h5` or `.keras`.  Received: weights={weights}"
-        )
-    return path
 
 
 def _warn_of_the_stem(row, sizes: list[int]) -> None:

@@ -188,7 +188,7 @@ def test_there_and_back(naming, rng):
 
 
 def test_every_naming_knows_its_classifier():
-    assert {rules[-1][0] for rules in NAMINGS.values()} == {"predictions"}
+    assert {naming.rules[-1][0] for naming in NAMINGS.values()} == {"predictions"}
 
 
 def test_names_are_those_of_torchvision():

@@ -25,11 +25,14 @@ TORCHVISION: Rules = (
     (rf"{BLOCK}_0_{NORM}", "layer{layer}.{block}.downsample.{pool_bn}"),
     (rf"{BLOCK}_(?P<i>\d)_conv", "layer{layer}.{block}.conv{i}"),
     (rf"{BLOCK}_(?P<i>\d)_{NORM}", "layer{layer}.{block}.bn{i}"),
-    (rf"{BLOCK}_preact_bn", "layer{layer}.{block}.bn0"),  # iResNet
-    (rf"{BLOCK}_add_bn", "layer{layer}.{block}.bn3"),
     (rf"{BLOCK}_se_fc(?P<i>\d)", "layer{layer}.{block}.se.fc{i}"),
     (rf"{BLOCK}_eca_conv", "layer{layer}.{block}.se.conv"),
     (r"predictions", "fc"),
+)
+IRESNET: Rules = (
+    (rf"{BLOCK}_preact_bn", "layer{layer}.{block}.bn0"),
+    (rf"{BLOCK}_add_bn", "layer{layer}.{block}.bn3"),
+    *TORCHVISION,
 )
 TIMM_V2: Rules = (
     (r"conv1_conv", "stem.conv"),
@@ -65,27 +68,51 @@ DENSENET: Rules = (
 )
 
 
+BIT: Rules = (
+    (r"conv1_conv", "resnet/root_block/standardized_conv2d"),
+    (rf"{BLOCK}_0_conv", "resnet/block{layer}/unit{layer_in_block:02}/a/proj/standardized_conv2d"),
+    (rf"{BLOCK}_preact_gn", "resnet/block{layer}/unit{layer_in_block:02}/a/group_norm"),
+    (rf"{BLOCK}_(?P<i>\d)_conv", "resnet/block{layer}/unit{layer_in_block:02}/{letter}/standardized_conv2d"),
+    (rf"{BLOCK}_(?P<i>\d)_gn", "resnet/block{layer}/unit{layer_in_block:02}/{next_letter}/group_norm"),
+    (r"post_gn", "resnet/group_norm"),
+    (r"predictions", "resnet/head/conv2d"),
+)
+
+
 def renamed(rules: Rules, layer: str, module: str) -> Rules:
     return tuple((pattern, module if pattern == layer else template) for pattern, template in rules)
 
 
-# the project -> its rules
-NAMINGS: dict[str, Rules] = {
-    "torchvision": TORCHVISION,  # and timm, fb.resnet.torch's ports, chenyaofo
-    "akamaster": renamed(TORCHVISION, "predictions", "linear"),
-    "timm v2": TIMM_V2,
-    "Hugging Face": HUGGING_FACE,
-    "densenet": DENSENET,
-}
-
 # the last part of the path of a Keras variable -> of a PyTorch tensor
-VARIABLES = {
-    "kernel": "weight",
-    "bias": "bias",
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
+PYTORCH = {
+    "kernel": ".weight",
+    "bias": ".bias",
+    "gamma": ".weight",
+    "beta": ".bias",
+    "moving_mean": ".running_mean",
+    "moving_variance": ".running_var",
+}
+TENSORFLOW = {name: f"/{name}" for name in PYTORCH}
+
+
+class Naming(NamedTuple):
+    """What a project calls its modules and tensors, how its kernels lie, and the nets that its files are of."""
+
+    rules: Rules
+    variables: dict[str, str] = PYTORCH
+    out_first: bool = True  # kernels are (out, in, h, w), and not Keras' (h, w, in, out)
+    order: str = "original"  # of BN and ReLU, a row of layout.ORDERS
+    zero_channels: str | None = None  # "both": nets with option A alone, whose new channels stand on both sides
+
+
+NAMINGS: dict[str, Naming] = {
+    "torchvision": Naming(TORCHVISION),  # and timm, chenyaofo
+    "akamaster": Naming(renamed(TORCHVISION, "predictions", "linear"), zero_channels="both"),
+    "iResNet": Naming(IRESNET, order="stage_wise"),
+    "timm v2": Naming(TIMM_V2, order="preactivation"),
+    "Hugging Face": Naming(HUGGING_FACE),
+    "DenseNet": Naming(DENSENET, order="dense"),  # torchvision and timm
+    "BiT": Naming(BIT, TENSORFLOW, out_first=False, order="preactivation"),
 }
 
 
@@ -95,6 +122,7 @@ class Named(NamedTuple):
     variable: keras.Variable
     tensor: str
     layer: str
+    out_first: bool
 
 
 def module_name(rules: Rules, layer: str, pool: int) -> str | None:
@@ -110,6 +138,8 @@ def module_name(rules: Rules, layer: str, pool: int) -> str | None:
                 i=i,
                 next=i + 1,
                 before=i - 1,
+                letter="abc"[i - 1],
+                next_letter="abcd"[i],
                 deep=3 * (i - 1),
                 deep_bn=3 * (i - 1) + 1,
                 pool=pool,
@@ -120,15 +150,16 @@ def module_name(rules: Rules, layer: str, pool: int) -> str | None:
 
 def named_variables(model: keras.Model, naming: str) -> Iterator[Named]:
     """Every variable of the model with its name in a row of NAMINGS; ValueError where the row has none for it."""
+    rules, names, out_first, *_ = NAMINGS[naming]
     pool = int(any(re.fullmatch(rf"{BLOCK}_0_pool", layer.name) for layer in model.layers))
     for layer in model.layers:
-        variables = [variable for variable in layer.weights if variable.path.split("/")[-1] in VARIABLES]
-        if not variables:
+        variables = {variable.path.split("/")[-1]: variable for variable in layer.weights}
+        if not variables.keys() & PYTORCH.keys():
             continue
-        module = module_name(NAMINGS[naming], layer.name, pool)
+        module = module_name(rules, layer.name, pool)
         if module is None:
             raise ValueError(
                 f"The naming {naming!r} has no name for the layer {layer.name!r}. It is right for nets of another kind."
             )
-        for variable in variables:
-            yield Named(variable, f"{module}.{VARIABLES[variable.path.split('/')[-1]]}", layer.name)
+        for name, variable in variables.items():
+            yield Named(variable, module + names[name], layer.name, out_first)

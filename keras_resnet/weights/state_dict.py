@@ -23,22 +23,23 @@ def load_state_dict(model: keras.Model, state: Mapping[str, np.ndarray], naming:
     Raises ValueError that lists what is missing, what is left over and what has another shape; then nothing is changed.
     """
     state = {name: array for name, array in state.items() if not name.endswith(COUNTERS)}
-    targets = list(named_variables(model, naming)) if naming else best_naming(model, state)
+    assign(model, state, list(named_variables(model, naming)) if naming else match_naming(model, state)[1])
+
+
+def assign(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
+    """Every tensor to its target, or a ValueError and none."""
     wrong = [
         f"missing: {target.tensor}{_hint(target.tensor, state)}" for target in targets if target.tensor not in state
     ]
-    left = state.keys() - {target.tensor for target in targets}
-    wrong += [f"unexpected: {name} {state[name].shape}" for name in state if name in left]
-    values = {}
+    wanted = {target.tensor for target in targets}
+    wrong += [f"unexpected: {name} {np.shape(state[name])}" for name in state if name not in wanted]
+    values = {target.tensor: to_keras(state[target.tensor], target) for target in targets if target.tensor in state}
     for target in targets:
-        if target.tensor in state:
-            value = to_keras(state[target.tensor], target)
-            values[target.tensor] = value
-            if value.shape != tuple(target.variable.shape):
-                wrong.append(
-                    f"shape: {target.tensor} is {state[target.tensor].shape}, {target.variable.path} needs "
-                    f"{tuple(target.variable.shape)}, turned as Keras has it"
-                )
+        if target.tensor in values and values[target.tensor].shape != tuple(target.variable.shape):
+            wrong.append(
+                f"shape: {target.tensor} is {np.shape(state[target.tensor])}, {target.variable.path} needs "
+                f"{tuple(target.variable.shape)}, turned as Keras has it"
+            )
     if wrong:
         more = f"\n  ... and {len(wrong) - 20} more" if len(wrong) > 20 else ""
         raise ValueError(f"These weights are not of {model.name!r}:\n  " + "\n  ".join(wrong[:20]) + more)
@@ -46,18 +47,17 @@ def load_state_dict(model: keras.Model, state: Mapping[str, np.ndarray], naming:
         target.variable.assign(values[target.tensor])
 
 
-def best_naming(model: keras.Model, state: Mapping[str, np.ndarray]) -> list[Named]:
-    """The variables of the model under the naming that finds most of them in `state`."""
-    found: list[tuple[int, list[Named]]] = []
+def match_naming(model: keras.Model, state: Mapping[str, np.ndarray]) -> tuple[str, list[Named]]:
+    """The naming that finds most of the model's variables in `state`, and these variables."""
+    found: dict[str, list[Named]] = {}
     for naming in NAMINGS:
         try:
-            targets = list(named_variables(model, naming))
+            found[naming] = list(named_variables(model, naming))
         except ValueError:  # it has no names for such a net
             continue
-        found.append((sum(target.tensor in state for target in targets), targets))
     if not found:
         raise ValueError(f"No naming of {list(NAMINGS)} has names for all layers of {model.name!r}.")
-    return max(found, key=lambda pair: pair[0])[1]
+    return max(found.items(), key=lambda pair: sum(target.tensor in state for target in pair[1]))
 
 
 def to_keras(array: np.ndarray, target: Named) -> np.ndarray:
@@ -66,15 +66,16 @@ def to_keras(array: np.ndarray, target: Named) -> np.ndarray:
     if not target.variable.path.endswith("kernel"):
         return array
     rank = len(target.variable.shape)
-    if rank == 2 and array.ndim == 4 and array.shape[2:] == (1, 1):
-        array = array[:, :, 0, 0]
-    return array.transpose(AXES[rank]) if array.ndim == rank else array
+    if rank == 2 and array.ndim == 4:
+        array = array.squeeze((2, 3) if target.out_first else (0, 1)) if 1 in array.shape else array
+    return array.transpose(AXES[rank]) if target.out_first and array.ndim == rank else array
 
 
 def to_torch(target: Named) -> np.ndarray:
-    """The variable as PyTorch lays it out."""
+    """The variable as the project lays it out."""
     value = keras.ops.convert_to_numpy(target.variable)
-    return value.transpose(np.argsort(AXES[value.ndim])) if target.variable.path.endswith("kernel") else value
+    turned = target.out_first and target.variable.path.endswith("kernel")
+    return value.transpose(np.argsort(AXES[value.ndim])) if turned else value
 
 
 def _hint(name: str, names: Mapping) -> str:

@@ -1,0 +1,281 @@
+"""`weights=` and `load_pretrained`: what is adapted, what is refused, the hub; `save_pretrained` and PyTorch."""
+
+import logging
+
+import keras
+import numpy as np
+import pytest
+from conftest import randomize, tiny
+from test_weights_state_dict import answers, assert_close, at_random, state_dict, timm
+
+import keras_resnet
+from keras_resnet import VARIANTS, ResNet, load_pretrained, save_pretrained, variants
+from keras_resnet.weights import default_checkpoint, pretrained
+from keras_resnet.weights.layout import check_layout, last_block
+from keras_resnet.weights.names import NAMINGS
+
+
+def assert_same_weights(a, b):
+    for ours, theirs in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+# ---- what is adapted
+
+
+def test_a_new_head_where_the_classes_differ(caplog):
+    source, model = randomize(tiny(classes=3)), tiny(classes=5)
+    head = [np.array(weight) for weight in model.get_layer("predictions").get_weights()]
+    with caplog.at_level(logging.INFO, "keras_resnet"):
+        load_pretrained(model, state_dict(source))
+    assert "resnet has 5 classes: its new predictions/kernel stays" in caplog.text
+    np.testing.assert_array_equal(model.get_layer("predictions").get_weights()[0], head[0])
+    np.testing.assert_array_equal(model.get_layer("conv1_conv").kernel, source.get_layer("conv1_conv").kernel)
+
+
+def test_a_net_without_top_leaves_the_classifier_out(caplog):
+    source = randomize(tiny())
+    model = ResNet(keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3"), include_top=False)
+    with caplog.at_level(logging.INFO, "keras_resnet"):
+        load_pretrained(model, state_dict(source))
+    assert "resnet has no classifier: fc.weight is left out" in caplog.text
+    np.testing.assert_array_equal(model.get_weights()[-1], source.get_weights()[-3])
+
+
+@pytest.mark.parametrize("channels", [1, 4, 6])
+def test_other_input_channels(channels, rng):
+    """What three equal channels gave, one or many give."""
+    source = randomize(tiny())
+    row = keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3", image_size=8, classes=3)
+    model = ResNet(row, input_shape=(8, 8, channels), weights=state_dict(source))
+    grey = rng.normal(size=(2, 8, 8, 1)).astype("float32")
+    expected = source(np.repeat(grey, 3, axis=-1))
+    if channels == 4:  # 0 1 2 0: the first counts twice
+        kernel, theirs = (np.array(m.get_layer("conv1_conv").kernel) for m in (model, source))
+        np.testing.assert_allclose(kernel, theirs[:, :, [0, 1, 2, 0]] * 0.75, rtol=1e-6)
+    else:
+        np.testing.assert_allclose(np.array(model(np.repeat(grey, channels, axis=-1))), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_bits_names_and_layout():
+    """Its classifier is a 1x1 convolution, its kernels lie as ours."""
+    fields = {**variants.BIT, "block": "bottleneck", "filters": 32, "image_size": 32}
+    source, model = randomize(tiny(**fields)), tiny(**fields)
+    state = state_dict(source, "BiT")
+    assert state["resnet/block1/unit02/a/standardized_conv2d/kernel"].shape == (1, 1, 128, 32)
+    assert "resnet/block2/unit01/a/proj/standardized_conv2d/kernel" in state
+    state["resnet/head/conv2d/kernel"] = state["resnet/head/conv2d/kernel"][None, None]
+    load_pretrained(model, state)
+    assert_same_weights(model, source)
+
+
+def test_densenets_as_torchvision_once_wrote_them():
+    dense = keras_resnet.DenseVariant((2, 2), growth_rate=4, filters=8, classes=3, image_size=64)
+    source, model = randomize(ResNet(dense)), ResNet(dense)
+    state = state_dict(source, "DenseNet")
+    old = {name.replace("norm1", "norm.1").replace("conv2", "conv.2"): array for name, array in state.items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    load_pretrained(model, old)
+    assert_same_weights(model, source)
+
+
+# ---- what is refused: the weights fit, the net is another
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "naming", "says"),
+    [
+        ({"block": "bottleneck"}, {"bottleneck_stride": "1x1"}, "torchvision", "Build it with bottleneck_stride='3x3'"),
+        ({}, {"order": "conv_relu_bn"}, "torchvision", "the order of BN and ReLU must be 'original'"),
+        ({}, {"order": "relu_before_addition"}, "torchvision", "the order of BN and ReLU must be 'original'"),
+        ({"shortcut": "A"}, {"zero_channels": "end"}, "akamaster", "zero_channels='both'.*pads at 'end'"),
+        ({"shortcut": "A"}, {"shortcut": "none"}, "akamaster", "has no such shortcut"),
+        ({"shortcut": "pooled_projection"}, {"shortcut": "max_pooled_projection"}, "torchvision", "takes maxima"),
+    ],
+)
+def test_another_net_with_the_same_weights(theirs, ours, naming, says):
+    state = state_dict(tiny(**theirs), naming)
+    model = randomize(tiny(**{**theirs, **ours}))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=says):
+        load_pretrained(model, state)
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_stem_without_its_pool():
+    state = state_dict(tiny(stem="7x7", image_size=32))
+    with pytest.raises(ValueError, match="of nets that pool after conv1.*stem must be '7x7'"):
+        load_pretrained(tiny(stem="7x7_unpooled", image_size=32), state)
+
+
+KINDS = dict.fromkeys(
+    ("resnet18", "resnet50d", "seresnet50", "ecaresnet50d", "resnetrs50", "resnet50_gn", "resnet20"), "torchvision"
+)
+KINDS |= {"iresnet50": "iResNet", "resnet50v2": "timm v2", "resnetv2_50x1_bit": "BiT", "densenet121": "DenseNet"}
+
+
+@pytest.mark.parametrize("row", KINDS)
+def test_the_layout_of_a_row_is_that_of_its_checkpoints(row):
+    check_layout(ResNet(row, depths=(3, 3), include_top=False, classes=10), KINDS[row], "The source")
+
+
+def test_dropout_and_stochastic_depth_change_no_layout():
+    assert last_block(tiny(drop_path=0.2, block_dropout=0.2, gate="se")) == last_block(tiny())
+
+
+def test_layouts_are_of_nets_of_ours():
+    image = keras.Input((4,))
+    with pytest.raises(ValueError, match="model must be a net of keras_resnet.*Received: 'other'"):
+        check_layout(keras.Model(image, keras.layers.Dense(1)(image), name="other"), "torchvision", "it")
+
+
+# ---- sources
+
+
+def test_a_pytorch_file_by_its_name(tmp_path):
+    torch = pytest.importorskip("torch")
+    source = randomize(tiny())
+    torch.save({name: torch.tensor(array) for name, array in state_dict(source).items()}, tmp_path / "net.pth")
+    row = keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3", image_size=8, classes=3)
+    assert_same_weights(ResNet(row, weights=tmp_path / "net.pth"), source)
+    assert_same_weights(ResNet(row, weights=str(tmp_path / "net.pth")), source)
+
+
+def test_the_hub(tmp_path, monkeypatch):
+    hub = pytest.importorskip("huggingface_hub")
+    errors = pytest.importorskip("huggingface_hub.errors")
+    torch = pytest.importorskip("torch")
+    source, asked = randomize(keras_resnet.ResNet18(input_shape=(32, 32, 3), name="r")), []
+    torch.save({name: torch.tensor(array) for name, array in state_dict(source).items()}, tmp_path / "net.bin")
+
+    def hf_hub_download(repository, file, revision=None):
+        asked.append((repository, file, revision))
+        if file == "model.safetensors":
+            raise errors.EntryNotFoundError("none")
+        return str(tmp_path / "net.bin")
+
+    monkeypatch.setattr(hub, "hf_hub_download", hf_hub_download)
+    model = keras_resnet.ResNet18(input_shape=(32, 32, 3), weights="imagenet")
+    assert_same_weights(model, source)
+    assert asked == [("timm/resnet18.a1_in1k", file, None) for file in pretrained.HUB_FILES]
+    asked.clear()
+    load_pretrained(model, "hf://somebody/net", revision="abc")
+    assert asked[-1] == ("somebody/net", "pytorch_model.bin", "abc")
+
+    monkeypatch.setattr(pretrained, "HUB_FILES", ("model.safetensors",))
+    with pytest.raises(ValueError, match=r"'somebody/net' holds none of \['model.safetensors'\]"):
+        load_pretrained(model, "hf://somebody/net")
+
+
+@pytest.mark.parametrize("source", ["vgg", "a/b/c", "timm/resnet50.safetensors", "no/such.pth", 3, ""])
+def test_what_is_no_source(source):
+    with pytest.raises(ValueError, match="`weights` argument should be either `None`.*'imagenet'.*Received: weights="):
+        load_pretrained(tiny(), source)
+
+
+def test_checkpoints_are_of_our_rows():
+    known = pretrained.checkpoints()
+    assert len(known) > 100
+    assert {checkpoint["row"] for checkpoint in known.values()} <= set(VARIANTS)
+    for name, checkpoint in known.items():
+        assert checkpoint["size"] % 16 == 0
+        assert name.startswith(("timm/", "microsoft/"))
+        assert len(checkpoint["mean"]) == len(checkpoint["std"]) == 3
+        assert not checkpoint.get("default") or checkpoint["classes"] == 1000
+    defaults = [checkpoint["row"] for checkpoint in known.values() if checkpoint.get("default")]
+    assert len(defaults) == len(set(defaults))
+    assert default_checkpoint("resnet50") == "timm/resnet50.a1_in1k"
+    with pytest.raises(ValueError, match="published checkpoint: the row must be one of.*Received: 'plain18'"):
+        default_checkpoint("plain18")
+
+
+# ---- ours in PyTorch
+
+
+@pytest.mark.parametrize("fields", [{}, {"order": "preactivation"}, {"gate": "se", "stem": "deep", "image_size": 32}])
+def test_there_and_back(fields, tmp_path):
+    pytest.importorskip("safetensors")
+    source, copy = randomize(tiny(**fields)), tiny(**fields)
+    save_pretrained(source, tmp_path / "net.safetensors")
+    load_pretrained(copy, tmp_path / "net.safetensors")
+    assert_same_weights(copy, source)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    ("row", "name"), [("resnet18", "resnet18"), ("resnet50v2", "resnetv2_50"), ("densenet121",) * 2]
+)
+def test_pytorch_takes_what_is_trained_here(row, name, rng, tmp_path):
+    torch_net = timm().create_model(name)
+    from safetensors.torch import load_file
+
+    model = randomize(ResNet(row, input_shape=(64, 64, 3), classifier_activation=None))
+    save_pretrained(model, tmp_path / "net.safetensors")
+    state = load_file(tmp_path / "net.safetensors")
+    if row == "resnet50v2":  # its classifier is a 1x1 convolution
+        state["head.fc.weight"] = state["head.fc.weight"][:, :, None, None]
+    torch_net.load_state_dict(state)
+    x = rng.normal(size=(2, 64, 64, 3)).astype("float32")
+    assert_close(model(x), answers(torch_net.eval(), x))
+
+
+def test_what_pytorch_has_no_net_for(tmp_path):
+    pytest.importorskip("safetensors")
+    with pytest.raises(ValueError, match="torchvision and timm have no net such as 'resnet'.*"):
+        save_pretrained(tiny(order="bn_after_addition"), tmp_path / "net.safetensors")
+    with pytest.raises(ValueError, match="path must end in .safetensors. Received: .*net.pth"):
+        save_pretrained(tiny(), tmp_path / "net.pth")
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_naming_has_an_order():
+    from keras_resnet.weights.layout import ORDERS
+
+    assert {naming.order for naming in NAMINGS.values()} == set(ORDERS)
+
+
+@pytest.mark.peers
+def test_a_dict_of_the_real_library(rng):
+    theirs = at_random(timm().create_model("resnet18", num_classes=7, in_chans=1))
+    state = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
+    model = keras_resnet.ResNet18(input_shape=(64, 64, 1), classes=7, classifier_activation=None, weights=state)
+    x = rng.normal(size=(2, 64, 64, 1)).astype("float32")
+    assert_close(model(x), answers(theirs, x))
+
+
+# ---- preprocessing
+
+
+def test_preprocessing_of_a_checkpoint():
+    assert keras_resnet.model_preprocessing("timm/resnet50.a1_in1k") == keras_resnet.PREPROCESSINGS["timm"]
+    assert keras_resnet.model_preprocessing("timm/resnet50.tv_in1k") == keras_resnet.PREPROCESSINGS["torch"]
+    bit = keras_resnet.model_preprocessing("timm/resnetv2_50x1_bit.goog_in21k_ft_in1k")
+    assert (bit.size, bit.resize, bit.mean) == (448, 448, (0.5, 0.5, 0.5))
+    with pytest.raises(ValueError, match="source must be one of.*Did you mean 'timm/resnet50.a1_in1k'"):
+        keras_resnet.model_preprocessing("timm/resnet50.a1_in1")
+
+
+def test_preprocessing_within_the_model(rng):
+    row = keras_resnet.Variant("building_block", (1, 1), filters=4, stem="3x3", image_size=8, classes=3)
+    plain, whole = ResNet(row), ResNet(row, include_preprocessing="caffe")
+    whole.set_weights(randomize(plain).get_weights())
+    pixels = rng.integers(0, 256, size=(2, 8, 8, 3)).astype("float32")
+    expected = plain(keras_resnet.preprocess_input(pixels, mode="caffe"))
+    np.testing.assert_allclose(np.array(whole(pixels)), expected, rtol=1e-4, atol=1e-5)
+    load_pretrained(whole, state_dict(plain))
+    with pytest.raises(ValueError, match="include_preprocessing=True needs `weights` with a name.*NoneType"):
+        ResNet(row, include_preprocessing=True)
+    with pytest.raises(ValueError, match="Received: 'caffee'"):
+        ResNet(row, include_preprocessing="caffee")
+
+
+def test_the_preprocessing_of_the_weights(monkeypatch):
+    monkeypatch.setattr("keras_resnet.resnet.read_source", lambda source, row: None)
+    model = keras_resnet.ResNet18(
+        input_shape=(64, 64, 3), weights="imagenet", include_preprocessing=True, name="of another name"
+    )
+    (layer,) = [layer for layer in model.layers if layer.name == "preprocessing_normalization"]
+    expected = keras_resnet.model_preprocessing(default_checkpoint("resnet18"))
+    np.testing.assert_allclose(np.array(layer.mean).ravel(), 255 * np.array(expected.mean), rtol=1e-5)
