@@ -1,6 +1,8 @@
 """`weights=` and `load_pretrained`: what is adapted, what is refused, the hub; `save_pretrained` and PyTorch."""
 
 import logging
+import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -279,3 +281,44 @@ def test_the_preprocessing_of_the_weights(monkeypatch):
     (layer,) = [layer for layer in model.layers if layer.name == "preprocessing_normalization"]
     expected = keras_resnet.model_preprocessing(default_checkpoint("resnet18"))
     np.testing.assert_allclose(np.array(layer.mean).ravel(), 255 * np.array(expected.mean), rtol=1e-5)
+
+
+# ---- real checkpoints on the 10,000 test pictures
+
+
+def accuracy(model):
+    from experiments.data import load_test
+
+    test = load_test("cifar10")
+    answers = model.predict(test.images.astype("float32"), batch_size=500, verbose=0)
+    return (answers.argmax(axis=1) == test.labels).mean()
+
+
+@pytest.mark.slow
+@pytest.mark.cifar10
+def test_our_own_checkpoint():
+    """`python -m experiments.train --recipe fast --seed 0`, in float32."""
+    assert accuracy(keras_resnet.ResNet20(weights="cifar10", include_preprocessing=True)) == pytest.approx(
+        0.9125, abs=2e-4
+    )
+
+
+def test_our_own_checkpoint_is_of_its_row():
+    with pytest.raises(ValueError, match="that this package has trained: the row must be one of.*Received: 'resnet56'"):
+        keras_resnet.ResNet56(weights="cifar10")
+    with pytest.raises(ValueError, match="zero_channels='both'.*has no such shortcut"):
+        keras_resnet.ResNet20(weights="cifar10", shortcut="none")
+    assert keras_resnet.ResNet20(weights="cifar10", classes=7).output.shape == (None, 7)
+
+
+CHECKPOINTS = os.environ.get("KERAS_RESNET_CHECKPOINTS", "")
+
+
+@pytest.mark.slow
+@pytest.mark.cifar10
+@pytest.mark.skipif(not CHECKPOINTS, reason="KERAS_RESNET_CHECKPOINTS is no folder with akamaster's resnet20 in it")
+@pytest.mark.parametrize("path", sorted(Path(CHECKPOINTS or ".").glob("*resnet20*")), ids=lambda path: path.name)
+def test_akamasters_resnet20(path):
+    """github.com/akamaster/pytorch_resnet_cifar10: 8.27 % error."""
+    model = keras_resnet.ResNet20(weights=path, include_preprocessing="cifar10_akamaster")
+    assert accuracy(model) == pytest.approx(0.9173, abs=1e-9)

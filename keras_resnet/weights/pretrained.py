@@ -121,8 +121,8 @@ def read_source(source, row: str, revision: str | None = None) -> Mapping[str, n
         if isinstance(source, str) and re.fullmatch(r"(hf://)?[\w.-]+/[\w.-]+", source) and not is_file_name:
             return read_checkpoint(download(source.removeprefix("hf://"), revision))
     raise ValueError(
-        "The `weights` argument should be either `None` (random initialization), 'imagenet', 'cifar10', a state dict, a "
-        "name on the Hugging Face hub such as 'timm/resnet50.a1_in1k', or the path to the weights file to be loaded, "
+        "The `weights` argument should be either `None` (random initialization), 'imagenet', 'cifar10', a state dict, "
+        "a name on the Hugging Face hub such as 'timm/resnet50.a1_in1k', or the path to the weights file to be loaded, "
         f"one of {[*KERAS_FORMATS, *FORMATS]}.  Received: weights={source}"
     )
 
