@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.peers import NETS, PEERS, PRECISIONS
 from experiments.files import write_text
-from experiments.sweep import machine, versions
+from experiments.machine import machine, versions
 from keras_resnet import ResNet, count_macs
 
 OPERATIONS = {"train": 6, "predict": 2}  # a multiply-add: two forward, and twice as many backward

@@ -14,7 +14,6 @@ import contextlib
 import fcntl
 import math
 import os
-import platform
 import shlex
 import shutil
 import signal
@@ -27,13 +26,13 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-import keras_tuner
 import numpy as np
 
 import keras_resnet
 from experiments import training
 from experiments.data import DATASETS, Data, DataUnavailable, Split, load, load_test
 from experiments.files import read_json, write_json
+from experiments.machine import machine, versions
 from experiments.progress import Progress, describe
 from experiments.report import best_of, table, write_report
 from experiments.tuning import TUNERS, Trials, forget, make_oracle, save_model
@@ -198,11 +197,16 @@ def number_of_trials(options: argparse.Namespace, settings: Settings) -> int:
     return min(options.max_trials or default, combinations)
 
 
+def leave_alone(directory: Path) -> None:
+    """SystemExit where the directory holds something, and it is no sweep."""
+    strange = directory.exists() and not (directory / "sweep.json").exists()
+    if strange and any(path.name != ".lock" for path in directory.iterdir()):
+        raise SystemExit(f"{directory} is there and holds no sweep; choose another --name.")
+
+
 def open_directory(directory: Path, settings: Settings, arguments: list[str]) -> None:
     """Notes this sweep in its directory, or sees that the one there is this one. SystemExit where it is another."""
     before = read_json(directory / "sweep.json")
-    if before is None and any(path.name != ".lock" for path in directory.iterdir()):
-        raise SystemExit(f"{directory} is there and holds no sweep; choose another --name.")
     ours = asdict(settings)
     if before is not None:
         differs = [name for name, value in ours.items() if before["settings"].get(name) != value]
@@ -236,21 +240,6 @@ def only_one(directory: Path):
         except BlockingIOError:
             raise SystemExit(f"Another process is at work in {directory}.") from None
         yield
-
-
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    return f"{os.cpu_count()} cores ({model}), {platform.system()}"
-
-
-def versions() -> str:
-    packages = {"keras_resnet": keras_resnet, "Keras": keras, "Keras Tuner": keras_tuner}
-    named = [f"{name} {module.__version__}" for name, module in packages.items()]
-    return f"Python {platform.python_version()}, {', '.join(named)}, {keras.backend.backend()} backend"
 
 
 def load_data(options: argparse.Namespace) -> Data:
@@ -335,8 +324,10 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
     oracle = make_oracle(settings.tuner, settings.space, seed=settings.seed, max_trials=total, epochs=settings.epochs)
     varied = [name for name, values in settings.space.items() if len(values) > 1]
     progress = Progress(total, varied)
-    if options.overwrite:
-        forget(directory)
+    leave_alone(directory)
+    if options.overwrite and directory.exists():
+        with only_one(directory):  # not one that is running
+            forget(directory)
     with only_one(directory):
         open_directory(directory, settings, arguments)
         tuner = Trials(oracle, settings, data, directory=options.directory, name=options.name, progress=progress)

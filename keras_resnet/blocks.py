@@ -54,7 +54,8 @@ def three_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=
         raise ValueError(f"base_width must make filters * base_width / 64 whole. Received: {base_width}, {filters=}")
     return (
         WeightLayer(width * groups, 1, first),
-        WeightLayer(width * groups, 3, second, groups, dilations[0]),
+        # a 1x1 that would have strided leaves all further pixels to the 3x3
+        WeightLayer(width * groups, 3, second, groups, dilations[0 if bottleneck_stride == "3x3" else 1]),
         WeightLayer(4 * filters, 1, third),
     )
 

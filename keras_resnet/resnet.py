@@ -87,7 +87,7 @@ def ResNet(
     if pooling is not None:
         choose(POOLINGS, pooling, "pooling")
     row_name = variant if isinstance(variant, str) else name
-    state = None if weights is None else read_source(weights, row_name)
+    state = None if weights is None else read_source(weights, row_name, include_top=include_top)
 
     if input_tensor is None:
         inputs = input_tensor = keras.Input(_check_shape(row, include_top, input_shape), name="image")

@@ -147,11 +147,14 @@ def test_where_it_would_stride_too_far_a_stage_is_dilated(output_stride, expecte
     assert stage_strides(row) == expected
 
 
-@pytest.mark.parametrize("block", keras_resnet.BLOCKS)
+@pytest.mark.parametrize(
+    "fields",
+    [{"block": "building_block"}, {"block": "bottleneck"}, {"block": "bottleneck", "bottleneck_stride": "1x1"}],
+)
 @pytest.mark.parametrize("shortcut", ["projection", "zero_pad", "pooled_projection", "max_pooled_projection"])
-def test_a_dilated_net_sees_what_the_strided_one_sees(block, shortcut, rng):
+def test_a_dilated_net_sees_what_the_strided_one_sees(fields, shortcut, rng):
     """The same weights: where both have a pixel, both have the same value (but for pools, which then overlap)."""
-    row = keras_resnet.Variant(block, (1, 2, 2), filters=4, shortcut=shortcut, stem="3x3", image_size=32)
+    row = keras_resnet.Variant(depths=(1, 2, 2), filters=4, shortcut=shortcut, stem="3x3", image_size=32, **fields)
     strided, dilated = (
         randomize(ResNet(row, include_top=False, input_shape=(32, 32, 3), output_stride=stride)) for stride in (None, 1)
     )

@@ -190,12 +190,16 @@ def test_a_directory_that_holds_no_sweep_is_left_alone(flags, tmp_path):
     (tmp_path / "s" / "thesis").mkdir(parents=True)
     with pytest.raises(SystemExit, match="is there and holds no sweep"):
         sweep.main([*command(tmp_path)[3:], *flags])
-    assert (tmp_path / "s" / "thesis").exists()
+    assert [path.name for path in (tmp_path / "s").iterdir()] == ["thesis"]
 
 
 def test_only_one_process_at_a_time(tmp_path):
-    with sweep.only_one(tmp_path / "s"), pytest.raises(SystemExit, match="Another process is at work in"):
-        sweep.main(command(tmp_path)[3:])
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "sweep.json").write_text("{}")
+    for flags in ([], ["--overwrite"]):
+        with sweep.only_one(tmp_path / "s"), pytest.raises(SystemExit, match="Another process is at work in"):
+            sweep.main([*command(tmp_path)[3:], *flags])
+    assert (tmp_path / "s" / "sweep.json").exists()
 
 
 def test_the_report_is_there_whatever_happens_at_the_end(tmp_path, monkeypatch):

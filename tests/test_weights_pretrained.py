@@ -274,7 +274,7 @@ def test_preprocessing_within_the_model(rng):
 
 
 def test_the_preprocessing_of_the_weights(monkeypatch):
-    monkeypatch.setattr("keras_resnet.resnet.read_source", lambda source, row: None)
+    monkeypatch.setattr("keras_resnet.resnet.read_source", lambda *source, **options: None)
     model = keras_resnet.ResNet18(
         input_shape=(64, 64, 3), weights="imagenet", include_preprocessing=True, name="of another name"
     )

@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_resnet.errors import choose
 from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing
+from keras_resnet.weights.applications import applications_file, load_applications
 from keras_resnet.weights.files import FORMATS, read_checkpoint
 from keras_resnet.weights.layout import check_layout
 from keras_resnet.weights.names import NAMINGS, Named, named_variables
@@ -21,7 +22,7 @@ from keras_resnet.weights.state_dict import COUNTERS, assign, match_naming, to_t
 
 log = logging.getLogger("keras_resnet")
 DATA = Path(__file__).parent.parent / "data"
-KERAS_FORMATS = (".weights.h5", ".keras")
+KERAS_FORMATS = (".weights.h5", ".keras", ".h5")
 # torchvision's DenseNet files were written when a module's name could hold a dot: norm.1.weight is norm1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -46,7 +47,7 @@ def own_checkpoint(row: str) -> Path:
 
 
 # sources that do not name a place -> how it is found for a row
-OWN: dict[str, Callable] = {"imagenet": default_checkpoint, "cifar10": own_checkpoint}
+OWN: dict[str, Callable] = {"imagenet": default_checkpoint, "cifar10": own_checkpoint, "keras": applications_file}
 
 
 def model_preprocessing(source: str) -> Preprocessing:
@@ -55,8 +56,8 @@ def model_preprocessing(source: str) -> Preprocessing:
     `source` is a name as in `load_pretrained`, but not `"imagenet"` (see `default_checkpoint`). ValueError that lists
     the nearest where nothing is known of it.
     """
-    if source == "cifar10":
-        return PREPROCESSINGS["cifar10"]
+    if source in (modes := {"cifar10": "cifar10", "keras": "caffe"}):
+        return PREPROCESSINGS[modes[source]]
     known = choose(checkpoints(), source.removeprefix("hf://"), "source")
     return Preprocessing(
         size=known["size"],
@@ -73,12 +74,14 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
     `source` is one of
 
     - a file: `.safetensors`, `.pth`, `.pt`, `.th`, `.bin` (read without PyTorch; nothing in it is executed), `.npz` of
-      BiT, or Keras' own `.weights.h5` and `.keras`;
+      BiT, `.h5` of keras.applications, or our own `.weights.h5` and `.keras`;
     - a dict of arrays, named and laid out as a PyTorch state dict;
     - the name of a repository on the Hugging Face hub, `"timm/resnet50.a1_in1k"` or `"hf://org/repo"`, at `revision`
       (needs `pip install 'keras-resnet-family[weights]'`; cache and offline mode are those of huggingface_hub);
     - `"imagenet"`, the default checkpoint of `row` (by default the model's name), see `default_checkpoint`;
-    - `"cifar10"`, our own of `row`, in the package.
+    - `"cifar10"`, our own of `row`, in the package;
+    - `"keras"`, that of keras.applications, for ResNet-50/101/152 with `bottleneck_stride="1x1"` and 1000 classes or no
+      top (its other `.h5` files are taken as files).
 
     The preprocessing that belongs to a source is `model_preprocessing(source)`.
 
@@ -88,13 +91,15 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
     not is left out, and kernels of conv1 are summed for one input channel, repeated and scaled for more than three.
     """
     told = source if isinstance(source, str) else "The state dict" if isinstance(source, Mapping) else str(source)
-    give(model, read_source(source, row or model.name, revision), told)
+    include_top = any(layer.name == "predictions" for layer in model.layers)
+    give(model, read_source(source, row or model.name, revision, include_top), told)
 
 
 def give(model: keras.Model, state: Mapping[str, np.ndarray] | Path, told: str) -> None:
     """Gives `model` what `read_source` found; `told` is what errors call it."""
     if isinstance(state, Path):
-        model.load_weights(state)
+        foreign = state.suffix == ".h5" and not state.name.endswith(".weights.h5")
+        load_applications(model, state) if foreign else model.load_weights(state)
         return
     state = {
         OLD_DENSENET.sub(r"\1\2", name): np.asarray(array)
@@ -107,12 +112,14 @@ def give(model: keras.Model, state: Mapping[str, np.ndarray] | Path, told: str) 
     assign(model, state, targets)
 
 
-def read_source(source, row: str, revision: str | None = None) -> Mapping[str, np.ndarray] | Path:
+def read_source(
+    source, row: str, revision: str | None = None, include_top: bool = True
+) -> Mapping[str, np.ndarray] | Path:
     """A state dict, or the path of a file that Keras loads itself."""
     if isinstance(source, Mapping):
         return source
     if isinstance(source, str) and source in OWN:
-        source = OWN[source](row)
+        source = applications_file(row, include_top) if source == "keras" else OWN[source](row)
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
         if path.is_file():
@@ -121,8 +128,8 @@ def read_source(source, row: str, revision: str | None = None) -> Mapping[str, n
         if isinstance(source, str) and re.fullmatch(r"(hf://)?[\w.-]+/[\w.-]+", source) and not is_file_name:
             return read_checkpoint(download(source.removeprefix("hf://"), revision))
     raise ValueError(
-        "The `weights` argument should be either `None` (random initialization), 'imagenet', 'cifar10', a state dict, "
-        "a name on the Hugging Face hub such as 'timm/resnet50.a1_in1k', or the path to the weights file to be loaded, "
+        "The `weights` argument should be either `None` (random initialization), 'imagenet', 'cifar10', 'keras', a "
+        "dict of arrays, a name on the Hugging Face hub such as 'timm/resnet50.a1_in1k', or the path to a weights file, "
         f"one of {[*KERAS_FORMATS, *FORMATS]}.  Received: weights={source}"
     )
 

@@ -28,10 +28,10 @@ def load_state_dict(model: keras.Model, state: Mapping[str, np.ndarray], naming:
 
 def assign(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
     """Every tensor to its target, or a ValueError and none."""
-    wrong = [
-        f"missing: {target.tensor}{_hint(target.tensor, state)}" for target in targets if target.tensor not in state
-    ]
     wanted = {target.tensor for target in targets}
+    wrong = [
+        f"missing: {name}{nearest(name, state)}" for name in (target.tensor for target in targets) if name not in state
+    ]
     wrong += [f"unexpected: {name} {np.shape(state[name])}" for name in state if name not in wanted]
     values = {target.tensor: to_keras(state[target.tensor], target) for target in targets if target.tensor in state}
     for target in targets:
@@ -40,9 +40,7 @@ def assign(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Na
                 f"shape: {target.tensor} is {np.shape(state[target.tensor])}, {target.variable.path} needs "
                 f"{tuple(target.variable.shape)}, turned as Keras has it"
             )
-    if wrong:
-        more = f"\n  ... and {len(wrong) - 20} more" if len(wrong) > 20 else ""
-        raise ValueError(f"These weights are not of {model.name!r}:\n  " + "\n  ".join(wrong[:20]) + more)
+    refuse(model, wrong)
     for target in targets:
         target.variable.assign(values[target.tensor])
 
@@ -78,6 +76,13 @@ def to_torch(target: Named) -> np.ndarray:
     return value.transpose(np.argsort(AXES[value.ndim])) if turned else value
 
 
-def _hint(name: str, names: Mapping) -> str:
+def refuse(model: keras.Model, wrong: list[str]) -> None:
+    """ValueError where anything is wrong with a file for the model, with the first twenty."""
+    if wrong:
+        more = f"\n  ... and {len(wrong) - 20} more" if len(wrong) > 20 else ""
+        raise ValueError(f"These weights are not of {model.name!r}:\n  " + "\n  ".join(wrong[:20]) + more)
+
+
+def nearest(name: str, names: Mapping) -> str:
     near = get_close_matches(name, names, n=1)
     return f" (nearest: {near[0]})" if near else ""

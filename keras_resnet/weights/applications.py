@@ -1,0 +1,132 @@
+"""The files of keras.applications' ResNet-50, 101 and 152 in our nets, which compute the same.
+
+Theirs are the nets of He 2015, converted from Caffe, on what `keras.applications.resnet.preprocess_input` gives (BGR,
+less the means). They stride in the first 1x1, every convolution has a bias, and every BN has `EPSILON`.
+"""
+
+import re
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from keras_resnet.errors import choose
+from keras_resnet.weights.state_dict import nearest, refuse
+
+BASE = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
+# As in github.com/keras-team/keras/blob/v3.15.0/keras/src/applications/resnet.py; not its V2 rows, see NO_V2
+KERAS_FILES = {
+    # our row:   md5 of the file,                    md5 of the one without the classifier
+    "resnet50":  ("2cb95161c43110f7111970584f804107", "4d473c1dd8becc155b73f8504c6f6626"),
+    "resnet101": ("f1aeb4b969a6efcfb50fad2f0c20cfc5", "88cf7a10940856eca736dc7b7e228a21"),
+    "resnet152": ("100835be76be38e30d865e96f2aaae62", "ee4c566cf9a93f14d82f913c2dc6dd0c"),
+}  # fmt: skip
+
+EPSILON = 1.001e-5
+NO_V2 = (
+    "path must be a file of ResNet50, ResNet101 or ResNet152. Received: {path!r}, of a V2 net of keras.applications. "
+    "That strides in the last block of a stage, ours in the first, with weights of the same shapes; and its conv1 has "
+    "a bias between two zero paddings, which no BN of ours can take up."
+)
+
+# how many variables a layer has -> the names of those that .weights.h5 numbers
+NUMBERED = {
+    1: {"0": "kernel"},
+    2: {"0": "kernel", "1": "bias"},
+    4: {"0": "gamma", "1": "beta", "2": "moving_mean", "3": "moving_variance"},
+}
+RENAMED = {"probs": "predictions"}  # the classifier, before TensorFlow took keras.applications over
+
+
+def applications_file(row: str, include_top: bool = True) -> Path:
+    """The published file of a row of KERAS_FILES, downloaded once to where keras.applications itself has it."""
+    md5 = choose(KERAS_FILES, row, "row")[0 if include_top else 1]
+    name = f"{row}_weights_tf_dim_ordering_tf_kernels{'' if include_top else '_notop'}.h5"
+    return Path(keras.utils.get_file(name, BASE + name, cache_subdir="models", file_hash=md5))
+
+
+def load_applications(model: keras.Model, path) -> None:
+    """Gives `model` the weights of a file of keras.applications: a published `.h5`, or what such a model saves there.
+
+    `model` is `ResNet("resnet50", bottleneck_stride="1x1")`, 101 or 152, with the classifier if the file has it.
+    Its answers are those of keras.applications to rounding: a bias comes off the moving mean of the BN behind it, and
+    what EPSILON has more than `bn_epsilon` goes onto the moving variance. (At 1e-5 that is 1e-8. Left out, it changes
+    the scale of a channel by 0.05 % where the variance is 0, and by 0.0005 % where it is 1e-3.)
+
+    Raises ValueError that lists what is missing, what is left over and what has another shape, and for a file of a V2
+    net, for a model that strides in the 3x3 and for one with a `bn_epsilon` above EPSILON; then nothing is changed.
+    """
+    tensors = read_h5(path)
+    if "post_bn/gamma" in tensors:
+        raise ValueError(NO_V2.format(path=str(path)))
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    biases = {layer.name: f"{layer.name.removesuffix('_bn')}_conv/bias" for layer in norms}
+    targets = {f"{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.weights}
+    shapes = {name: tuple(variable.shape) for name, variable in targets.items()}
+    shapes |= {biases[layer.name]: tuple(layer.moving_mean.shape) for layer in norms}
+
+    wrong = [f"missing: {name}{nearest(name, tensors)}" for name in shapes if name not in tensors]
+    wrong += [f"unexpected: {name} {tensors[name].shape}" for name in tensors if name not in shapes]
+    wrong += [
+        f"shape: {name} is {tensors[name].shape}, the model needs {shape}"
+        for name, shape in shapes.items()
+        if name in tensors and tensors[name].shape != shape
+    ]
+    refuse(model, wrong)
+    _check_strides(model)
+    for layer in norms:
+        if layer.epsilon > EPSILON:
+            raise ValueError(f"bn_epsilon must be at most {EPSILON}. Received: {layer.epsilon} in {layer.name!r}")
+        tensors[f"{layer.name}/moving_mean"] -= tensors[biases[layer.name]]
+        tensors[f"{layer.name}/moving_variance"] += EPSILON - layer.epsilon
+    for name, variable in targets.items():
+        variable.assign(tensors[name])
+
+
+def read_h5(path) -> dict[str, np.ndarray]:
+    """The weights in a `.h5` or `.weights.h5` of Keras, `{"conv1_conv/kernel": (7, 7, 3, 64), ...}`, as float32.
+
+    By the names of the layers, not by their order, and without the model. A damaged file is a ValueError.
+    """
+    tensors: dict[str, np.ndarray] = {}
+
+    def read(place, item):
+        if not isinstance(item, h5py.Dataset):
+            return
+        layer, *_, variable = place.split("/")
+        if variable.isdigit():
+            layer = item.parent.attrs.get("name", layer)
+            variable = NUMBERED.get(len(item.parent), {}).get(variable, variable)
+        name = f"{RENAMED.get(layer, layer)}/{variable.removesuffix(':0')}"
+        if name in tensors:
+            raise ValueError(f"{name} is in it twice")
+        tensors[name] = np.asarray(item, "float32")
+
+    path = Path(path)
+    with path.open("rb") as raw:
+        try:
+            with h5py.File(raw, "r") as file:
+                # "layers" of a .weights.h5, "model_weights" of a whole model, else the file itself
+                root = next((file[group] for group in ("layers", "model_weights") if group in file), file)
+                root.visititems(read)
+                if not tensors:
+                    raise ValueError("no weights in it")
+        except Exception as error:  # damaged bytes lead HDF5 to errors of every kind
+            reason = str(error) or type(error).__name__
+            raise ValueError(f"path must be a whole .h5 file of Keras. Received: {str(path)!r}: {reason}") from error
+    return tensors
+
+
+def _check_strides(model: keras.Model) -> None:
+    """Strides have no weights. Where the 1x1 strides, or would if it were not dilated, all 3x3 of a stage are alike."""
+    for first in model.layers:
+        if re.fullmatch(r"conv\d+_block1_2_conv", first.name):
+            second = model.get_layer(first.name.replace("block1", "block2"))
+            pair = [(layer.strides, layer.dilation_rate) for layer in (first, second)]
+            if pair[0] != pair[1]:
+                raise ValueError(
+                    "bottleneck_stride must be '1x1', where keras.applications strides. Received: "
+                    f"{model.name!r}, whose {first.name} has (strides, dilation_rate) {pair[0]}, "
+                    f"{second.name} {pair[1]}"
+                )

@@ -1,0 +1,259 @@
+"""The files of keras.applications in our nets: the same answers, whatever the biases and the statistics."""
+
+import shutil
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from conftest import randomize
+
+import keras_resnet
+from keras_resnet.variants import VARIANTS
+from keras_resnet.weights.applications import KERAS_FILES, applications_file, load_applications, read_h5
+
+# our row -> the builder in keras.applications
+THEIRS = {"resnet50": "ResNet50", "resnet101": "ResNet101", "resnet152": "ResNet152"}
+
+
+def theirs(row="resnet50", size=97, builder=None, **arguments):
+    """The net of keras.applications, all weights at random. Variances are small, as those of trained nets may be:
+    the epsilon of a BN is nothing beside 1.
+    """
+    if arguments.get("include_top", True):
+        arguments["classifier_activation"] = None
+    build = getattr(keras.applications, builder or THEIRS[row])
+    net = randomize(build(weights=None, input_shape=(size, size, 3), **arguments))
+    rng = np.random.default_rng(1)
+    for layer in net.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            variance = 10 ** rng.uniform(-6, 0, layer.gamma.shape)
+            layer.moving_variance.assign(variance.astype("float32"))
+            layer.gamma.assign((rng.uniform(0.5, 1.5, variance.shape) * np.sqrt(variance)).astype("float32"))
+    return net
+
+
+def ours(row="resnet50", size=97, **fields):
+    if fields.get("include_top", True):
+        fields["classifier_activation"] = None
+    return keras_resnet.ResNet(row, input_shape=(size, size, 3), **{"bottleneck_stride": "1x1", **fields})
+
+
+def write_legacy(net, path, renamed=None):
+    """As Keras 2 wrote weights: a group a layer, in it `{layer}/{variable}:0`, and the names of both as attributes."""
+    with h5py.File(path, "w") as file:
+        names = {layer: (renamed or {}).get(layer.name, layer.name) for layer in net.layers}
+        file.attrs["layer_names"] = [name.encode() for name in names.values()]
+        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.2.4"
+        for layer, name in names.items():
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [f"{name}/{variable.name}:0".encode() for variable in layer.weights]
+            for variable in layer.weights:
+                group[f"{name}/{variable.name}:0"] = keras.ops.convert_to_numpy(variable)
+    return path
+
+
+def write_model(net, path):
+    net.save(path)
+    return path
+
+
+def write_weights(net, path):
+    path = path.with_suffix(".weights.h5")
+    net.save_weights(path)
+    return path
+
+
+WRITERS = {"legacy": write_legacy, "whole model": write_model, "weights.h5": write_weights}
+
+
+def assert_close(ours, theirs):
+    assert np.abs(np.asarray(ours) - theirs).max() < 1e-5 * np.abs(theirs).max()
+
+
+def pictures(size, rng):
+    return rng.normal(size=(2, size, size, 3)).astype("float32")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that is gone after the test: pytest keeps three, and a file here has 100 MB."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def net():
+    """ResNet50 of keras.applications; do not change it."""
+    return theirs()
+
+
+@pytest.fixture(scope="module")
+def file(net, tmp_path_factory):
+    path = write_legacy(net, tmp_path_factory.mktemp("applications") / "resnet50.h5")
+    yield path
+    path.unlink()
+
+
+@pytest.mark.parametrize("size", [97, 224])
+@pytest.mark.parametrize(
+    "row", [row if row == "resnet50" else pytest.param(row, marks=pytest.mark.slow) for row in THEIRS]
+)
+def test_answers_are_those_of_keras_applications(row, size, folder, rng):
+    net, model = theirs(row, size), ours(row, size)
+    load_applications(model, write_legacy(net, folder / "file.h5"))
+    x = pictures(size, rng)
+    assert_close(model(x), net(x))
+
+
+@pytest.mark.parametrize("size", [97, pytest.param(224, marks=pytest.mark.slow)])
+def test_maps_are_those_of_keras_applications(size, folder, rng):
+    net, model = theirs(size=size, include_top=False), ours(size=size, include_top=False)
+    load_applications(model, write_legacy(net, folder / "notop.h5"))
+    x = pictures(size, rng)
+    assert_close(model(x), net(x))
+
+
+def test_keras_reads_what_this_file_writes(net, file):
+    copy = keras.applications.ResNet50(weights=None, input_shape=(97, 97, 3), classifier_activation=None)
+    copy.load_weights(file)
+    for read, written in zip(copy.get_weights(), net.get_weights(), strict=True):
+        np.testing.assert_array_equal(read, written)
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_every_format_of_keras_holds_the_same(writer, net, folder):
+    tensors = read_h5(WRITERS[writer](net, folder / "file.h5"))
+    assert len(tensors) == len(net.weights)
+    for layer in net.layers:
+        for variable in layer.weights:
+            np.testing.assert_array_equal(tensors[f"{layer.name}/{variable.name}"], variable)
+
+
+def test_the_first_name_of_the_classifier(net, folder):
+    tensors = read_h5(write_legacy(net, folder / "file.h5", {"predictions": "probs"}))
+    assert {"predictions/kernel", "predictions/bias"} <= set(tensors)
+
+
+@pytest.mark.parametrize("bn_epsilon", [1.001e-5, 1e-6])
+def test_epsilon_may_be_smaller(bn_epsilon, net, file, rng):
+    model = ours(bn_epsilon=bn_epsilon)
+    load_applications(model, file)
+    x = pictures(97, rng)
+    assert_close(model(x), net(x))
+
+
+def test_the_scale_that_the_epsilon_changes():
+    """The figures of load_applications' docstring."""
+    for variance, percent in ((0, 0.05), (1e-3, 0.0005)):
+        change = np.sqrt((variance + 1.001e-5) / (variance + 1e-5)) - 1
+        assert 100 * change == pytest.approx(percent, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            dict(bottleneck_stride="3x3"),
+            r"must be '1x1'.*'resnet50', whose conv3_block1_2_conv .* \(\(2, 2\), \(1, 1\)\)",
+        ),
+        (dict(bottleneck_stride="3x3", output_stride=16), r"must be '1x1'.*conv3_block1_2_conv"),
+        (dict(bottleneck_stride="3x3", output_stride=4), r"must be '1x1'.*conv3_block1_2_conv .* conv3_block2_2_conv"),
+        (dict(bn_epsilon=1e-3), "bn_epsilon must be at most 1.001e-05. Received: 0.001 in 'conv1_bn'"),
+        (dict(include_top=False), r"  unexpected: predictions/(kernel \(2048, 1000\)|bias \(1000,\))$"),
+        (dict(classes=10), r"  shape: predictions/kernel is \(2048, 1000\), the model needs \(2048, 10\)"),
+        (dict(norm="gn"), r"  missing: conv1_gn/gamma \(nearest: conv1_bn/gamma\)"),
+    ],
+)
+def test_another_net_is_refused_and_not_changed(fields, message, file):
+    model = ours(**fields)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=f"(?sm){message}"):
+        load_applications(model, file)
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_a_file_without_the_biases_is_refused(folder):
+    ours(include_top=False).save_weights(folder / "ours.weights.h5")
+    with pytest.raises(ValueError, match=r"missing: conv1_conv/bias \(nearest: .*\)") as caught:
+        load_applications(ours(include_top=False), folder / "ours.weights.h5")
+    assert str(caught.value).endswith("... and 33 more")  # of 53 convolutions
+
+
+def test_a_file_without_the_classifier_is_refused(folder):
+    path = write_legacy(theirs(include_top=False), folder / "notop.h5")
+    with pytest.raises(ValueError) as caught:
+        load_applications(ours(), path)
+    assert [line.split(" (nearest")[0] for line in str(caught.value).splitlines()] == [
+        "These weights are not of 'resnet50':",
+        "  missing: predictions/kernel",
+        "  missing: predictions/bias",
+    ]
+
+
+@pytest.mark.parametrize("row", ["resnet50", "resnet50v2"])
+def test_v2_is_refused(row, folder):
+    path = write_legacy(theirs(builder="ResNet50V2", include_top=False), folder / "v2.h5")
+    with pytest.raises(ValueError, match="v2.h5', of a V2 net .* strides in the last block of a stage"):
+        load_applications(ours(row, include_top=False), path)
+
+
+def test_files_that_hold_no_weights(folder):
+    with pytest.raises(FileNotFoundError):
+        read_h5(folder / "nowhere.h5")
+    (folder / "junk.h5").write_bytes(b"junk")
+    with h5py.File(folder / "empty.h5", "w"):
+        pass
+    with h5py.File(folder / "twice.h5", "w") as file:
+        file["conv1_conv/a/kernel:0"] = file["conv1_conv/b/kernel:0"] = np.zeros(1)
+    with h5py.File(folder / "words.h5", "w") as file:
+        file["conv1_conv/kernel:0"] = "words"
+    for name, reason in (
+        ("junk", "signature"),
+        ("empty", "no weights in it"),
+        ("twice", "conv1_conv/kernel is in it twice"),
+        ("words", ""),
+    ):
+        with pytest.raises(ValueError, match=rf"whole .h5 file of Keras. Received: '.*{name}.h5': .*{reason}"):
+            read_h5(folder / f"{name}.h5")
+
+
+def test_published_files(monkeypatch):
+    asked = []
+    monkeypatch.setattr(keras.utils, "get_file", lambda *place, **how: asked.append((*place, how)) or "there.h5")
+    assert str(applications_file("resnet50")) == "there.h5"
+    applications_file("resnet152", include_top=False)
+    folder = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
+    assert asked == [
+        (name, folder + name, dict(cache_subdir="models", file_hash=md5))
+        for name, md5 in (
+            ("resnet50_weights_tf_dim_ordering_tf_kernels.h5", "2cb95161c43110f7111970584f804107"),
+            ("resnet152_weights_tf_dim_ordering_tf_kernels_notop.h5", "ee4c566cf9a93f14d82f913c2dc6dd0c"),
+        )
+    ]
+    with pytest.raises(ValueError, match="row must be one of .* Received: 'resnet18'"):
+        applications_file("resnet18")
+
+
+def test_every_published_file_has_a_row():
+    assert set(KERAS_FILES) == set(THEIRS) <= set(VARIANTS)
+    assert len({md5 for pair in KERAS_FILES.values() for md5 in pair}) == 6
+
+
+def test_the_published_files_by_the_argument_weights(net, file, monkeypatch):
+    """`weights="keras"` takes the file with or without the classifier, as the model is."""
+    asked = []
+
+    def get_file(name, url, **options):
+        asked.append(name)
+        return str(file)
+
+    monkeypatch.setattr(keras.utils, "get_file", get_file)
+    model = keras_resnet.ResNet50(input_shape=(97, 97, 3), bottleneck_stride="1x1", weights="keras")
+    np.testing.assert_array_equal(model.get_layer("conv1_conv").kernel, net.get_layer("conv1_conv").kernel)
+    with pytest.raises(ValueError, match="unexpected: predictions/kernel"):
+        keras_resnet.ResNet50(include_top=False, bottleneck_stride="1x1", weights="keras")
+    assert asked == [f"resnet50_weights_tf_dim_ordering_tf_kernels{end}.h5" for end in ("", "_notop")]
+    with pytest.raises(ValueError, match="row must be one of.*Received: 'resnet18'"):
+        keras_resnet.ResNet18(weights="keras")
