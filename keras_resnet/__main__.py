@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     import keras_resnet
+    from keras_resnet.weights import default_checkpoints, own_checkpoints
 
     try:
         if options.command == "summary":
@@ -31,13 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{'name':<22} {'parameters':>12} {'multiply-adds':>15}  input")
+    checkpoints = default_checkpoints() | dict.fromkeys(own_checkpoints(), 'weights="cifar10"')
+    print(f"{'name':<22} {'parameters':>12} {'multiply-adds':>15}  {'input':<11}  checkpoint")
     for name in names:
         model = keras_resnet.ResNet(name)
-        macs = keras_resnet.count_macs(model)
-        size = "x".join(map(str, model.input_shape[1:]))
         parameters = sum(prod(variable.shape) for variable in model.trainable_variables)
-        print(f"{name:<22} {parameters:>12,} {macs:>15,}  {size}", flush=True)
+        size = "x".join(map(str, model.input_shape[1:]))
+        told = f"{parameters:>12,} {keras_resnet.count_macs(model):>15,}  {size:<11}  {checkpoints.get(name, '')}"
+        print(f"{name:<22} {told}".rstrip(), flush=True)
     return 0
 
 

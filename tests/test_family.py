@@ -267,8 +267,8 @@ def test_list_variants():
 def test_from_the_shell(capsys):
     assert main(["list", "resnet[23]?"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["name", "parameters", "multiply-adds", "input"]
-    assert lines[1].split() == ["resnet34", "21,797,672", "3,663,761,408", "224x224x3"]
+    assert lines[0].split() == ["name", "parameters", "multiply-adds", "input", "checkpoint"]
+    assert lines[1].split() == ["resnet34", "21,797,672", "3,663,761,408", "224x224x3", "timm/resnet34.a1_in1k"]
     assert main(["summary", "resnet20"]) == 0
     assert "conv2_block1_1_conv" in capsys.readouterr().out
     assert main(["list", "vgg*"]) == 1

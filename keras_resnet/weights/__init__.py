@@ -2,11 +2,22 @@
 
 from keras_resnet.weights.pretrained import (
     default_checkpoint,
+    default_checkpoints,
     give,
     load_pretrained,
     model_preprocessing,
+    own_checkpoints,
     read_source,
     save_pretrained,
 )
 
-__all__ = ["default_checkpoint", "give", "load_pretrained", "model_preprocessing", "read_source", "save_pretrained"]
+__all__ = [
+    "default_checkpoint",
+    "default_checkpoints",
+    "give",
+    "load_pretrained",
+    "model_preprocessing",
+    "own_checkpoints",
+    "read_source",
+    "save_pretrained",
+]

@@ -36,14 +36,22 @@ def checkpoints() -> dict[str, dict[str, Any]]:
 
 def default_checkpoint(row: str) -> str:
     """The hub name that `"imagenet"` stands for; ValueError where there is none for the row."""
-    defaults = {known["row"]: name for name, known in checkpoints().items() if known.get("default")}
-    return choose(defaults, row, 'weights="imagenet" is for rows with a published checkpoint: the row')
+    return choose(default_checkpoints(), row, 'weights="imagenet" is for rows with a published checkpoint: the row')
+
+
+def own_checkpoints() -> dict[str, Path]:
+    """Row -> the file of what we trained on CIFAR-10 ourselves."""
+    return {path.name.removesuffix("_cifar10.npz"): path for path in DATA.glob("*_cifar10.npz")}
 
 
 def own_checkpoint(row: str) -> Path:
-    """The file of what we trained on CIFAR-10 ourselves; ValueError where there is none for the row."""
-    files = {path.name.removesuffix("_cifar10.npz"): path for path in DATA.glob("*_cifar10.npz")}
-    return choose(files, row, 'weights="cifar10" is for the rows that this package has trained: the row')
+    """The file that `"cifar10"` stands for; ValueError where there is none for the row."""
+    return choose(own_checkpoints(), row, 'weights="cifar10" is for the rows that this package has trained: the row')
+
+
+def default_checkpoints() -> dict[str, str]:
+    """Row -> the hub name that `"imagenet"` stands for."""
+    return {known["row"]: name for name, known in checkpoints().items() if known.get("default")}
 
 
 # sources that do not name a place -> how it is found for a row
@@ -129,7 +137,7 @@ def read_source(
             return read_checkpoint(download(source.removeprefix("hf://"), revision))
     raise ValueError(
         "The `weights` argument should be either `None` (random initialization), 'imagenet', 'cifar10', 'keras', a "
-        "dict of arrays, a name on the Hugging Face hub such as 'timm/resnet50.a1_in1k', or the path to a weights file, "
+        "dict of arrays, a name on the Hugging Face hub such as 'timm/resnet50.a1_in1k', or the path to a file, "
         f"one of {[*KERAS_FORMATS, *FORMATS]}.  Received: weights={source}"
     )
 
