@@ -180,8 +180,10 @@ def residual_block(
         at_zero = zero and is_last
         if dropout and i == last_3x3 and i > 1:
             y = layers.dropout(y, dropout, name=f"{name}_{i}")
-        y = layers.conv(y, *weight_layer, zero=at_zero and "bn" not in order.end, name=f"{name}_{i}")
-        y = layers.follow(order.end if is_last else order.between, y, zero=at_zero, name=f"{name}_{i}")
+        after = order.end if is_last else order.between
+        unscaled = at_zero and "bn" not in order.end
+        y = layers.conv(y, *weight_layer, zero=unscaled, bn="bn" in after, name=f"{name}_{i}")
+        y = layers.follow(after, y, zero=at_zero, name=f"{name}_{i}")
 
     if make_gate:
         y = make_gate(y, gate_ratio, layers, name=name)

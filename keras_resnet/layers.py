@@ -206,6 +206,7 @@ class Layers:
     zero_channels: str = "both"
     norm: str = "bn"
     weight_standardization: bool = False
+    bias_without_bn: bool = False
 
     def __post_init__(self):
         within(self.weight_decay, "weight_decay", "0 or more")
@@ -217,11 +218,12 @@ class Layers:
     def regularizer(self):
         return keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
 
-    def conv(self, x, filters, kernel_size, stride=1, groups=1, dilation=1, *, zero=False, name):
-        """A convolution without bias, `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`.
+    def conv(self, x, filters, kernel_size, stride=1, groups=1, dilation=1, *, zero=False, bn=True, name):
+        """A convolution, `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`.
 
         Where it strides it pads `kernel_size // 2` on every side, as Caffe and PyTorch do and "same" does not.
-        Kernels start as in He et al. 2015, arXiv:1502.01852, or at `zero`.
+        Kernels start as in He et al. 2015, arXiv:1502.01852, or at `zero`. It has a bias where no `bn` follows and all
+        layers want one there.
         """
         padding = "same"
         if stride > 1 and dilation > 1:
@@ -242,7 +244,7 @@ class Layers:
             padding=padding,
             groups=groups,
             dilation_rate=dilation,
-            use_bias=False,
+            use_bias=self.bias_without_bn and not bn,
             kernel_initializer="zeros" if zero else "he_normal",
             kernel_regularizer=self.regularizer(),
             name=f"{name}_conv",

@@ -147,11 +147,12 @@ def residual_features(row: Variant, x, layers: Layers):
     ):
         for block, block_order in enumerate(orders_of_stage(row.order, depth), 1):
             starts = stage == 2 and block == 1
+            strides = block == (1 if row.stride_block == "first" else depth)
             x = residual_block(
                 x,
                 row.filters * 2 ** (stage - 2),
                 block=row.block,
-                stride=stride if block == 1 else 1,
+                stride=stride if strides else 1,
                 shortcut=row.shortcut,
                 order=block_order._replace(start="") if starts else block_order,
                 groups=row.groups,
@@ -176,8 +177,11 @@ def stage_strides(row: Variant) -> list[tuple[int, int, int]]:
     stage before, so that it sees what it saw (github.com/facebookresearch/detectron2/issues/2598 tells the difference).
     """
     total, dilation, strides = STEMS[row.stem].stride, 1, []
-    for stage in range(len(row.depths)):
-        before, stride = dilation, 2 if stage else row.first_stride
+    halves = [row.first_stride] + [2] * (len(row.depths) - 1)
+    if row.stride_block == "last":  # a stage ends by going down to the next
+        halves = [*halves[1:], 1]
+    for stride in halves:
+        before = dilation
         if row.output_stride and total * stride > row.output_stride:
             dilation, stride = dilation * stride, 1
         total *= stride
@@ -211,6 +215,7 @@ def checked(row: Variant) -> Variant:
     choose(dict.fromkeys([*ORDERS, *STAGE_ORDERS]), row.order, "order")
     choose(GATES, row.gate, "gate")
     find_shortcut(row.shortcut)
+    choose(dict.fromkeys(["first", "last"]), row.stride_block, "stride_block")
     within(row.gate_ratio, "gate_ratio", "in (0, 1]")
     within(row.block_dropout, "block_dropout", "in [0, 1)")
     within(row.drop_path, "drop_path", "in [0, 1)")
@@ -218,6 +223,8 @@ def checked(row: Variant) -> Variant:
         ("zero_channels", "both", "the shortcut 'zero_pad'", row.shortcut in ("zero_pad", "A")),
         ("block_dropout", 0, "the block 'building_block', between its 3x3 layers", row.block == "building_block"),
         ("gate_ratio", 1 / 16, "the gate 'se'", row.gate == "se"),
+        ("output_stride", None, "nets whose first block of a stage strides", row.stride_block == "first"),
+        ("first_stride", 1, "nets whose first block of a stage strides", row.stride_block == "first"),
     ):
         if getattr(row, argument) != stays and not holds:
             raise ValueError(

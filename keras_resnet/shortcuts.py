@@ -33,6 +33,11 @@ def projection(fork: Fork, layers: Layers):
     return _project(fork.activated, fork, fork.stride, layers)
 
 
+def channel_projection(fork: Fork, layers: Layers):
+    """keras.applications' V2: a projection to new channels; where the map is only halved, every second pixel."""
+    return projection(fork, layers) if fork.x.shape[-1] != fork.filters else zero_pad(fork, layers)
+
+
 def pooled_projection(fork: Fork, layers: Layers):
     """He et al. 2019, arXiv:1812.01187, Fig. 2(c): no pixel is skipped."""
     x = fork.activated
@@ -50,7 +55,7 @@ def max_pooled_projection(fork: Fork, layers: Layers):
 
 
 def _project(x, fork, stride, layers):
-    x = layers.conv(x, fork.filters, 1, stride, name=fork.name)
+    x = layers.conv(x, fork.filters, 1, stride, bn=bool(fork.bn), name=fork.name)
     return layers.follow(fork.bn, x, name=fork.name)
 
 
@@ -66,6 +71,7 @@ SHORTCUTS = {
     "zero_pad":              Shortcut(zero_pad,                 identity),
     "projection":            Shortcut(projection,               identity),
     "projection_all":        Shortcut(projection,               projection),
+    "channel_projection":    Shortcut(channel_projection,       identity),
     "pooled_projection":     Shortcut(pooled_projection,        identity),
     "max_pooled_projection": Shortcut(max_pooled_projection,    identity),
     "identity":              Shortcut(None,                     identity),

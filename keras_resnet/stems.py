@@ -12,14 +12,14 @@ def seven_by_seven(x, filters, steps, layers: Layers, pooled=True, zeros=False):
 
     Not `pooled` it is h/2. `zeros` pads the pool with zeros even where they may be the largest, as BiT does.
     """
-    x = layers.conv(x, filters, 7, 2, name="conv1")
+    x = layers.conv(x, filters, 7, 2, bn="bn" in steps, name="conv1")
     x = layers.follow(steps, x, name="conv1")
     return layers.max_pool(x, 3, 2, nonnegative=zeros or steps.endswith("relu"), name="pool1") if pooled else x
 
 
 def three_by_three(x, filters, steps, layers: Layers):
     """He 2015, section 4.2, for CIFAR: `(b, h, w, c) -> (b, h, w, filters)`."""
-    x = layers.conv(x, filters, 3, name="conv1")
+    x = layers.conv(x, filters, 3, bn="bn" in steps, name="conv1")
     return layers.follow(steps, x, name="conv1")
 
 
@@ -31,12 +31,12 @@ def deep(x, filters, steps, layers: Layers, eighths=(4, 4), strided=False):
     for number, (width, stride) in enumerate(zip(eighths, (2, 1), strict=True), 1):
         x = layers.conv(x, filters * width // 8, 3, stride, name=f"conv1_{number}")
         x = layers.follow("bn relu", x, name=f"conv1_{number}")
-    x = layers.conv(x, filters, 3, name="conv1_3")
+    x = layers.conv(x, filters, 3, bn=strided or "bn" in steps, name="conv1_3")
     if not strided:
         x = layers.follow(steps, x, name="conv1_3")
         return layers.max_pool(x, 3, 2, nonnegative=steps.endswith("relu"), name="pool1")
     x = layers.follow("bn relu", x, name="conv1_3")
-    x = layers.conv(x, filters, 3, 2, name="pool1")
+    x = layers.conv(x, filters, 3, 2, bn="bn" in steps, name="pool1")
     return layers.follow(steps, x, name="pool1")
 
 

@@ -22,6 +22,9 @@ class Variant:
     output_stride: int | None = None  # 8 or 16: the stages that would go beyond it are dilated instead
     shortcut: str = "projection"  # a name of shortcuts.SHORTCUTS
     order: str = "original"  # a name of blocks.ORDERS or of blocks.STAGE_ORDERS
+    stride_block: str = (
+        "first"  # the block of a stage that strides; "last": keras.applications' V2, into the next stage
+    )
     bottleneck_stride: str = "3x3"  # the weight layer of a bottleneck that strides: "3x3" (v1.5) or "1x1" (v1)
     zero_channels: str = "both"  # where zero_pad puts the new channels: "both" sides or the "end"
     gate: str = "none"  # what scales F(x), a name of gates.GATES,
@@ -32,6 +35,7 @@ class Variant:
     dropout: float = 0.0  # before the classifier
     norm: str = "bn"  # a name of layers.NORMS
     weight_standardization: bool = False
+    bias_without_bn: bool = False  # of the convolutions that no BN follows
     weight_decay: float = 0.0  # of the papers: the gradient is weight_decay * w, on kernels only
     bn_momentum: float = 0.9
     bn_epsilon: float = 1e-5
@@ -76,6 +80,9 @@ T: dict[str, Any] = dict(stem="deep_tiered", shortcut="pooled_projection")
 RS: dict[str, Any] = dict(stem="deep_strided", shortcut="pooled_projection", gate="se", gate_ratio=1 / 4)
 STAGE_WISE: dict[str, Any] = dict(
     stem="7x7_unpooled", first_stride=2, shortcut="max_pooled_projection", order="stage_wise"
+)
+V2_KERAS: dict[str, Any] = dict(
+    stem="7x7_zeros", shortcut="channel_projection", stride_block="last", bias_without_bn=True, **V2
 )
 BIT: dict[str, Any] = dict(stem="7x7_zeros", norm="gn", weight_standardization=True, **V2)
 PLAIN: dict[str, Any] = dict(shortcut="none")
@@ -211,6 +218,11 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "resnet50v2":   Variant("bottleneck",     (3, 4, 6, 3),  **V2),
     "resnet101v2":  Variant("bottleneck",     (3, 4, 23, 3), **V2),
     "resnet152v2":  Variant("bottleneck",     (3, 8, 36, 3), **V2),
+
+    # The same as keras.applications has them: keras.io/api/applications/resnet
+    "resnet50v2_keras":      Variant("bottleneck",     (3, 4, 6, 3),    **V2_KERAS),
+    "resnet101v2_keras":     Variant("bottleneck",     (3, 4, 23, 3),   **V2_KERAS),
+    "resnet152v2_keras":     Variant("bottleneck",     (3, 8, 36, 3),   **V2_KERAS),
 
     # CIFAR: He 2015, Table 6 and Fig. 6
     "plain20":      cifar(20,  **PLAIN),

@@ -23,6 +23,7 @@ ZAGORUYKO_2016 = "https://arxiv.org/abs/1605.07146"  # Tables 4 and 5: 2.7M, 11.
 XIE_2017 = "https://arxiv.org/abs/1611.05431"  # Table 7: 34.4M, 68.1M
 HUANG_2017 = "https://arxiv.org/abs/1608.06993"  # Table 2: 1.0M, 7.0M, 27.2M; BC 0.8M, 15.3M, 25.6M; Fig. 3: 264
 DUTA_2020 = "https://arxiv.org/abs/2004.04989"  # Table 1: as many parameters as the ResNet of that depth
+KERAS = "https://keras.io/api/applications/"  # and the trainable parameters of those nets
 KUANGLIU = "https://github.com/kuangliu/pytorch-cifar"
 COMPUTED = "by the formulas of tests/test_variants.py"
 
@@ -83,6 +84,9 @@ ORACLES = {
     "resnet50v2": (25_549_352, 4_089_184_256, TIMM),
     "resnet101v2": (44_541_480, 7_801_405_440, TIMM),
     "resnet152v2": (60_185_128, 11_513_626_624, TIMM),
+    "resnet50v2_keras": (25_568_360, 3_482_255_360, KERAS),
+    "resnet101v2_keras": (44_577_896, 7_194_476_544, KERAS),
+    "resnet152v2_keras": (60_236_904, 10_906_697_728, KERAS),
     "plain20": (269_722, 40_551_040, HE_2015),
     "plain32": (464_154, 68_862_592, HE_2015),
     "plain44": (658_586, 97_174_144, HE_2015),
@@ -172,6 +176,7 @@ def by_formula(v):
     preactivated, stage_wise = v.order == "preactivation", v.order == "stage_wise"
     expansion = 4 if v.block == "bottleneck" else 1
     costs, bns, c_in, size = [], [], 3, v.image_size
+    biases = [v.filters] if v.bias_without_bn else []
     stem, stride = STEM_CONVS[v.stem]
     for kernel, step, width in stem:
         size, c_out = size // step, int(width * (v.stem_filters or v.filters))
@@ -182,8 +187,11 @@ def by_formula(v):
         filters = v.filters * 2**stage
         for block in range(depth):
             in_size, c_out = size, filters * expansion
-            if block == 0:
+            if v.stride_block == "first" and block == 0:
                 size //= 2 if stage else v.first_stride
+            if v.stride_block == "last" and block == depth - 1 and stage < len(v.depths) - 1:
+                size //= 2
+            biases += [c_out] * (1 + (c_in != c_out)) if v.bias_without_bn else []
             if v.block == "bottleneck":
                 width = filters * v.base_width // 64 * v.groups
                 costs += [conv(1, c_in, width, in_size), conv(3, width // v.groups, width, size)]
@@ -205,7 +213,8 @@ def by_formula(v):
             c_in = c_out
     bns += [c_in] if preactivated else []
     head = c_in * v.classes
-    return sum(p for p, _ in costs) + 2 * sum(bns) + head + v.classes, sum(m for _, m in costs) + head
+    parameters = sum(p for p, _ in costs) + 2 * sum(bns) + sum(biases)
+    return parameters + head + v.classes, sum(m for _, m in costs) + head
 
 
 def dense_by_formula(v):
@@ -292,6 +301,8 @@ def test_stage_shapes(row):
     """He 2015, Table 1 (56, 28, 14, 7) and section 4.2 (32, 16, 8)."""
     v, model = VARIANTS[row], built(row)
     sizes = {224: [56, 28, 14, 7], 32: [32, 16, 8, 4]}[v.image_size][: len(v.depths)]
+    if row.endswith("_keras"):  # a stage ends at the size of the next
+        sizes = [28, 14, 7, 7]
     pyramid = feature_pyramid(model)
     assert [map.shape[1:3] for map in pyramid.output.values()] == [(size, size) for size in sizes]
     assert pyramid.strides == {f"conv{i}": v.image_size // size for i, size in enumerate(sizes, 2)}

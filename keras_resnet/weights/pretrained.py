@@ -64,8 +64,8 @@ def model_preprocessing(source: str) -> Preprocessing:
     `source` is a name as in `load_pretrained`, but not `"imagenet"` (see `default_checkpoint`). ValueError that lists
     the nearest where nothing is known of it.
     """
-    if source in (modes := {"cifar10": "cifar10", "keras": "caffe"}):
-        return PREPROCESSINGS[modes[source]]
+    if source == "cifar10":
+        return PREPROCESSINGS["cifar10"]
     known = choose(checkpoints(), source.removeprefix("hf://"), "source")
     return Preprocessing(
         size=known["size"],
@@ -88,8 +88,8 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
       (needs `pip install 'keras-resnet-family[weights]'`; cache and offline mode are those of huggingface_hub);
     - `"imagenet"`, the default checkpoint of `row` (by default the model's name), see `default_checkpoint`;
     - `"cifar10"`, our own of `row`, in the package;
-    - `"keras"`, that of keras.applications, for ResNet-50/101/152 with `bottleneck_stride="1x1"` and 1000 classes or no
-      top (its other `.h5` files are taken as files).
+    - `"keras"`, that of keras.applications, for ResNet-50/101/152 with `bottleneck_stride="1x1"` (its preprocessing is
+      "caffe") and for `resnet50v2_keras` and the like ("tf"), with 1000 classes or no top.
 
     The preprocessing that belongs to a source is `model_preprocessing(source)`.
 
