@@ -22,9 +22,7 @@ class Variant:
     output_stride: int | None = None  # 8 or 16: the stages that would go beyond it are dilated instead
     shortcut: str = "projection"  # a name of shortcuts.SHORTCUTS
     order: str = "original"  # a name of blocks.ORDERS or of blocks.STAGE_ORDERS
-    stride_block: str = (
-        "first"  # the block of a stage that strides; "last": keras.applications' V2, into the next stage
-    )
+    stride_block: str = "first"  # the block of a stage that strides; "last" in keras.applications' V2
     bottleneck_stride: str = "3x3"  # the weight layer of a bottleneck that strides: "3x3" (v1.5) or "1x1" (v1)
     zero_channels: str = "both"  # where zero_pad puts the new channels: "both" sides or the "end"
     gate: str = "none"  # what scales F(x), a name of gates.GATES,

@@ -87,7 +87,11 @@ def test_other_backends_give_the_same_answers(backend, rng, tmp_path):
     nets = [
         {"block": "building_block", "stem": "3x3", "shortcut": "zero_pad", "weight_decay": 1e-4, **small},
         {"block": "bottleneck", "stem": "7x7", "order": "preactivation", "shortcut": "pooled_projection", **small},
-    ]
+        {**small, "block": "bottleneck", "stem": "deep", "gate": "se", "filters": 16, "groups": 4, "base_width": 8},
+        {**small, "block": "building_block", "stem": "3x3", "order": "stage_wise", "shortcut": "max_pooled_projection",
+         "gate": "eca", "filters": 32, "depths": (2, 2), "norm": "gn", "weight_standardization": True,
+         "output_stride": 1},
+    ]  # fmt: skip
     for i, fields in enumerate(nets):
         model = randomize(tiny(**fields))
         x = rng.normal(size=(6, 16, 16, 3)).astype("float32")
