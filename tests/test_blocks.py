@@ -85,7 +85,8 @@ def shortcut_in_numpy(net, name, order, x, b, stride, filters):
 
     if name == "none" or (name == "identity" and changed):
         return 0
-    if name == "projection_all" or (name == "projection" and changed):
+    projects = {"projection": changed, "projection_all": True, "channel_projection": x.shape[-1] != filters}
+    if projects.get(name):
         return project(start(x, b), stride)
     if not changed:
         return x
