@@ -119,14 +119,26 @@ def test_answers_are_those_of_timm(row, rng):
         assert_close(model(x), answers(theirs, x))
 
 
+STAGES = ("resnet18", "resnet34", "resnet50", "resnet50d", "resnext50_32x4d", "wide_resnet50_2", "seresnext50_32x4d")
+STAGES += ("ecaresnet50d", "resnetrs50", "resnet50_gn", "densenet121")
+
+
 @pytest.mark.peers
-@pytest.mark.parametrize("row", ["resnet18", pytest.param("resnext50_32x4d", marks=pytest.mark.slow)])
-def test_every_stage_is_that_of_timm(row, rng):
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, marks=pytest.mark.slow if row != "resnet18" else []) for row in STAGES]
+)
+@pytest.mark.parametrize(
+    "size", [97, pytest.param(224, marks=pytest.mark.slow), pytest.param(225, marks=pytest.mark.slow)]
+)
+def test_every_stage_is_that_of_timm(row, size, rng):
     theirs = at_random(timm().create_model(row, features_only=True))
-    classifier = {"fc.weight": np.zeros((7, theirs.feature_info.channels()[-1])), "fc.bias": np.zeros(7)}
-    model = keras_resnet.ResNet(row, input_shape=(97, 97, 3), classes=7)
-    load_state_dict(model, state_of(theirs) | classifier)
-    x = rng.normal(size=(2, 97, 97, 3)).astype("float32")
+    channels = theirs.feature_info.channels()
+    head = "classifier" if row.startswith("densenet") else "fc"
+    classifier = {f"{head}.weight": np.zeros((7, channels[-1])), f"{head}.bias": np.zeros(7)}
+    model = keras_resnet.ResNet(row, input_shape=(size, size, 3), classes=7)
+    state = {name.replace("features_", "features."): array for name, array in state_of(theirs).items()}
+    load_state_dict(model, state | classifier)
+    x = rng.normal(size=(1, size, size, 3)).astype("float32")
 
     import torch
 
