@@ -1,10 +1,10 @@
 """One net, one recipe, one seed: from nothing to its accuracy on the test set.
 
     python -m experiments.train --recipe fast                 # ResNet-20 on CIFAR-10, 30 epochs
-    python -m experiments.train --recipe paper --variant resnet56 --seed 1
+    python -m experiments.train --recipe paper --variant resnet56 --shortcut projection --seed 1
 
 The same command goes on where it was stopped, and does nothing where it was through. It leaves in
-<directory>/<variant>-<recipe>-<seed>: result.json (last), model.keras, backup/ while it runs.
+<directory>/<variant>[-<shortcut>]-<recipe>-<seed>: result.json (last), model.keras, backup/ while it runs.
 """
 
 import argparse
@@ -26,7 +26,8 @@ from experiments.data import DATASETS, Data, DataUnavailable, load, load_test
 from experiments.files import read_json, write_json
 from experiments.progress import Progress, duration
 from experiments.tuning import save_model
-from keras_resnet import VARIANTS
+from keras_resnet import OPTIONS, SHORTCUTS, VARIANTS
+from keras_resnet.resnet import weight_layers
 
 schedules = keras.optimizers.schedules
 
@@ -82,18 +83,22 @@ class SmoothedCrossentropy(keras.losses.CategoricalCrossentropy):
         return super().call(keras.ops.one_hot(labels, y_pred.shape[-1]), y_pred)
 
 
-def build(variant: str, recipe: Recipe, data: Data, steps: int, precision: str) -> keras.Model:
-    """The compiled net for pictures (b, h, w, 3) of 0..255; `steps` is the length of the whole schedule."""
+def build(variant: str, choices: dict, recipe: Recipe, data: Data, steps: int, precision: str) -> keras.Model:
+    """The compiled net for pictures (b, h, w, 3) of 0..255; `choices` replace fields of the row, `steps` is the length
+    of the whole schedule.
+    """
     keras.config.set_dtype_policy(training.POLICIES[precision])
-    row = VARIANTS[variant]
     model = keras_resnet.ResNet(
         variant,
         input_tensor=training.normalized(data),
         classes=len(data.class_names),
         weight_decay=recipe.weight_decay,
+        **choices,
     )
     model.compile(
-        keras.optimizers.SGD(recipe.schedule(steps, 6 * sum(row.depths)), momentum=0.9, nesterov=recipe.nesterov),
+        keras.optimizers.SGD(
+            recipe.schedule(steps, weight_layers(VARIANTS[variant])), momentum=0.9, nesterov=recipe.nesterov
+        ),
         SmoothedCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
     )
@@ -112,10 +117,21 @@ class Epochs(keras.callbacks.Callback):
             self.batches.epoch = epoch
 
 
+def choices_of(options: argparse.Namespace) -> dict:
+    """The fields of the row that are replaced."""
+    return {} if options.shortcut is None else {"shortcut": OPTIONS.get(options.shortcut, options.shortcut)}
+
+
+def net_of(options: argparse.Namespace) -> str:
+    """What the run is called after: resnet20, or resnet20-projection."""
+    return "-".join([options.variant, *choices_of(options).values()])
+
+
 def settings_of(options: argparse.Namespace) -> dict:
     """All that decides what a run gives."""
     return {
         "variant": options.variant,
+        **choices_of(options),
         "recipe": options.recipe,
         "dataset": options.dataset,
         "seed": options.seed,
@@ -144,9 +160,9 @@ def train(options: argparse.Namespace, directory: Path, settings: dict) -> dict:
     )
     keras.utils.set_random_seed(options.seed)
     batches = data.batches(recipe.batch_size, seed=options.seed, alternate=recipe.alternating_flip)
-    model = build(options.variant, recipe, data, epochs * len(batches), precision)
+    model = build(options.variant, choices_of(options), recipe, data, epochs * len(batches), precision)
     progress = Progress(None, [])
-    progress.say(f"{options.variant}, {options.recipe}: {len(data.train.labels)} pictures of {data.name}, {precision}")
+    progress.say(f"{net_of(options)}, {options.recipe}: {len(data.train.labels)} pictures of {data.name}, {precision}")
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "settings.json", settings)
     start = time.perf_counter()
@@ -182,6 +198,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--recipe", choices=RECIPES, default="fast")
     cifar = [name for name, row in VARIANTS.items() if row.image_size == 32]
     parser.add_argument("--variant", choices=cifar, default="resnet20", metavar="VARIANT", help=", ".join(cifar))
+    shortcuts = [*OPTIONS, *SHORTCUTS]
+    parser.add_argument("--shortcut", choices=shortcuts, metavar="SHORTCUT", help="default: that of the row")
     parser.add_argument("--dataset", choices=DATASETS, default="cifar10")
     parser.add_argument("--data-dir", help="of tfds; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
     parser.add_argument("--seed", type=int, default=0)
@@ -191,7 +209,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, default=Path("runs"))
     options = parser.parse_args(arguments)
 
-    directory, settings = options.directory / f"{options.variant}-{options.recipe}-{options.seed}", settings_of(options)
+    net = net_of(options)
+    directory, settings = options.directory / f"{net}-{options.recipe}-{options.seed}", settings_of(options)
     try:
         refuse_others(directory, settings)
         result = read_json(directory / "result.json")
@@ -205,7 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("\nStopped. The same command goes on from the last whole epoch.")
         return 130
     print(
-        f"{result['variant']}, {result['recipe']}, seed {result['seed']}: {result['test_accuracy']:.2%} on the test "
+        f"{net}, {result['recipe']}, seed {result['seed']}: {result['test_accuracy']:.2%} on the test "
         f"set after {result['epochs']} epochs in {duration(result['seconds_since_last_start'])}"
     )
     return 0

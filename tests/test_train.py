@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import train, training
+from experiments.data import load
 from experiments.train import RECIPES
 
 FLAGS = ["--dataset", "digits", "--train-examples", "128", "--precision", "float32"]
@@ -29,6 +30,22 @@ def test_the_110_layer_net_warms_up():
     """He 2015, section 4.2: "we use 0.01 to warm up the training"."""
     rate = rates("paper", 64_000, depth=110)
     assert [rate(step) for step in (0, 399, 401, 32_001)] == pytest.approx([0.01, 0.01, 0.1, 0.01])
+
+
+@pytest.mark.parametrize(("variant", "first"), [("resnet56", 0.1), ("resnet110", 0.01), ("resnet164v2", 0.01)])
+def test_which_nets_warm_up(variant, first):
+    """The depth that counts is that of the net's name."""
+    data = load("digits", train_examples=128, validation_examples=0)
+    model = train.build(variant, {}, RECIPES["paper"], data, 64_000, "float32")
+    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(first)
+
+
+def test_the_shortcut_is_a_choice(tmp_path):
+    """Option B has projections, and a directory of its own."""
+    flags = [*FLAGS, "--shortcut", "B", "--epochs", "1", "--directory", str(tmp_path)]
+    assert train.main(flags) == 0
+    model = keras.models.load_model(tmp_path / "resnet20-projection-fast-0" / "model.keras")
+    assert "conv3_block1_0_conv" in [layer.name for layer in model.layers]
 
 
 def test_the_cycle_goes_up_and_down_to_zero():
