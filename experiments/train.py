@@ -3,16 +3,17 @@
     python -m experiments.train --recipe fast                 # ResNet-20 on CIFAR-10, 30 epochs
     python -m experiments.train --recipe paper --variant resnet56 --shortcut projection --seed 1
 
-The same command goes on where it was stopped, and does nothing where it was through. It leaves in
-<directory>/<variant>[-<shortcut>]-<recipe>-<seed>: result.json (last), model.keras, backup/ while it runs.
+The same command goes on where it was stopped, and does nothing where it was through. It leaves result.json (last),
+model.keras, history.json, and while it runs backup/, in <directory>/<variant>[-<shortcut>]-<recipe>-<seed>.
 """
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -47,10 +48,12 @@ class Recipe:
 
 
 def divided_by_ten_twice(steps: int, depth: int):
-    """0.1, from 32k iterations 0.01, from 48k 0.001; the 110-layer net starts at 0.01 (some 400 iterations)."""
-    boundaries, rates = [32_000, 48_000], [0.1, 0.01, 0.001]
+    """0.1, from half of the steps 0.01, from three quarters 0.001 (32k and 48k of 64k iterations); nets of 110 layers
+    and more start at 0.01, for some 400 of 64k.
+    """
+    boundaries, rates = [steps // 2, 3 * steps // 4], [0.1, 0.01, 0.001]
     if depth >= 110:
-        boundaries, rates = [400, *boundaries], [0.01, *rates]
+        boundaries, rates = [steps // 160, *boundaries], [0.01, *rates]
     return schedules.PiecewiseConstantDecay(boundaries, rates)
 
 
@@ -106,43 +109,48 @@ def build(variant: str, choices: dict, recipe: Recipe, data: Data, steps: int, p
 
 
 class Epochs(keras.callbacks.Callback):
-    """Tells the batches which epoch begins: a run that goes on begins with a later one than they think."""
+    """Tells the batches which epoch begins (a run that goes on begins with a later one than they think), and keeps the
+    figures and seconds of each in a file, over all starts.
+    """
 
-    def __init__(self, batches):
+    def __init__(self, batches, path: Path):
         super().__init__()
-        self.batches = batches
+        self.batches, self.path = batches, path
+        self.figures: dict[str, dict] = read_json(path) or {}
 
     def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
         if self.batches.epoch != epoch:
             self.batches.epoch = epoch
 
-
-def choices_of(options: argparse.Namespace) -> dict:
-    """The fields of the row that are replaced."""
-    return {} if options.shortcut is None else {"shortcut": OPTIONS.get(options.shortcut, options.shortcut)}
-
-
-def net_of(options: argparse.Namespace) -> str:
-    """What the run is called after: resnet20, or resnet20-projection."""
-    return "-".join([options.variant, *choices_of(options).values()])
+    def on_epoch_end(self, epoch, logs=None):
+        figures = {name.replace("val_", "test_"): float(value) for name, value in (logs or {}).items()}
+        self.figures[str(epoch + 1)] = figures | {"seconds": round(time.perf_counter() - self.began, 2)}
+        write_json(self.path, self.figures)
 
 
-def settings_of(options: argparse.Namespace) -> dict:
-    """All that decides what a run gives."""
-    return {
-        "variant": options.variant,
-        **choices_of(options),
-        "recipe": options.recipe,
-        "dataset": options.dataset,
-        "seed": options.seed,
-        "precision": training.precision_of(options.precision),
-        "epochs": options.epochs or RECIPES[options.recipe].epochs,
-        "train_examples": options.train_examples,
-    }
+@dataclass(frozen=True)
+class Run:
+    """All that decides what a training run gives."""
+
+    variant: str
+    choices: dict  # the fields of its row that are replaced
+    recipe: str
+    dataset: str
+    seed: int
+    precision: str
+    epochs: int
+    train_examples: int | None
+
+    @property
+    def net(self) -> str:
+        """resnet20, or resnet20-projection."""
+        return "-".join([self.variant, *map(str, self.choices.values())])
 
 
-def refuse_others(directory: Path, settings: dict) -> None:
+def refuse_others(directory: Path, run: Run) -> None:
     """ValueError where the directory holds a run with other settings."""
+    settings = asdict(run)
     begun = read_json(directory / "settings.json") or settings
     if begun != settings:
         other = {name: value for name, value in begun.items() if settings.get(name) != value}
@@ -152,43 +160,57 @@ def refuse_others(directory: Path, settings: dict) -> None:
         )
 
 
-def train(options: argparse.Namespace, directory: Path, settings: dict) -> dict:
-    """Trains, looks at the test set once, and returns what `result.json` says."""
-    recipe, precision, epochs = RECIPES[options.recipe], settings["precision"], settings["epochs"]
-    data = load(
-        options.dataset, data_dir=options.data_dir, train_examples=options.train_examples, validation_examples=0
-    )
-    keras.utils.set_random_seed(options.seed)
-    batches = data.batches(recipe.batch_size, seed=options.seed, alternate=recipe.alternating_flip)
-    model = build(options.variant, choices_of(options), recipe, data, epochs * len(batches), precision)
+def once(run: Run, directory: Path, **choices) -> dict:
+    """What `result.json` in the directory says, after the training that it is of. ValueError where it is of another."""
+    refuse_others(directory, run)
+    result = read_json(directory / "result.json")
+    if result is None:
+        result = train(run, directory, **choices)
+        write_json(directory / "result.json", result)
+    shutil.rmtree(directory / "backup", ignore_errors=True)
+    return result
+
+
+def train(run: Run, directory: Path, *, data_dir=None, looks: int = 1) -> dict:
+    """Trains, or goes on, and leaves `model.keras`. The result is that of the last epoch; with more `looks` at the test
+    set there are points of a curve before it. Nothing is chosen by them. Raises Diverged, DataUnavailable, ValueError.
+    """
+    recipe = RECIPES[run.recipe]
+    data = load(run.dataset, data_dir=data_dir, train_examples=run.train_examples, validation_examples=0)
+    test = load_test(run.dataset, data_dir=data_dir)
+    keras.utils.set_random_seed(run.seed)
+    batches = data.batches(recipe.batch_size, seed=run.seed, alternate=recipe.alternating_flip)
+    model = build(run.variant, run.choices, recipe, data, run.epochs * len(batches), run.precision)
     progress = Progress(None, [])
-    progress.say(f"{net_of(options)}, {options.recipe}: {len(data.train.labels)} pictures of {data.name}, {precision}")
+    progress.say(f"{run.net}, {run.recipe}: {len(data.train.labels)} pictures of {data.name}, {run.precision}")
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "settings.json", settings)
-    start = time.perf_counter()
-    history = model.fit(
+    write_json(directory / "settings.json", asdict(run))
+    epochs = Epochs(batches, directory / "history.json")
+    model.fit(
         batches,
-        epochs=epochs,
+        epochs=run.epochs,
+        validation_data=tuple(test),
+        validation_batch_size=500,
+        validation_freq=sorted({run.epochs * look // looks for look in range(1, looks + 1)} - {0}),
         callbacks=[
-            keras.callbacks.BackupAndRestore(str(directory / "backup")),
-            Epochs(batches),
+            epochs,
+            keras.callbacks.BackupAndRestore(str(directory / "backup"), delete_checkpoint=False),
             keras.callbacks.TerminateOnNaN(),
             progress.callback(),
         ],
         verbose=0,
     )
-    seconds = time.perf_counter() - start
-    if not np.isfinite(history.history["loss"]).all():
-        raise training.Diverged(f"the loss was not a number in epoch {len(history.epoch)}")
-    test = load_test(options.dataset, data_dir=options.data_dir)
+    history = [epochs.figures[str(epoch + 1)] for epoch in range(len(epochs.figures))]
+    if len(history) < run.epochs or not np.isfinite([figures["loss"] for figures in history]).all():
+        raise training.Diverged(f"the loss was not a number in epoch {len(history)}")
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])  # what any Keras can load
-    accuracy = model.evaluate(test.images, test.labels, batch_size=500, verbose=0, return_dict=True)["accuracy"]
     save_model(model, directory / "model.keras")
-    return settings | {
+    return {
+        **asdict(run),
         "examples": len(data.train.labels),
-        "test_accuracy": accuracy,
-        "seconds_since_last_start": round(seconds, 1),
-        "history": {name: [float(value) for value in values] for name, values in history.history.items()},
+        "test_accuracy": history[-1]["test_accuracy"],
+        "seconds": round(sum(figures["seconds"] for figures in history), 1),
+        "history": history,
     }
 
 
@@ -209,14 +231,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, default=Path("runs"))
     options = parser.parse_args(arguments)
 
-    net = net_of(options)
-    directory, settings = options.directory / f"{net}-{options.recipe}-{options.seed}", settings_of(options)
+    run = Run(
+        options.variant,
+        {} if options.shortcut is None else {"shortcut": OPTIONS.get(options.shortcut, options.shortcut)},
+        options.recipe,
+        options.dataset,
+        options.seed,
+        training.precision_of(options.precision),
+        options.epochs or RECIPES[options.recipe].epochs,
+        options.train_examples,
+    )
+    directory = options.directory / f"{run.net}-{run.recipe}-{run.seed}"
     try:
-        refuse_others(directory, settings)
-        result = read_json(directory / "result.json")
-        if result is None:
-            result = train(options, directory, settings)
-            write_json(directory / "result.json", result)
+        result = once(run, directory, data_dir=options.data_dir)
     except (DataUnavailable, training.Diverged, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -224,8 +251,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("\nStopped. The same command goes on from the last whole epoch.")
         return 130
     print(
-        f"{net}, {result['recipe']}, seed {result['seed']}: {result['test_accuracy']:.2%} on the test "
-        f"set after {result['epochs']} epochs in {duration(result['seconds_since_last_start'])}"
+        f"{run.net}, {run.recipe}, seed {run.seed}: {result['test_accuracy']:.2%} on the test set after {run.epochs} "
+        f"epochs in {duration(result['seconds'])}"
     )
     return 0
 

@@ -83,7 +83,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, 
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.Epochs, "on_epoch_end", stop, raising=False)
+        patch.setattr(train.keras.callbacks.TerminateOnNaN, "on_epoch_end", stop, raising=False)
         assert train.main([*flags, "--directory", str(tmp_path / "parts")]) == 130
     assert not (tmp_path / "parts" / "resnet20-fast-0" / "result.json").exists()
     capsys.readouterr()
