@@ -1,5 +1,6 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and directories that one process holds."""
 
+import fcntl
 import json
 import os
 from contextlib import contextmanager
@@ -28,3 +29,15 @@ def read_json(path):
     """The value in a JSON file; None where there is no such file."""
     path = Path(path)
     return json.loads(path.read_text()) if path.exists() else None
+
+
+@contextmanager
+def only_one(directory: Path):
+    """Holds the directory against a second process; SystemExit where another holds it. A kill lets go."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"Another process is at work in {directory}.") from None
+        yield

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from pathlib import Path
 
 import keras
@@ -17,6 +18,22 @@ def machine() -> str:
         names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
     return f"{os.cpu_count()} cores ({model}), {platform.system()}"
+
+
+def commit() -> str:
+    """Of the checkout that this runs from, "+" behind it where something is changed; "unknown" where there is none."""
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--abbrev=12",
+        "--dirty=+",
+        "--exclude=*",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
 
 
 def versions() -> str:

@@ -10,8 +10,6 @@ and saved_model/1, the best net for TF Serving (`image`, pixels of 0..255, to `p
 """
 
 import argparse
-import contextlib
-import fcntl
 import math
 import os
 import shlex
@@ -31,7 +29,7 @@ import numpy as np
 import keras_resnet
 from experiments import training
 from experiments.data import DATASETS, Data, DataUnavailable, Split, load, load_test
-from experiments.files import read_json, write_json
+from experiments.files import only_one, read_json, write_json
 from experiments.machine import machine, versions
 from experiments.progress import Progress, describe
 from experiments.report import best_of, table, write_report
@@ -228,18 +226,6 @@ def open_directory(directory: Path, settings: Settings, arguments: list[str]) ->
             "settings": ours,
         },
     )
-
-
-@contextlib.contextmanager
-def only_one(directory: Path):
-    """Holds the directory against a second process; SystemExit where another holds it. A kill lets go."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(f"Another process is at work in {directory}.") from None
-        yield
 
 
 def load_data(options: argparse.Namespace) -> Data:

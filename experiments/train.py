@@ -25,6 +25,7 @@ import keras_resnet
 from experiments import training
 from experiments.data import DATASETS, Data, DataUnavailable, load, load_test
 from experiments.files import read_json, write_json
+from experiments.machine import commit, machine, versions
 from experiments.progress import Progress, duration
 from experiments.tuning import save_model
 from keras_resnet import OPTIONS, SHORTCUTS, VARIANTS
@@ -160,12 +161,14 @@ def refuse_others(directory: Path, run: Run) -> None:
         )
 
 
-def once(run: Run, directory: Path, **choices) -> dict:
-    """What `result.json` in the directory says, after the training that it is of. ValueError where it is of another."""
+def once(run: Run, directory: Path, *, also: Callable[[Path], dict] = lambda directory: {}, **choices) -> dict:
+    """What `result.json` in the directory says, after the training that it is of, and what `also` finds afterwards.
+    ValueError where the directory is of another run.
+    """
     refuse_others(directory, run)
     result = read_json(directory / "result.json")
     if result is None:
-        result = train(run, directory, **choices)
+        result = train(run, directory, **choices) | also(directory)
         write_json(directory / "result.json", result)
     shutil.rmtree(directory / "backup", ignore_errors=True)
     return result
@@ -210,6 +213,9 @@ def train(run: Run, directory: Path, *, data_dir=None, looks: int = 1) -> dict:
         "examples": len(data.train.labels),
         "test_accuracy": history[-1]["test_accuracy"],
         "seconds": round(sum(figures["seconds"] for figures in history), 1),
+        "machine": machine(),
+        "versions": versions(),
+        "commit": commit(),
         "history": history,
     }
 

@@ -16,6 +16,7 @@ import pytest
 
 from experiments import report, sweep, training
 from experiments.data import DataUnavailable
+from experiments.files import only_one
 from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
 
 ROOT = Path(__file__).parent.parent
@@ -197,7 +198,7 @@ def test_only_one_process_at_a_time(tmp_path):
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "sweep.json").write_text("{}")
     for flags in ([], ["--overwrite"]):
-        with sweep.only_one(tmp_path / "s"), pytest.raises(SystemExit, match="Another process is at work in"):
+        with only_one(tmp_path / "s"), pytest.raises(SystemExit, match="Another process is at work in"):
             sweep.main([*command(tmp_path)[3:], *flags])
     assert (tmp_path / "s" / "sweep.json").exists()
 

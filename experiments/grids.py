@@ -1,0 +1,137 @@
+"""The tables and figures of the papers as grids of nets. He 2015 is arXiv:1512.03385, He 2016 is arXiv:1603.05027."""
+
+from collections.abc import Callable, Mapping
+from math import prod
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import keras
+
+import keras_resnet
+from keras_resnet import ORDERS
+
+
+class Net(NamedTuple):
+    """A line of a table: a row of VARIANTS, what replaces its fields, and what the paper says of it."""
+
+    title: str
+    variant: str
+    choices: Mapping[str, Any] = MappingProxyType({})
+    paper: float | None = None
+    panel: str = ""  # the part of the figure that it is drawn in
+
+
+class Grid(NamedTuple):
+    """A question and the nets that answer it: each is trained once a seed, or (`trained=False`) only counted."""
+
+    question: str
+    source: str
+    nets: tuple[Net, ...]
+    short: tuple[Net, ...] = ()  # where two cores cannot afford them all
+    column: str = "the paper's test error, %"
+    trained: bool = True
+    responses: bool = False  # measure the standard deviation of the layers' responses afterwards
+
+
+def plain(depth: int) -> Net:
+    return Net(f"plain-{depth}", f"plain{depth}", panel="plain")
+
+
+def residual(depth: int, error: float | None = None) -> Net:
+    return Net(f"ResNet-{depth}", f"resnet{depth}", paper=error, panel="residual")
+
+
+# He 2015, Table 6; 110 layers: mean of five runs
+TABLE_6 = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.61, 1202: 7.93}
+
+
+def option(depth: int, name: str, error: float | None = None) -> Net:
+    shortcut = keras_resnet.OPTIONS[name]
+    return Net(f"{depth} layers, {name}", f"resnet{depth}", dict(shortcut=shortcut), error, f"{depth} layers")
+
+
+def order(variant: str, name: str, error: float | None = None) -> Net:
+    return Net(f"{variant}, {name}", variant, dict(order=name), error, variant)
+
+
+# He 2016, Table 2, in the order of ORDERS (it has no conv_relu_bn): 110 layers of building blocks, 164 of bottlenecks
+TABLE_2 = {
+    "resnet110":   (6.61, 8.17, 7.84, 6.71, 6.37, None),
+    "resnet164v2": (5.93, 6.50, 6.14, 5.91, 5.46, None),
+}  # fmt: skip
+
+OPTIONS_20 = tuple(option(20, name, TABLE_6[20] if name == "A" else None) for name in ("plain", "A", "B", "C"))
+OPTIONS_56 = tuple(option(56, name, TABLE_6[56] if name == "A" else None) for name in ("plain", "A", "B", "C"))
+# He 2016, Table 1: "original" and "1x1 conv shortcut"
+OPTIONS_110 = (option(110, "A", 6.61), option(110, "C", 12.22))
+
+GRIDS = {
+    "degradation": Grid(
+        "Are deeper nets harder to train, and do shortcuts help? Of its plain nets the paper has only curves.",
+        "He 2015, Fig. 6",
+        tuple(net for depth in (20, 32, 44, 56) for net in (plain(depth), residual(depth, TABLE_6[depth]))),
+    ),
+    "table6": Grid(
+        "How much does depth give?",
+        "He 2015, Table 6 (110 layers: the mean of five runs)",
+        tuple(residual(depth, error) for depth, error in TABLE_6.items()),
+        short=tuple(residual(depth, TABLE_6[depth]) for depth in (20, 32, 44, 56, 110)),
+    ),
+    "options": Grid(
+        "Does the kind of shortcut matter, and what do projections everywhere do to a very deep net?",
+        "He 2015, Table 3, on CIFAR-10; option A: Table 6; 110 layers: He 2016, Table 1",
+        (*OPTIONS_20, *OPTIONS_56, *OPTIONS_110),
+        short=(*OPTIONS_20, *OPTIONS_110),
+    ),
+    "orders": Grid(
+        "Where should BN and ReLU stand?",
+        "He 2016, Table 2 and Fig. 4",
+        tuple(
+            order(variant, name, error)
+            for variant, errors in TABLE_2.items()
+            for name, error in zip(ORDERS, errors, strict=True)
+        ),
+        short=tuple(order("resnet56", name) for name in ORDERS),
+    ),
+    "responses": Grid(
+        "How large is what the layers of a net answer?",
+        "He 2015, Fig. 7",
+        (*map(plain, (20, 56)), *(residual(depth, TABLE_6[depth]) for depth in (20, 56, 110))),
+        responses=True,
+    ),
+    "family": Grid(
+        "What does each follow-up give at one budget, some 250 to 330 million multiply-adds, under one recipe?",
+        "He 2015, Table 6; Zagoruyko and Komodakis 2016, Table 5; Huang et al. 2017, Table 2: each by its own recipe",
+        (
+            Net("ResNet-110", "resnet110", paper=6.61),
+            Net("ResNet-164, pre-activated", "resnet164v2", paper=5.46),
+            Net("SE-ResNet-110", "resnet110", dict(gate="se")),
+            Net("WRN-40-2", "wide_resnet40_2", paper=5.33),
+            Net("ResNeXt-29, 8x6d", "resnext29_8x64d", dict(filters=48, base_width=8)),
+            Net("DenseNet-BC-100, k=12", "densenet_bc100_12", paper=4.51),
+        ),
+    ),
+    "imagenet_table1": Grid(
+        "What do the nets for ImageNet cost? The paper's bottlenecks stride in their first 1x1 layer.",
+        "He 2015, Table 1; VGG-16: section 3.3",
+        (
+            *(Net(f"ResNet-{depth}", f"resnet{depth}", paper=macs) for depth, macs in ((18, 1.8), (34, 3.6))),
+            *(
+                Net(f"ResNet-{depth}", f"resnet{depth}", dict(bottleneck_stride="1x1"), macs)
+                for depth, macs in ((50, 3.8), (101, 7.6), (152, 11.3))
+            ),
+            Net("VGG-16", "vgg16", paper=15.3),
+        ),
+        column="the paper's multiply-adds, 10^9",
+        trained=False,
+    ),
+}
+
+# nets that are only counted, and not ours -> how they are built
+OTHERS: dict[str, Callable[[], keras.Model]] = {"vgg16": lambda: keras.applications.VGG16(weights=None)}
+
+
+def counts(net: Net) -> tuple[int, int]:
+    """Trainable parameters, and multiply-adds for one image."""
+    model = OTHERS[net.variant]() if net.variant in OTHERS else keras_resnet.ResNet(net.variant, **net.choices)
+    return sum(prod(weight.shape) for weight in model.trainable_weights), keras_resnet.count_macs(model)

@@ -1,0 +1,186 @@
+"""A table or figure of the papers, with one command.
+
+    python -m experiments.paper degradation --budget short        # or table6, options, orders, responses, family
+    python -m experiments.paper imagenet_table1                   # counted, not trained
+    python -m experiments.paper degradation --budget full --list  # its cells; --cell 7/40 runs one, as job arrays do
+
+A cell is one net and one seed: one process, one directory, its result.json last. The same command goes on where it was
+stopped. When cells are through, <directory>/<name>-<budget>/ holds report.md, results.csv and figure.png of those.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+
+from experiments import train, training
+from experiments.data import DataUnavailable, load_test
+from experiments.files import only_one, read_json, write_text
+from experiments.grids import GRIDS, Grid, Net
+from experiments.paper_report import layer_responses, write_report
+
+
+class Budget(NamedTuple):
+    """How much of the paper's schedule is run."""
+
+    about: str
+    dataset: str
+    epochs: int
+    train_examples: int | None
+    seeds: int
+    looks: int  # at the test set, for the curves
+
+
+BUDGETS = {
+    "full": Budget("the paper's schedule: 64k iterations of 128 pictures", "cifar10", 164, None, 5, 82),
+    "short": Budget("what 2 cores do in about an hour: 9 epochs of 10,000 pictures", "cifar10", 9, 10_000, 3, 3),
+    "smoke": Budget("no result, only a proof that it runs: 1 epoch of 128 digits", "digits", 1, 128, 1, 1),
+}
+
+
+class Cell(NamedTuple):
+    """One net, trained with one seed."""
+
+    net: Net
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{re.sub(r'[^a-z0-9]+', '-', self.net.title.lower())}-seed{self.seed}"
+
+
+def nets_of(grid: Grid, budget: str) -> tuple[Net, ...]:
+    return grid.nets if budget == "full" or not grid.short else grid.short
+
+
+def cells_of(grid: Grid, budget: str) -> list[Cell]:
+    """All cells, seed by seed: whoever stops early has every net."""
+    return [Cell(net, seed) for seed in range(BUDGETS[budget].seeds) for net in nets_of(grid, budget) if grid.trained]
+
+
+def shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"must be K/N with 1 <= K <= N, such as 3/24. Received: {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def run_cell(cell: Cell, grid: Grid, options: argparse.Namespace, place: Path) -> None:
+    """Trains one cell in this process, or sees that it is through."""
+    budget = BUDGETS[options.budget]
+    run = train.Run(
+        cell.net.variant,
+        dict(cell.net.choices),
+        "paper",
+        budget.dataset,
+        cell.seed,
+        training.precision_of(options.precision),
+        budget.epochs,
+        budget.train_examples,
+    )
+
+    def responses(place: Path) -> dict:
+        images = load_test(budget.dataset, data_dir=options.data_dir).images[:1000]
+        return {"responses": layer_responses(keras.models.load_model(place / "model.keras"), images)}
+
+    more = {"also": responses} if grid.responses else {}
+    with only_one(place):
+        train.once(run, place, data_dir=options.data_dir, looks=budget.looks, **more)
+        (place / "error.txt").unlink(missing_ok=True)
+
+
+def run_in_processes(numbered: list[tuple[int, Cell]], total: int, arguments: list[str], cells: Path) -> None:
+    """Each cell in a process of its own; one that fails leaves error.txt, and the rest go on."""
+    for number, cell in numbered:
+        place = cells / cell.name
+        if (place / "result.json").exists():
+            continue
+        print(f"cell {number} of {total}: {cell.net.title}, seed {cell.seed}", flush=True)
+        command = [sys.executable, "-m", "experiments.paper", *arguments, "--cell", f"{number}/{total}"]
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+        if done.returncode == 130:
+            raise KeyboardInterrupt
+        if done.returncode:
+            place.mkdir(parents=True, exist_ok=True)
+            write_text(place / "error.txt", done.stderr or f"ended with {done.returncode}")
+            print(f"  failed: {failure_of(place)}", file=sys.stderr, flush=True)
+
+
+def failure_of(place: Path) -> str:
+    """The last line of what a failed cell said; "" where none failed."""
+    path = place / "error.txt"
+    return path.read_text().strip().rpartition("\n")[2] if path.exists() else ""
+
+
+def found(cells: list[Cell], nets: tuple[Net, ...], directory: Path) -> list[tuple[Net, list[dict]]]:
+    """For each net the results of its cells that are through, and the failures of those that failed."""
+    results: dict[str, list[dict]] = {net.title: [] for net in nets}
+    for cell in cells:
+        place = directory / cell.name
+        result, failure = read_json(place / "result.json"), failure_of(place)
+        if result or failure:
+            about = {"cell": cell.name, "seed": cell.seed}
+            results[cell.net.title].append(about | (result or {"failure": failure}))
+    return [(net, results[net.title]) for net in nets]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="python -m experiments.paper", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("name", choices=GRIDS)
+    parser.add_argument("--budget", choices=BUDGETS, default="short", help="default: %(default)s")
+    parser.add_argument("--directory", type=Path, default=Path("runs"), help="where results go; default: %(default)s")
+    parser.add_argument("--precision", choices=training.PRECISIONS, default="auto")
+    parser.add_argument("--data-dir", help="of tfds; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
+    parser.add_argument("--cell", type=shard, metavar="K/N", help="the K-th of N shares of the cells, for job arrays")
+    parser.add_argument("--list", action="store_true", help="only list the cells, and which of them are through")
+    options = parser.parse_args(arguments)
+
+    grid, directory = GRIDS[options.name], options.directory / f"{options.name}-{options.budget}"
+    if not grid.trained:
+        directory = options.directory / options.name
+    cells = cells_of(grid, options.budget)
+    numbered = list(enumerate(cells, 1))
+    if options.list:
+        for number, cell in numbered:
+            through = (directory / "cells" / cell.name / "result.json").exists()
+            print(f"{number}/{len(cells)}  {cell.name}{'  through' if through else ''}")
+        return 0
+    try:
+        if options.cell:
+            k, n = options.cell
+            numbered = numbered[k - 1 :: n]
+        if options.cell and n == len(cells):
+            cell = numbered[0][1]
+            run_cell(cell, grid, options, directory / "cells" / cell.name)
+        else:
+            run_in_processes(numbered, len(cells), arguments, directory / "cells")
+    except (DataUnavailable, training.Diverged, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from the last whole epoch.")
+        return 130
+    if options.cell:
+        return 0
+
+    budget = f"Budget {options.budget!r}: {BUDGETS[options.budget].about}, {BUDGETS[options.budget].seeds} seeds a net."
+    command = shlex.join(["python", "-m", "experiments.paper", *arguments])
+    told = f"    {command}" + (f"\n\n{budget}" if grid.trained else "")
+    results = found(cells, nets_of(grid, options.budget), directory / "cells")
+    print(write_report(directory, options.name, grid, results, told))
+    print(f"\n{directory / 'report.md'}")
+    return 1 if any("failure" in cell for _, of_net in results for cell in of_net) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
