@@ -260,6 +260,8 @@ def main(place):
     config = ModelServerConfig()
     if place.is_file():
         text_format.Parse(place.read_text(), config)
+        for model in config.model_config_list.config:  # which has them where the image tensorflow/serving mounts them
+            model.base_path = model.base_path.replace("/models", str(place.parent), 1)
     else:
         config.model_config_list.config.add(name=place.name, base_path=str(place), model_platform="tensorflow")
     server = Server(config)
