@@ -54,7 +54,10 @@ def test_imports_go_downwards(path):
 
 
 # what a room may import besides: an extra, where it is needed and not before, and what Keras itself needs
-EXTRAS = {"weights": {"safetensors", "ml_dtypes", "huggingface_hub", "h5py"}}
+EXTRAS = {
+    "weights": {"safetensors", "ml_dtypes", "huggingface_hub", "h5py"},
+    "serving": {"onnx", "tf2onnx", "onnxruntime", "ai_edge_litert", "openvino", "nncf"},
+}
 
 
 def test_core_needs_only_keras_tensorflow_and_numpy():
