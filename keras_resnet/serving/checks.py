@@ -1,6 +1,8 @@
 """What can be served, and how: every ValueError before anything is built or written."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +14,8 @@ from keras_resnet.serving.folding import all_layers
 from keras_resnet.serving.freezing import EXACT
 from keras_resnet.serving.pictures import Reader
 from keras_resnet.serving.signatures import SIGNATURES, Signature
+
+PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 
 
 def check_backend() -> None:
@@ -91,16 +95,30 @@ def make_reader(model: keras.Model, shape: tuple, row: Preprocessing | None) -> 
     return Reader(row.size, row.size, channels, row, normalize)
 
 
-def check_pictures(pictures, shape: tuple) -> np.ndarray | None:
+def check_pictures(pictures, shape: tuple, reader: Reader | None) -> np.ndarray | None:
+    """An array as it is, the files of a folder as `reader` reads them."""
+    if isinstance(pictures, str | os.PathLike):
+        pictures = read_folder(Path(pictures).expanduser(), reader)
     if pictures is None:
         return None
     pictures = np.asarray(pictures, "float32")
     fits = pictures.ndim == 4 and all(b in (None, a) for a, b in zip(pictures.shape[1:], shape, strict=True))
     if not fits or not len(pictures):
         raise ValueError(
-            f"pictures must be (b, h, w, c) as the model takes them, {shape}. Received: the shape {pictures.shape}"
+            f"pictures must be (b, h, w, c) as the model takes them, {shape}, or a folder of files. "
+            f"Received: the shape {pictures.shape}"
         )
     return pictures
+
+
+def read_folder(folder: Path, reader: Reader | None) -> np.ndarray:
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES)
+    if not files or reader is None:
+        raise ValueError(
+            f"pictures, if a folder, must hold files {PICTURES} and needs a signature that takes files. "
+            f"Received: {str(folder)!r} with {len(files)}"
+        )
+    return np.concatenate([keras.ops.convert_to_numpy(reader([file.read_bytes()])) for file in files])
 
 
 def find_classifier(model: keras.Model):

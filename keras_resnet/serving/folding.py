@@ -1,6 +1,5 @@
 """BatchNormalization, whose statistics no longer move, as part of the weights beside it."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -32,7 +31,7 @@ IDLE = (
     keras.layers.Identity,
 )
 # layers of exactly this class -> the class that does the same, faster, with the same weights and config
-FASTER = {
+FASTER: dict[type, Any] = {
     keras.layers.BatchNormalization: BatchNormalization,  # one kernel for it
     keras.layers.Conv2D: Conv2D,  # groups without XLA
     StandardizedConv2D: Conv2D,  # whose kernel is standardized once and for all
@@ -95,8 +94,8 @@ def _folding(model: keras.Model, dtype_of: Callable) -> Folding:
     kept = [layer.name for layer in model.layers if _is_batch_norm(layer) and layer.name not in homes]
     return Folding(
         new,
-        tuple([*homes, *(f"{name}/{bn}" for name, part in inner.items() for bn in part.folded)]),
-        tuple([*kept, *(f"{name}/{bn}" for name, part in inner.items() for bn in part.kept)]),
+        (*homes, *(f"{name}/{bn}" for name, part in inner.items() for bn in part.folded)),
+        (*kept, *(f"{name}/{bn}" for name, part in inner.items() for bn in part.kept)),
     )
 
 
@@ -117,10 +116,10 @@ def find_homes(model: keras.Model) -> dict[str, Home]:
         (source,) = graph.sources[layer.name]
         while graph.is_private(source) and (source in homes or isinstance(graph.layers.get(source), IDLE)):
             (source,) = graph.sources[source]
-        after, following = graph.layers.get(source), graph.following(layer.name)
-        if graph.is_private(source) and _scales(layer, after) and keras.activations.linear == after.activation:
+        following = graph.following(layer.name)
+        if graph.is_private(source) and _can_scale(layer, graph.layers.get(source)):
             homes[layer.name] = Home(source, before=False)
-        elif following in graph.layers and graph.is_once(following) and _can_be_scaled(layer, graph.layers[following]):
+        elif following and graph.is_once(following) and _can_be_scaled(layer, graph.layers.get(following)):
             homes[layer.name] = Home(following, before=True)
     return homes
 
@@ -195,6 +194,10 @@ def _scales(bn, layer) -> bool:
     rank = len(bn.input.shape)
     channels = 1 if getattr(layer, "data_format", "channels_last") == "channels_first" else rank - 1
     return bn.axis in (channels, channels - rank)
+
+
+def _can_scale(bn, layer) -> bool:
+    return _scales(bn, layer) and layer.activation is keras.activations.linear
 
 
 def _can_be_scaled(bn, layer) -> bool:

@@ -37,8 +37,8 @@ def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
 
     `optimize` is a name of OPTIMIZE. "bfloat16" computes and keeps weights in it, but for the preprocessing and the
     head (all from the global pooling on); where the machine does not gain by it, it is "freeze", and the answer's
-    `optimize` says so. Raises ValueError for another name, for weights that make more than 2 GB, which no SavedModel can
-    hold, and for what `fold_batch_norm` refuses.
+    `optimize` says so. Raises ValueError for another name, for more than 2 GB of weights, which no SavedModel can hold,
+    and for what `fold_batch_norm` refuses.
     """
     choose(OPTIMIZE, optimize, "optimize")
     if optimize == "bfloat16" and not bfloat16_pays():

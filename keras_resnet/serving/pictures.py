@@ -28,7 +28,7 @@ class Reader(NamedTuple):
         """
         shape = tf.TensorSpec((self.height, self.width, self.channels), tf.float32)
         images = tf.map_fn(self.read, files, fn_output_signature=shape)
-        return preprocess_input(images, mode=self.preprocessing) if self.normalize else images
+        return preprocess_input(images, mode=self.preprocessing) if self.preprocessing and self.normalize else images
 
     def read(self, file):
         pixels = self.resize(decode(file))
@@ -45,16 +45,22 @@ class Reader(NamedTuple):
         crop = tf.constant([self.height, self.width])
         size = tf.shape(pixels)[:2]
         whole = crop if row is None else size * row.resize // tf.reduce_min(size)
-        before = tf.round((whole - crop) / 2)
-        resized = tf.raw_ops.ScaleAndTranslate(
-            images=pixels[tf.newaxis],
-            size=crop,
-            scale=tf.cast(whole / size, tf.float32),
-            translation=-tf.cast(before, tf.float32),
-            kernel_type=KERNELS[row.interpolation if row else "bilinear"],
-            antialias=row.antialias if row else True,
-        )
-        return tf.floor(tf.clip_by_value(resized[0], 0, 255) + 0.5)
+        scale = tf.cast(whole / size, tf.float32)
+        before = tf.cast(tf.round((whole - crop) / 2), tf.float32)
+        # Across, then down, within 0..255 between, as PIL does. It rounds there, too: were we to, but 0.5 down where it
+        # goes up, we could end up 2 apart.
+        for axis in (1, 0):
+            other = 1 - axis
+            resized = tf.raw_ops.ScaleAndTranslate(
+                images=pixels[tf.newaxis],
+                size=tf.tensor_scatter_nd_update(tf.shape(pixels)[:2], [[axis]], [crop[axis]]),
+                scale=tf.tensor_scatter_nd_update(scale, [[other]], [1.0]),
+                translation=tf.tensor_scatter_nd_update(-before, [[other]], [0.0]),
+                kernel_type=KERNELS[row.interpolation if row else "bilinear"],
+                antialias=row.antialias if row else True,
+            )
+            pixels = tf.clip_by_value(resized[0], 0, 255)
+        return tf.floor(tf.ensure_shape(pixels, (self.height, self.width, 3)) + 0.5)
 
 
 def decode(file):

@@ -8,18 +8,16 @@ from importlib import metadata as packages
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from keras_resnet.errors import choose, positive
 from keras_resnet.layers import tf
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.serving import checks
-from keras_resnet.serving.agreement import Agreement, agreement, random_pictures
-from keras_resnet.serving.freezing import OPTIMIZE, Frozen, float32, freeze
-from keras_resnet.serving.labels import check_labels
-from keras_resnet.serving.signatures import PREDICT, Served, Signature
+from keras_resnet.serving.agreement import compare
+from keras_resnet.serving.freezing import OPTIMIZE, float32, freeze
+from keras_resnet.serving.server_files import WARMUP, check_warmup, protos, write_server_config, write_warmup
+from keras_resnet.serving.signatures import PREDICT, Served, Signature, check_labels
 from keras_resnet.serving.versions import check_version, unpublished
-from keras_resnet.serving.warmup import check_warmup, write_warmup
 
 # optimize -> how far a probability may be from the model's before the export is refused
 TOLERANCE = {None: 1e-3, "freeze": 1e-3, "bfloat16": 0.5}
@@ -38,6 +36,7 @@ def export_saved_model(
     optimize: str | None = "freeze",
     warmup: bool | Sequence[int] = True,
     pictures=None,
+    server_config: bool = False,
     metadata: dict | None = None,
 ) -> dict:
     """Writes a classifier as `directory/<version>/`, for TF Serving and `tf.saved_model.load`; returns a description.
@@ -61,11 +60,13 @@ def export_saved_model(
     size. A model that normalizes by itself (`include_preprocessing`) does not get it done twice.
 
     `optimize` is "freeze" (BN folded, weights as constants), "bfloat16" (the same in 16 bits, where this machine gains
-    by it), or None: variables as they are. What was written is loaded again and compared with the model on `pictures`,
-    (b, h, w, c) as the model takes them, or random ones.
+    by it: the one that serves should, too), or None: variables as they are. What was written is loaded again and
+    compared with the model on `pictures`, (b, h, w, c) as the model takes them or a folder of files, or on random ones;
+    the outcome is printed.
 
     `warmup` writes requests that a server answers before it is ready, with 1 picture or with the batch sizes given.
-    `metadata` goes into assets.extra/metadata.json, beside what is known there.
+    `server_config` adds the model to `models.config` beside `directory`, with `batching.config`. `metadata`, such as
+    the source of the weights and their accuracy, goes into assets.extra/metadata.json, beside what is known there.
 
     Raises ValueError before anything is written for arguments that do not fit the model or each other, and
     RuntimeError, with nothing left behind, where what was written answers otherwise than the model.
@@ -78,35 +79,42 @@ def export_saved_model(
     names = check_labels(labels, classes)
     top_k = min(positive(top_k, "top_k"), classes)
     row = checks.check_preprocessing(preprocessing)
-    reader = checks.make_reader(model, shape, row) if any(signature.takes_files for signature in chosen) else None
+    files = [signature for signature in chosen if signature.takes_files]
+    reader = checks.make_reader(model, shape, row) if files else None
     if optimize is not None:
         choose(OPTIMIZE, optimize, "optimize")
     sizes = check_warmup(warmup)
-    pictures = checks.check_pictures(pictures, shape)
+    pictures = checks.check_pictures(pictures, shape, reader)
+    if pictures is not None and files == chosen:
+        raise ValueError(f"pictures need a signature that takes images. Received: signatures={list(signatures)}")
+    told = check_metadata(metadata)
+    if server_config:
+        protos("config.model_server_config", "server_config")
 
     outputs = {"probabilities": model.outputs[0]}
     if "embedding" in signatures:
         outputs["embedding"] = checks.find_embedding(model)
     whole = keras.Model(model.inputs[0], outputs, name=model.name)
-    frozen = None if optimize is None else freeze(whole, optimize)
     expected = Served(with_softmax(variables_core(whole), model), shape, names, top_k, reader)
+    frozen = None if optimize is None else freeze(whole, optimize)
     served = expected._replace(core=with_softmax(frozen.function, model)) if frozen else expected
     functions = {signature.key: signature.function(served) for signature in chosen}
     used = frozen.optimize if frozen else None
+    compared = next((signature for signature in chosen if not signature.takes_files), chosen[0])
 
     with unpublished(directory) as unfinished:
         module = tf.Module()
         module.weights = [] if frozen else [weight.value for weight in model.variables]
         tf.saved_model.save(module, str(unfinished.path), signatures=functions)
         set_methods(unfinished.path, chosen)
-        agreed = compare(unfinished.path, expected, chosen[0], pictures, checks.normalizes(model) or row is None)
+        agreed = compare(unfinished.path, expected, compared, pictures, checks.normalizes(model) or row is None)
         if not agreed.largest_difference <= TOLERANCE[used]:
             raise RuntimeError(f"What was written does not answer as the model does, and is removed: {agreed}")
         extra = unfinished.path / "assets.extra"
         extra.mkdir()
         if sizes:
-            write_warmup(extra, directory.name, chosen, served, sizes)
-        told = {
+            write_warmup(extra / WARMUP, directory.name, chosen, served, sizes)
+        told |= {
             "name": model.name,
             "classes": classes,
             "preprocessing": row and asdict(row),
@@ -118,18 +126,27 @@ def export_saved_model(
             "warmup": list(sizes),
             "signatures": {key: described(function) for key, function in functions.items()},
             "versions": versions(),
-            **(metadata or {}),
         }
         (extra / "metadata.json").write_text(json.dumps(told, indent=1))
         place = unfinished.publish(version, overwrite)
+    if server_config:
+        write_server_config(directory.parent, directory.name)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
     print(f"{place}: {size / 1e6:.1f} MB, optimize={used!r}; {agreed}")
     return {"path": str(place), "version": int(place.name), "bytes": size, **told}
 
 
+def check_metadata(metadata: dict | None) -> dict:
+    try:
+        return json.loads(json.dumps(metadata or {})) | {}
+    except TypeError as error:
+        raise ValueError(f"metadata must be a dict that JSON can hold. Received: {metadata!r}") from error
+
+
 def variables_core(model: keras.Model) -> Callable:
-    """The model in inference as it is, with its variables."""
-    return lambda images: float32(model(images, training=False))
+    """The model in inference as it is, with its variables, traced once."""
+    image = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="image")
+    return tf.function(lambda images: float32(model(images, training=False)), input_signature=[image], autograph=False)
 
 
 def with_softmax(core: Callable, model: keras.Model) -> Callable:
@@ -153,25 +170,6 @@ def set_methods(path: Path, chosen: Sequence[Signature]) -> None:
         updater.replace_method_name(signature_key=signature.key, method_name=signature.method)
     if others:
         updater.save()
-
-
-def compare(path: Path, expected: Served, signature: Signature, pictures, pixels: bool) -> Agreement:
-    """What is at `path` against `expected`, by the first signature."""
-    answer = tf.saved_model.load(str(path)).signatures[signature.key]
-    if pictures is None:
-        shape = tuple(size or 224 for size in expected.shape)
-        pictures = random_pictures(shape, pixels)
-    if signature.takes_files:
-        pictures = np.array([signature.input.request(picture) for picture in pictures])
-
-    def numbers(outputs):
-        return next(outputs[name] for name in ("probabilities", "scores", "embedding") if name in outputs)
-
-    return agreement(
-        lambda part: numbers(answer(**{signature.input.name: tf.constant(part)})),
-        lambda part: numbers(signature.answer(expected, tf.constant(part))),
-        pictures,
-    )
 
 
 def described(function) -> dict:

@@ -1,10 +1,11 @@
 """The doors of a SavedModel, as tables: what comes in, how it becomes images, what goes out."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+from keras_resnet.errors import choose
 from keras_resnet.layers import tf
-from keras_resnet.serving.pictures import Reader
+from keras_resnet.preprocessing import imagenet_classes
 
 PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"
@@ -18,7 +19,7 @@ class Served(NamedTuple):
     shape: tuple  # (h, w, c)
     labels: tuple[str, ...]
     top_k: int
-    read: Reader | None  # files -> images
+    reader: Any  # files -> images, a pictures.Reader; None where no signature takes files
 
 
 def from_images(served: Served, images):
@@ -27,11 +28,11 @@ def from_images(served: Served, images):
 
 
 def from_files(served: Served, files):
-    return served.read(files)
+    return served.reader(files)
 
 
 def from_examples(served: Served, examples):
-    return served.read(tf.io.parse_example(examples, {FEATURE: tf.io.FixedLenFeature((), tf.string)})[FEATURE])
+    return served.reader(tf.io.parse_example(examples, {FEATURE: tf.io.FixedLenFeature((), tf.string)})[FEATURE])
 
 
 def as_image(picture):
@@ -103,3 +104,27 @@ SIGNATURES = {
     "classify":    Signature("classify",        EXAMPLE, classes,    CLASSIFY),
     "embedding":   Signature("embedding",       IMAGE,   embedding),
 }  # fmt: skip
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+# names of data sets -> those of their classes
+LABELS: dict[str, Callable[[], tuple[str, ...]]] = {
+    "imagenet": lambda: tuple(name for _, name in imagenet_classes()),
+    "cifar10": lambda: CIFAR10,
+}
+
+
+def check_labels(labels: str | Sequence[str] | None, classes: int) -> tuple[str, ...]:
+    """A name for each of the classes: by default its position. ValueError where they are not as many, or no strings."""
+    if labels is None:
+        return tuple(map(str, range(classes)))
+    if isinstance(labels, str):
+        told, labels = repr(labels), choose(LABELS, labels, "labels, if not a sequence of strings,")()
+    else:
+        told, labels = f"{type(labels).__name__} of {len(labels)}", tuple(labels)
+    strange = [label for label in labels if not isinstance(label, str)]
+    if strange:
+        raise ValueError(f"labels must be strings. Received: {strange[0]!r} among them")
+    if len(labels) != classes:
+        raise ValueError(f"labels must be {classes}, one a class of the model. Received: {told}, {len(labels)} labels")
+    return labels
