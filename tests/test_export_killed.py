@@ -21,7 +21,7 @@ KILLS = 20
 def export(directory, ready=None, go=None):
     """In a process of its own; nothing of a process that has run TensorFlow can be forked."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    sys.stdout = open(os.devnull, "w")
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     net = tiny(image_size=32)
     for number, weight in enumerate(net.weights):
         weight.assign(np.random.default_rng(number).uniform(0.1, 0.5, weight.shape))

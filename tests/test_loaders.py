@@ -70,7 +70,7 @@ def weight_bytes(report):
     return held + sum(path.stat().st_size for path in Path(report["path"]).glob("variables/variables.data-*"))
 
 
-@pytest.mark.parametrize("optimize", ["freeze", None])
+@pytest.mark.parametrize("optimize", ["freeze", pytest.param(None, marks=pytest.mark.slow)])
 def test_weights_are_written_once_for_all_signatures(optimize, trained, artifact, tmp_path):
     settings = dict(
         signatures=tuple(keras_resnet.serving.SIGNATURES), preprocessing="cifar10", warmup=False, optimize=optimize
