@@ -118,7 +118,7 @@ def read_folder(folder: Path, reader: Reader | None) -> np.ndarray:
             f"pictures, if a folder, must hold files {PICTURES} and needs a signature that takes files. "
             f"Received: {str(folder)!r} with {len(files)}"
         )
-    return np.concatenate([keras.ops.convert_to_numpy(reader([file.read_bytes()])) for file in files])
+    return np.concatenate([reader(tf.constant([file.read_bytes()])).numpy() for file in files])
 
 
 def find_classifier(model: keras.Model):

@@ -57,17 +57,25 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     return folding(model).model
 
 
-def folding(model: keras.Model, dtype_of: Callable[[keras.Model], dict[str, str]] = lambda model: {}) -> Folding:
-    """`fold_batch_norm` and what it did. `dtype_of` gives dtype policies to layers of a model, by name."""
+def folding(
+    model: keras.Model,
+    dtype_of: Callable[[keras.Model], dict[str, str]] = lambda model: {},
+    twins: dict[type, Callable] | None = None,
+) -> Folding:
+    """`fold_batch_norm` and what it did.
+
+    `dtype_of` gives dtype policies to layers of a model, by name; `twins` makes other layers of some classes, of a
+    layer and its config, with the same weights, be they shaped otherwise.
+    """
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise ValueError(f"model must be a Functional or Sequential keras.Model. Received: {model!r}")
     sequential = isinstance(model, keras.Sequential)
     ends = (model.inputs[0], model.outputs[0]) if sequential else (model.input, model.output)
     with recursion_limit(10 * len(model.layers)):
-        return _folding(keras.Model(*ends, name=model.name), dtype_of)
+        return _folding(keras.Model(*ends, name=model.name), dtype_of, twins or {})
 
 
-def _folding(model: keras.Model, dtype_of: Callable) -> Folding:
+def _folding(model: keras.Model, dtype_of: Callable, twins: dict[type, Callable]) -> Folding:
     homes = find_homes(model)
     biased = {home.layer for home in homes.values()}
     inner: dict[str, Folding] = {}
@@ -75,27 +83,39 @@ def _folding(model: keras.Model, dtype_of: Callable) -> Folding:
 
     def clone(layer):
         if isinstance(layer, keras.Model):
-            inner[layer.name] = folding(layer, dtype_of)
+            inner[layer.name] = folding(layer, dtype_of, twins)
             return inner[layer.name].model
         config = layer.get_config()
         if layer.name in dtypes:
             config["dtype"] = dtypes[layer.name]
         if layer.name in biased:
             config["use_bias"] = True
+        if type(layer) in twins:
+            return twins[type(layer)](layer, config)
         return FASTER.get(type(layer), type(layer)).from_config(config)
 
     def call(layer, *args, **kwargs):
         return args[0] if layer.name in homes else layer(*args, **kwargs)
 
-    new = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    new = keras.models.clone_model(model, named_inputs(model), clone, call)
     for layer in model.layers:
-        if layer.name not in inner and layer.name not in homes:
-            new.get_layer(layer.name).set_weights(_weights(model, layer, homes))
+        if layer.weights and layer.name not in inner and layer.name not in homes:
+            twin = new.get_layer(layer.name)
+            pairs = zip(_weights(model, layer, homes), twin.weights, strict=True)
+            twin.set_weights([value.reshape(weight.shape) for value, weight in pairs])
     kept = [layer.name for layer in model.layers if _is_batch_norm(layer) and layer.name not in homes]
     return Folding(
         new,
         (*homes, *(f"{name}/{bn}" for name, part in inner.items() for bn in part.folded)),
         (*kept, *(f"{name}/{bn}" for name, part in inner.items() for bn in part.kept)),
+    )
+
+
+def named_inputs(model: keras.Model):
+    """Inputs as those of `model`, called as its layers, which Keras would give other names."""
+    names = {id(layer.output): layer.name for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}
+    return keras.tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=names[id(x)]), model.input
     )
 
 

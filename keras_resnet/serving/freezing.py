@@ -9,6 +9,7 @@ from keras_resnet.errors import choose
 from keras_resnet.layers import tf
 from keras_resnet.machine import bfloat16_pays
 from keras_resnet.serving.folding import WEIGHT_LAYERS, Graph, all_layers, folding
+from keras_resnet.serving.portable import pointwise
 
 # a name -> how it computes: the model's own types, or bfloat16
 OPTIMIZE: dict[str, str | None] = {"freeze": None, "bfloat16": "bfloat16"}
@@ -35,8 +36,8 @@ class Frozen(NamedTuple):
 def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
     """`model` in inference, with BN folded and the weights as constants: (b, h, w, c) -> (b, classes), both float32.
 
-    `optimize` is a name of OPTIMIZE. "bfloat16" computes and keeps weights in it, but for the preprocessing and the
-    head (all from the global pooling on); where the machine does not gain by it, it is "freeze", and the answer's
+    `optimize` is a name of OPTIMIZE. "bfloat16" keeps kernels in it, and computes in it but for the preprocessing and
+    the head (all from the global pooling on); where the machine does not gain by it, it is "freeze", and the answer's
     `optimize` says so. Raises ValueError for another name, for more than 2 GB of weights, which no SavedModel can hold,
     and for what `fold_batch_norm` refuses.
     """
@@ -50,12 +51,17 @@ def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
             f"optimize must be None for a model of this size: constants may have {LARGEST / 1e9:.2f} GB in all. "
             f"Received: {optimize!r}, with weights of {size / 1e9:.2f} GB"
         )
-    made = folding(model, lambda part: storage(part, dtype))
+    made = folding(model, lambda part: storage(part, dtype), {keras.layers.Dense: pointwise})
     values = [[keras.ops.convert_to_numpy(v) for v in made.model.trainable_variables]]
     values.append([keras.ops.convert_to_numpy(v) for v in made.model.non_trainable_variables])
 
+    def constant(value):
+        if dtype and value.ndim > 1 and value.dtype == "float32":  # the head's; TensorFlow casts it once, loading
+            return tf.cast(tf.constant(value.astype(tf.bfloat16.as_numpy_dtype)), tf.float32)
+        return tf.constant(value)
+
     def answer(images):
-        trainable, other = ([tf.constant(value) for value in part] for part in values)
+        trainable, other = ([constant(value) for value in part] for part in values)
         return float32(made.model.stateless_call(trainable, other, images, training=False)[0])
 
     image = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="image")

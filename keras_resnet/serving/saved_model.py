@@ -106,6 +106,7 @@ def export_saved_model(
         module = tf.Module()
         module.weights = [] if frozen else [weight.value for weight in model.variables]
         tf.saved_model.save(module, str(unfinished.path), signatures=functions)
+        check_no_xla(unfinished.path)
         set_methods(unfinished.path, chosen)
         agreed = compare(unfinished.path, expected, compared, pictures, checks.normalizes(model) or row is None)
         if not agreed.largest_difference <= TOLERANCE[used]:
@@ -160,6 +161,14 @@ def with_softmax(core: Callable, model: keras.Model) -> Callable:
         return outputs | {"probabilities": tf.nn.softmax(outputs["probabilities"])}
 
     return normalized
+
+
+def check_no_xla(path: Path) -> None:
+    if b"_XlaMustCompile" in (path / "saved_model.pb").read_bytes():
+        raise ValueError(
+            "optimize must not be None for a model with layers that Keras wraps in XLA, such as its grouped "
+            "convolution: stock servers may have no compiler. Received: None"
+        )
 
 
 def set_methods(path: Path, chosen: Sequence[Signature]) -> None:
