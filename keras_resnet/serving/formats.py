@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
-import numpy as np
 
 from keras_resnet.errors import choose, within
 from keras_resnet.layers import tf
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.serving import checks, to_litert, to_onnx, to_openvino
+from keras_resnet.serving import checks, runtimes
 from keras_resnet.serving.agreement import Agreement, agreement, random_pictures
 from keras_resnet.serving.calibration import check_calibration
 from keras_resnet.serving.freezing import LARGEST, freeze, weight_bytes
 from keras_resnet.serving.portable import portable, rebuilt
+from keras_resnet.serving.runtimes import Answer, Work
 from keras_resnet.serving.saved_model import check_metadata, export_saved_model, variables_core, versions, with_softmax
 from keras_resnet.serving.signatures import check_labels
 from keras_resnet.serving.versions import synchronize, synchronize_directory, unpublished
-from keras_resnet.serving.writing import Work
 
 
 def export(model: keras.Model, path, *, format: str = "saved_model", **options) -> dict:
@@ -80,15 +79,15 @@ class File(NamedTuple):
     precisions: tuple[str, ...]
     modules: tuple[str, ...]  # of the extra that is called like the format
     write: Callable[[Work, Path], None]
-    load: Callable[[Path], Callable[[np.ndarray], np.ndarray]]
+    load: Callable[[Path], Answer]
 
 
 ALL = ("float32", "float16", "int8")
 FILES = {
-    "onnx":     File((".onnx",), ("float32",), ("onnx", "tf2onnx", "onnxruntime"), to_onnx.write, to_onnx.load),
-    "litert":   File((".tflite",), ALL, ("ai_edge_litert",), to_litert.write, to_litert.load),
-    "openvino": File((".bin", ".xml"), ALL, ("openvino", "nncf"), to_openvino.write, to_openvino.load),
-}  # fmt: skip
+    "onnx": File((".onnx",), ("float32",), ("onnx", "tf2onnx", "onnxruntime"), runtimes.write_onnx, runtimes.load_onnx),
+    "litert": File((".tflite",), ALL, ("ai_edge_litert",), runtimes.write_litert, runtimes.load_litert),
+    "openvino": File((".bin", ".xml"), ALL, ("openvino", "nncf"), runtimes.write_openvino, runtimes.load_openvino),
+}
 
 
 def export_file(
