@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -211,15 +212,18 @@ FAMILIES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("optimize", ["freeze", None])
+@pytest.mark.parametrize(
+    ("family", "optimize"), [*((family, "freeze") for family in FAMILIES), ("resnext", None), ("bit", None)]
+)
 def test_every_family_in_the_c_program(family, optimize, capi, tmp_path):
     net = randomize(FAMILIES[family]())
+    size, head = net.input_shape[1:], net.layers[-1]
+    x = np.random.default_rng(0).normal(size=(3, *size)).astype("float32")
+    features = keras.Model(net.input, head.input).predict(x, verbose=0)
+    head.kernel.assign(3 * head.kernel / np.abs(features @ head.kernel.numpy()).max())  # else one class gets it all
     report = keras_resnet.export_saved_model(net, tmp_path, optimize=optimize)
-    x = np.random.default_rng(0).normal(size=(3, *net.input_shape[1:])).astype("float32")
-    size = net.input_shape[1:]
     code, answers, error = capi(report, "images", "serving_default", ["probabilities"], *size, pictures=x.tobytes())
     assert code == 0, error
     expected = net.predict(x, verbose=0)
     assert expected.std(axis=0).max() > 1e-3  # it looks at the picture
-    np.testing.assert_allclose(np.array(answers[0], float).reshape(expected.shape), expected, atol=1e-5)
+    np.testing.assert_allclose(np.array(answers[0], float).reshape(expected.shape), expected, atol=1e-4)
