@@ -5,8 +5,8 @@
 
 Every artifact is exported once into `--directory`, and then timed in a process of its own, in turn, `--rounds` times,
 for `--seconds` at each batch size. What is in the directory is not done again: the same command goes on after a stop,
-and one with more rounds adds the missing ones. The baseline of ResNeXt-50, which keras.applications has not, is the same
-net of Keras' own layers. Results: benchmarks/NOTES.md.
+and one with more rounds adds the missing ones. The baseline of ResNeXt-50, which keras.applications has not, is the
+same net of Keras' own layers. Results: benchmarks/NOTES.md.
 """
 
 import argparse

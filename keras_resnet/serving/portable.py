@@ -43,11 +43,7 @@ def scaled(layer: keras.layers.Normalization, config: dict):
 
 
 # layers of exactly this class -> the layer that stands for it; what weights it has are the same numbers
-TWINS: dict[type, Callable] = {
-    LowestPadding2D: mirrored,
-    keras.layers.Dense: pointwise,
-    keras.layers.Normalization: scaled,
-}
+TWINS: dict[type, Callable] = {LowestPadding2D: mirrored, keras.layers.Normalization: scaled}
 
 
 def portable(model: keras.Model) -> keras.Model:
