@@ -66,7 +66,7 @@ def some(nets):
         yield name if usual else pytest.param(name, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("name", some(NETS))
+@pytest.mark.parametrize("name", list(some(NETS)))
 def test_a_folded_net_is_equal(name):
     model = net(NETS[name])
     made = folding(model)

@@ -18,14 +18,6 @@ from keras_resnet.serving.signatures import SIGNATURES, Signature
 PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 
 
-def check_backend() -> None:
-    if tf is None:
-        raise ValueError(
-            "export_saved_model needs Keras' TensorFlow backend: save the model as .keras, and export it from there. "
-            f"Received: the backend {keras.backend.backend()!r}"
-        )
-
-
 def check_model(model) -> tuple[tuple, int]:
     """The shape of an image, (h, w, c), and the number of classes."""
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):

@@ -18,7 +18,7 @@ from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.serving import checks, runtimes
 from keras_resnet.serving.agreement import Agreement, agreement, random_pictures
 from keras_resnet.serving.calibration import check_calibration
-from keras_resnet.serving.freezing import LARGEST, freeze, weight_bytes
+from keras_resnet.serving.freezing import LARGEST, check_backend, freeze, weight_bytes
 from keras_resnet.serving.portable import portable, rebuilt
 from keras_resnet.serving.runtimes import Answer, Work
 from keras_resnet.serving.saved_model import check_metadata, export_saved_model, variables_core, versions, with_softmax
@@ -105,7 +105,7 @@ def export_file(
     int8=None,
 ) -> dict:
     kind, place = FILES[format], Path(path).expanduser()
-    checks.check_backend()
+    check_backend()
     shape, classes = checks.check_model(model)
     names = check_labels(labels, classes)
     row = checks.check_preprocessing(preprocessing)

@@ -33,6 +33,14 @@ class Frozen(NamedTuple):
         return self.function(tf.convert_to_tensor(images, tf.float32))
 
 
+def check_backend() -> None:
+    if tf is None:
+        raise ValueError(
+            "Exports need Keras' TensorFlow backend: save the model as .keras, and export it from there. "
+            f"Received: the backend {keras.backend.backend()!r}"
+        )
+
+
 def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
     """`model` in inference, with BN folded and the weights as constants: (b, h, w, c) -> (b, classes), both float32.
 
@@ -41,6 +49,7 @@ def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
     `optimize` says so. Raises ValueError for another name, for more than 2 GB of weights, which no SavedModel can hold,
     and for what `fold_batch_norm` refuses.
     """
+    check_backend()
     choose(OPTIMIZE, optimize, "optimize")
     if optimize == "bfloat16" and not bfloat16_pays():
         optimize = "freeze"
