@@ -211,6 +211,8 @@ def torch_side(compiled: bool) -> Callable:
                 for _ in range(steps):
                     forward(x)
 
+        if compiled and kind == "predict":
+            predict(25)  # with frozen weights some 15 answers pass before it is fast
         return {"train": train, "predict": predict}[kind]
 
     return prepare
