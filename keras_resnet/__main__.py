@@ -87,7 +87,13 @@ def run_export(options) -> None:
         known = keras_resnet.PREPROCESSINGS.get(preprocessing, preprocessing)
         size = getattr(known, "size", None)
         shape = (size, size, 3) if size else None
-        model = keras_resnet.ResNet(options.name, weights=source, classes=options.classes, input_shape=shape)
+        model = keras_resnet.ResNet(
+            options.name,
+            weights=source,
+            classes=options.classes,
+            input_shape=shape,
+            include_preprocessing=preprocessing or False,  # so that images, too, are pixels of 0..255
+        )
     chosen = {
         "labels": read_labels(options.labels),
         "preprocessing": preprocessing,
@@ -128,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     _, run = COMMANDS[options.command]
     try:
         run(options)
-    except ValueError as error:
+    except (ValueError, ImportError, OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -88,6 +88,15 @@ def test_the_embedding_is_what_the_classifier_gets(net, rng, tmp_path):
     np.testing.assert_allclose(answer(report, "embedding", image=x)["embedding"], pooled(x), rtol=1e-4, atol=1e-5)
 
 
+def test_an_embedding_of_large_numbers_agrees(tmp_path):
+    """What differs is measured against their size: here it is above 100, and float32 has seven digits."""
+    net = randomize(tiny(image_size=32, block="bottleneck", groups=4, base_width=8, filters=16))
+    last = net.get_layer("conv3_block2_3_bn")
+    last.gamma.assign(last.gamma * 1e5)
+    report = export_saved_model(net, tmp_path, signatures=("embedding",), warmup=False)
+    assert report["agreement"]["largest_difference"] < 1e-4
+
+
 def test_grey_nets_take_files(tmp_path):
     image = keras.Input((8, 8, 1), name="image")
     x = keras.layers.Rescaling(1 / 255)(image)
@@ -349,6 +358,12 @@ def test_the_files_of_the_server(net, tmp_path):
         "mine": "/elsewhere", "net": "/models/net", "other": "/models/other"
     }  # fmt: skip
     assert "max_batch_size { value: 32 }" in (tmp_path / "batching.config").read_text()
+    # a server refuses a warm-up above it, and with it the version
+    with pytest.raises(ValueError, match="warmup must be at most 32, the max_batch_size of"):
+        export_saved_model(net, tmp_path / "net", server_config=True, warmup=(1, 64))
+    (tmp_path / "batching.config").unlink()
+    export_saved_model(net, tmp_path / "net", server_config=True, signatures=("images",), warmup=(1, 64))
+    assert "max_batch_size { value: 64 }" in (tmp_path / "batching.config").read_text()
 
 
 def test_from_the_shell(tmp_path, capsys):
@@ -372,4 +387,8 @@ def test_a_row_from_the_shell_is_served_as_its_weights_want(tmp_path):
     net = keras_resnet.ResNet20(weights="cifar10", include_preprocessing=True)
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), "uint8")
     got = answer({"path": str(tmp_path / "1")}, "image_bytes", image_bytes=[tf.io.encode_png(pixels).numpy()])
-    np.testing.assert_allclose(got["probabilities"], net(pixels[None].astype("float32")), atol=1e-4)
+    expected = net(pixels[None].astype("float32"))
+    np.testing.assert_allclose(got["probabilities"], expected, atol=1e-4)
+    main(["export", "resnet20", str(tmp_path), *flags[:4], "--warmup"])  # images are pixels, too
+    got = answer({"path": str(tmp_path / "2")}, image=pixels[None].astype("float32"))
+    np.testing.assert_allclose(got["probabilities"], expected, atol=1e-4)

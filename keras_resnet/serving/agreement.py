@@ -14,7 +14,9 @@ from keras_resnet.serving.signatures import Served, Signature
 
 
 class Agreement(NamedTuple):
-    """On how many `pictures` the two name the same class, and how far apart two of their numbers are at most."""
+    """On how many `pictures` the two name the same class, and how far apart two of their numbers are at most: as a
+    share of the largest in a batch where that is above 1, as in an embedding.
+    """
 
     pictures: int
     same_top_1: int
@@ -41,7 +43,7 @@ def agreement(answer: Callable, expected: Callable, pictures: np.ndarray, batch:
         part = pictures[start : start + batch]
         a, b = (keras.ops.convert_to_numpy(function(part)) for function in (answer, expected))
         same += int((a.argmax(-1) == b.argmax(-1)).sum())
-        difference = float(np.abs(a - b).max(initial=0))
+        difference = float(np.abs(a - b).max(initial=0) / np.abs(b).max(initial=1))
         largest = max(largest, difference) if np.isfinite(difference) else np.inf
     return Agreement(len(pictures), same, largest)
 

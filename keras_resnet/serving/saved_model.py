@@ -16,7 +16,14 @@ from keras_resnet.resnet import recursion_limit
 from keras_resnet.serving import checks
 from keras_resnet.serving.agreement import compare
 from keras_resnet.serving.freezing import OPTIMIZE, check_backend, float32, freeze
-from keras_resnet.serving.server_files import WARMUP, check_warmup, protos, write_server_config, write_warmup
+from keras_resnet.serving.server_files import (
+    WARMUP,
+    check_batching,
+    check_warmup,
+    protos,
+    write_server_config,
+    write_warmup,
+)
 from keras_resnet.serving.signatures import PREDICT, Served, Signature, check_labels
 from keras_resnet.serving.versions import check_version, unpublished
 
@@ -92,6 +99,7 @@ def export_saved_model(
     told = check_metadata(metadata)
     if server_config:
         protos("config.model_server_config", "server_config")
+        check_batching(directory.parent, sizes)
 
     outputs = {"probabilities": model.outputs[0]}
     if "embedding" in signatures:
@@ -134,7 +142,7 @@ def export_saved_model(
         (extra / "metadata.json").write_text(json.dumps(told, indent=1))
         place = unfinished.publish(version, overwrite)
     if server_config:
-        write_server_config(directory.parent, directory.name)
+        write_server_config(directory.parent, directory.name, sizes)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
     print(f"{place}: {size / 1e6:.1f} MB, optimize={used!r}; {agreed}")
     return {"path": str(place), "version": int(place.name), "bytes": size, **told}

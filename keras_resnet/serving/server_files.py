@@ -1,7 +1,9 @@
 """What TF Serving reads besides the model: warm-up requests, the list of its models, how it makes batches."""
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -11,12 +13,18 @@ from keras_resnet.errors import positive
 from keras_resnet.layers import tf
 from keras_resnet.serving.signatures import CLASSIFY, Served, Signature
 
+try:
+    import fcntl
+except ImportError:  # not Unix
+    fcntl = None  # type: ignore[assignment]
+
 WARMUP, MODELS, BATCHING = "tf_serving_warmup_requests", "models.config", "batching.config"
 # where the image tensorflow/serving has its models
 SERVED_FROM = "/models"
+LARGEST_BATCH = 32
 # As TF Serving's guide begins on CPUs: what has come in while another batch ran is taken together, nobody waits.
 BATCHING_PARAMETERS = """\
-max_batch_size { value: 32 }
+max_batch_size { value: %d }
 batch_timeout_micros { value: 0 }
 max_enqueued_batches { value: 100 }
 """
@@ -68,11 +76,38 @@ def request(signature: Signature, name: str, picture: np.ndarray, size: int):
     return log
 
 
-def write_server_config(folder: Path, name: str) -> None:
-    """Adds `name` to the models of `folder/models.config`, unless it is there; writes `folder/batching.config` once.
+def check_batching(folder: Path, sizes: Sequence[int]) -> None:
+    """ValueError where a warm-up is larger than the batches in `folder/batching.config`: no server would load that."""
+    path = folder / BATCHING
+    said = re.search(r"max_batch_size\s*{\s*value\s*:\s*(\d+)", path.read_text()) if path.exists() else None
+    if said and max(sizes, default=0) > int(said[1]):
+        raise ValueError(f"warmup must be at most {said[1]}, the max_batch_size of {path}. Received: {list(sizes)}")
+
+
+def write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
+    """Adds `name` to the models of `folder/models.config`, unless it is there; writes `folder/batching.config` once,
+    for batches as large as those of the warm-up at least.
 
     What these files say besides stays. ValueError where `models.config` is none.
     """
+    with only_one(folder):
+        _write_server_config(folder, name, sizes)
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Waits for other exports that write beside the models; where the system has no such locks, for nobody."""
+    descriptor = os.open(folder, os.O_RDONLY) if fcntl else None
+    try:
+        if fcntl:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
     from google.protobuf import text_format  # type: ignore[import-untyped]
 
     models = folder / MODELS
@@ -86,7 +121,7 @@ def write_server_config(folder: Path, name: str) -> None:
         server.model_config_list.config.add(name=name, base_path=f"{SERVED_FROM}/{name}", model_platform="tensorflow")
         _write_whole(models, text_format.MessageToString(server))
     if not (folder / BATCHING).exists():
-        _write_whole(folder / BATCHING, BATCHING_PARAMETERS)
+        _write_whole(folder / BATCHING, BATCHING_PARAMETERS % max([LARGEST_BATCH, *sizes]))
 
 
 def _write_whole(path: Path, text: str) -> None:
