@@ -97,14 +97,15 @@ def write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Waits for other exports that write beside the models; where the system has no such locks, for nobody."""
-    descriptor = os.open(folder, os.O_RDONLY) if fcntl else None
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        if fcntl:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        os.close(descriptor)
 
 
 def _write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
