@@ -212,7 +212,7 @@ def torch_side(compiled: bool) -> Callable:
                     forward(x)
 
         if compiled and kind == "predict":
-            predict(25)  # with frozen weights some 15 answers pass before it is fast
+            predict(40)  # with frozen weights some 20 answers pass before it is fast
         return {"train": train, "predict": predict}[kind]
 
     return prepare
