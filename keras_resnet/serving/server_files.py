@@ -13,11 +13,6 @@ from keras_resnet.errors import positive
 from keras_resnet.layers import tf
 from keras_resnet.serving.signatures import CLASSIFY, Served, Signature
 
-try:
-    import fcntl
-except ImportError:  # not Unix
-    fcntl = None  # type: ignore[assignment]
-
 WARMUP, MODELS, BATCHING = "tf_serving_warmup_requests", "models.config", "batching.config"
 # where the image tensorflow/serving has its models
 SERVED_FROM = "/models"
@@ -97,9 +92,11 @@ def write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Waits for other exports that write beside the models; where the system has no such locks, for nobody."""
-    if fcntl is None:
+    if os.name != "posix":
         yield
         return
+    import fcntl
+
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
