@@ -4,8 +4,9 @@
     python -m benchmarks.peers build resnet152 ours                    # or first_step
     python -m benchmarks.peers peak bfloat16
 
-Each peer at its best: Keras in graph mode on a resident batch, `fit` to train and a `tf.function` to predict; PyTorch
-channels-last, under autocast where the precision is bfloat16, eager and compiled as two peers.
+Each peer at its best: Keras in graph mode on a resident batch, `fit` to train and a `tf.function` to predict, and ours
+frozen besides; PyTorch channels-last, under autocast where the precision is bfloat16, eager and compiled as two peers,
+the latter with its weights frozen to predict.
 """
 
 import json
@@ -120,6 +121,26 @@ def keras_side(make: Callable) -> Callable:
     return prepare
 
 
+def frozen(kind: str, net: Net, precision: str, batch: int) -> Callable[[int], None]:
+    """Ours as it is served: BN folded, weights as constants."""
+    if kind != "predict":
+        raise Missing("is for predict")
+    import tensorflow as tf
+
+    from keras_resnet.serving import freeze
+
+    answer = freeze(ours(net), {"float32": "freeze", "bfloat16": "bfloat16"}[precision])
+    if answer.optimize != "bfloat16" and precision == "bfloat16":
+        raise Missing("bfloat16 does not pay on this machine")
+    images = tf.constant(pictures(net, batch)[0])
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            answer(images).numpy()
+
+    return run
+
+
 # ---------------------------------------------------------------------------------- PyTorch
 
 
@@ -170,6 +191,10 @@ def torch_side(compiled: bool) -> Callable:
         images, labels = pictures(net, batch)
         x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
         y = torch.from_numpy(labels)
+        if compiled:
+            import torch._inductor.config
+
+            torch._inductor.config.freezing = kind == "predict"
         forward = torch.compile(module) if compiled else module
         autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
 
@@ -186,6 +211,8 @@ def torch_side(compiled: bool) -> Callable:
                 for _ in range(steps):
                     forward(x)
 
+        if compiled and kind == "predict":
+            predict(40)  # with frozen weights some 20 answers pass before it is fast
         return {"train": train, "predict": predict}[kind]
 
     return prepare
@@ -193,6 +220,7 @@ def torch_side(compiled: bool) -> Callable:
 
 PEERS: dict[str, Callable] = {
     "ours": keras_side(ours),
+    "ours, frozen": frozen,
     "stock Keras": keras_side(stock_keras),
     "keras.applications": keras_side(keras_applications),
     "keras-hub": keras_side(keras_hub),

@@ -251,7 +251,13 @@ def finish(directory: Path, tuner: Trials, options: argparse.Namespace) -> None:
     record = {"trial": best.trial_id, "test_accuracy": accuracy, "test_examples": len(test.labels)}
     record |= {"looks": before["looks"] + 1, "saved_model": None}
     if keras.backend.backend() == "tensorflow":
-        exported = keras_resnet.export_saved_model(model, directory / "saved_model")
+        exported = keras_resnet.export_saved_model(
+            model,
+            directory / "saved_model",
+            labels="cifar10" if options.dataset == "cifar10" else None,
+            warmup=False,
+            metadata={"dataset": options.dataset, "test_accuracy": accuracy},
+        )
         try:
             check_saved_model(
                 exported["path"], model, test.images[:32], 1e-4 if tuner.settings.precision == "float32" else 2e-2

@@ -8,6 +8,7 @@ import numpy as np
 
 import keras_resnet
 from experiments.data import Data
+from keras_resnet.machine import bfloat16_pays
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 PRECISIONS = ("auto", *POLICIES)
@@ -25,14 +26,10 @@ class Oversized(RuntimeError):
 
 
 def precision_of(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The row of POLICIES for a name of PRECISIONS: "auto" is bfloat16 where it is faster, on GPUs and on CPUs that
-    multiply in it (avx512_bf16, AMX), and else float32.
-    """
+    """The row of POLICIES for a name of PRECISIONS: "auto" is bfloat16 where it is faster, and else float32."""
     if name != "auto":
         return name
-    flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
-    pays = {"avx512_bf16", "amx_bf16"} & set(flags) or keras.distribution.list_devices("gpu")
-    return "bfloat16" if pays else "float32"
+    return "bfloat16" if bfloat16_pays(cpuinfo) else "float32"
 
 
 def variant(choices: dict) -> keras_resnet.Variant:

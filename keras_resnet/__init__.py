@@ -110,7 +110,7 @@ from keras_resnet.preprocessing import (
 )
 from keras_resnet.pyramid import feature_pyramid
 from keras_resnet.resnet import ResNet
-from keras_resnet.serving import export_saved_model
+from keras_resnet.serving import export, export_saved_model, fold_batch_norm
 from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
 from keras_resnet.variants import VARIANTS, DenseVariant, Variant, cifar, cifar_dense, list_variants, wide
 from keras_resnet.weights import load_pretrained, model_preprocessing, save_pretrained

@@ -2,36 +2,28 @@
 
 python -m keras_resnet list                 # every row; or those of a pattern, such as "se*"
 python -m keras_resnet summary resnet50d
+python -m keras_resnet export resnet50 models/resnet50 --weights imagenet --labels imagenet
 """
 
 import argparse
 import os
 import sys
 from math import prod
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m keras_resnet", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    commands = parser.add_subparsers(dest="command", required=True)
-    listing = commands.add_parser("list", help="parameters and multiply-adds of each row")
-    listing.add_argument("pattern", nargs="?", default="*", help='such as "se*"; default: all')
-    commands.add_parser("summary", help="the layers of a net").add_argument("name")
-    options = parser.parse_args(arguments)
+def add_list(commands) -> None:
+    parser = commands.add_parser("list", help="parameters and multiply-adds of each row")
+    parser.add_argument("pattern", nargs="?", default="*", help='such as "se*"; default: all')
 
+
+def run_list(options) -> None:
     import keras_resnet
     from keras_resnet.weights import default_checkpoints, own_checkpoints
 
-    try:
-        if options.command == "summary":
-            keras_resnet.ResNet(options.name).summary(line_length=120)
-            return 0
-        names = keras_resnet.list_variants(options.pattern)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
+    names = keras_resnet.list_variants(options.pattern)
     checkpoints = default_checkpoints() | dict.fromkeys(own_checkpoints(), 'weights="cifar10"')
     print(f"{'name':<22} {'parameters':>12} {'multiply-adds':>15}  {'input':<11}  checkpoint")
     for name in names:
@@ -40,6 +32,111 @@ def main(arguments: list[str] | None = None) -> int:
         size = "x".join(map(str, model.input_shape[1:]))
         told = f"{parameters:>12,} {keras_resnet.count_macs(model):>15,}  {size:<11}  {checkpoints.get(name, '')}"
         print(f"{name:<22} {told}".rstrip(), flush=True)
+
+
+def add_summary(commands) -> None:
+    commands.add_parser("summary", help="the layers of a net").add_argument("name")
+
+
+def run_summary(options) -> None:
+    import keras_resnet
+
+    keras_resnet.ResNet(options.name).summary(line_length=120)
+
+
+def add_export(commands) -> None:
+    parser = commands.add_parser("export", help="a SavedModel for TF Serving, or a file for another runtime")
+    parser.add_argument("name", help="a row, or the path of a .keras file")
+    parser.add_argument("directory", type=Path, help="where its versions are; for other formats, the file")
+    parser.add_argument("--format", default="saved_model", help="saved_model (default), onnx, litert or openvino")
+    net = parser.add_argument_group("the net, if a row")
+    net.add_argument("--weights", help='what `weights=` takes: "imagenet", a file, a name on the hub')
+    net.add_argument("--classes", type=int, help="default: those of the row")
+    common = parser.add_argument_group("all formats")
+    common.add_argument("--labels", help='"imagenet", "cifar10" or a file with one a line; default: 0, 1, ...')
+    common.add_argument("--preprocessing", help="a name of PREPROCESSINGS; default: that of the weights, if known")
+    common.add_argument("--pictures", help="a folder of files to compare the answers on; default: random pictures")
+    common.add_argument("--overwrite", action="store_true", help="what is there")
+    others = parser.add_argument_group("the other formats")
+    others.add_argument("--precision", help="float32 (default) or, of litert and openvino, float16")
+    others.add_argument("--int8", help="a folder of pictures to calibrate 8 bits with (litert, openvino)")
+    served = parser.add_argument_group("the format saved_model")
+    served.add_argument("--version", type=int, help="default: the next")
+    served.add_argument("--signatures", nargs="+", help="default: images image_bytes classify; there is embedding, too")
+    served.add_argument("--top-k", type=int, help="default: 5")
+    served.add_argument("--optimize", choices=["none", "freeze", "bfloat16"], help="default: freeze")
+    served.add_argument("--warmup", type=int, nargs="*", help="batch sizes; without one: no warm-up; default: 1")
+    served.add_argument("--server-config", action="store_true", help="models.config and batching.config beside it")
+
+
+def run_export(options) -> None:
+    import keras
+
+    import keras_resnet
+
+    source, preprocessing = options.weights, options.preprocessing
+    if options.name.endswith(".keras"):
+        if source or options.classes:
+            raise ValueError(f"--weights and --classes are for rows. Received: {options.name!r}, a file")
+        model = keras.models.load_model(options.name, compile=False)
+    else:
+        if preprocessing is None and source and not Path(source).exists():
+            preprocessing = keras_resnet.model_preprocessing(
+                keras_resnet.weights.default_checkpoint(options.name) if source == "imagenet" else source
+            )
+        known = keras_resnet.PREPROCESSINGS.get(preprocessing, preprocessing)
+        size = getattr(known, "size", None)
+        shape = (size, size, 3) if size else None
+        model = keras_resnet.ResNet(
+            options.name,
+            weights=source,
+            classes=options.classes,
+            input_shape=shape,
+            include_preprocessing=preprocessing or False,  # so that images, too, are pixels of 0..255
+        )
+    chosen = {
+        "labels": read_labels(options.labels),
+        "preprocessing": preprocessing,
+        "pictures": options.pictures,
+        "metadata": {"weights": source or options.name},
+        "precision": options.precision,
+        "int8": options.int8,
+        "version": options.version,
+        "overwrite": options.overwrite or None,
+        "signatures": options.signatures,
+        "top_k": options.top_k,
+        "optimize": options.optimize,
+        "warmup": options.warmup,
+        "server_config": options.server_config or None,
+    }
+    chosen = {argument: value for argument, value in chosen.items() if value is not None}
+    if options.optimize == "none":
+        chosen["optimize"] = None
+    if options.warmup == []:
+        chosen["warmup"] = False
+    keras_resnet.export(model, options.directory, format=options.format, **chosen)
+
+
+def read_labels(labels: str | None):
+    return Path(labels).read_text().splitlines() if labels and Path(labels).is_file() else labels
+
+
+COMMANDS = {"list": (add_list, run_list), "summary": (add_summary, run_summary), "export": (add_export, run_export)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m keras_resnet", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(dest="command", required=True)
+    for add, _ in COMMANDS.values():
+        add(commands)
+    options = parser.parse_args(arguments)
+    _, run = COMMANDS[options.command]
+    try:
+        run(options)
+    except (ValueError, ImportError, OSError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

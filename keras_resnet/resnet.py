@@ -115,7 +115,7 @@ def ResNet(
     elif pooling is not None:
         x = POOLINGS[pooling](name=f"{pooling}_pool")(x)
 
-    with _recursion_limit(10 * weight_layers(row)):
+    with recursion_limit(10 * weight_layers(row)):
         model = keras.Model(inputs, x, name=name)
     if state is not None:
         give(model, state, told=weights if isinstance(weights, str) else "`weights`")
@@ -194,7 +194,7 @@ def residual_weight_layers(row: Variant) -> int:
 
 
 @contextmanager
-def _recursion_limit(frames: int):
+def recursion_limit(frames: int):
     """Keras walks a graph recursively, and 1202 layers are more than Python allows by default."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, frames))

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "keras_resnet"
 
 # Imports go downwards only.
 FLOORS = [
-    {"errors", "macs", "pyramid"},
+    {"errors", "machine", "macs", "pyramid"},
     {"variants", "layers", "preprocessing"},
     {"weights"},
     {"shortcuts", "stems", "gates"},
@@ -54,7 +54,10 @@ def test_imports_go_downwards(path):
 
 
 # what a room may import besides: an extra, where it is needed and not before, and what Keras itself needs
-EXTRAS = {"weights": {"safetensors", "ml_dtypes", "huggingface_hub", "h5py"}}
+EXTRAS = {
+    "weights": {"safetensors", "ml_dtypes", "huggingface_hub", "h5py"},
+    "serving": {"onnx", "tf2onnx", "onnxruntime", "ai_edge_litert", "openvino", "nncf", "google", "tensorflow_serving"},
+}
 
 
 def test_core_needs_only_keras_tensorflow_and_numpy():

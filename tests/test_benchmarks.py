@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import peers, sides
+from benchmarks import artifacts, peers, serve, sides
 from benchmarks.peers import NETS
 
 
@@ -40,6 +40,54 @@ def test_table():
     assert "| PyTorch | bfloat16 | 128.0 | 128.0 | 128.0 to 128.0 | 16% | 1.25 |" in text
     assert "| PyTorch | float32 | 80.0 | 80.0 | 80.0 to 80.0 | 19% |  |" in text
     assert "| keras-hub | float32 | has no such net |" in text
+
+
+def test_the_frozen_net_is_ours_too():
+    rows = [
+        {"peer": "ours", "precision": "float32", "rates": [100.0]},
+        {"peer": "ours, frozen", "precision": "float32", "rates": [150.0]},
+        {"peer": "PyTorch", "precision": "float32", "rates": [75.0]},
+    ]
+    text = sides.table("predict", ("resnet20", 1), rows, {"float32": 100.0})
+    assert "| 75.0 to 75.0 | 6% | 2.00 |" in text
+    assert "| 150.0 to 150.0 | 12% |  |" in text
+
+
+def test_frozen_does_not_train():
+    with pytest.raises(peers.Missing, match="is for predict"):
+        peers.PEERS["ours, frozen"]("train", NETS["resnet20"], "float32", 8)
+
+
+def test_table_of_what_is_served():
+    rows = {
+        artifacts.BASELINE: {"bytes": 206e6, "seconds": 3.0, "rounds": [{"1": [30.0, 32.0, 40.0], "8": [200.0]}]},
+        "ours, frozen": {
+            "bytes": 103e6,
+            "seconds": 9.0,
+            "rounds": [{"1": [15, 16], "8": [100]}, {"1": [20], "8": [80]}],
+        },
+        "OpenVINO": {"missing": "The format 'openvino' needs openvino", "rounds": []},
+    }
+    rows = {artifact: row | {"weights": 103e6} for artifact, row in rows.items()}
+    text = serve.table("resnet50", rows)
+    assert "| Keras, model.export | 206.0 | 2.00 | 3.0 | 32.0 | 30.0 to 40.0 | 1.00, 1.00 | 200.0 |" in text
+    assert (
+        "| ours, frozen | 103.0 | 1.00 | 9.0 | 16.0 | 15.0 to 20.0 | 2.00, 2.00 | 90.0 | 80.0 to 100.0 | 2.22, 2.50 |"
+        in text
+    )
+    assert "| OpenVINO | The format 'openvino' needs openvino |" in text
+
+
+@pytest.mark.slow
+def test_what_is_served_is_exported_once_and_timed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(serve, "NETS", ["resnet20"])
+    flags = ["--nets", "resnet20", "--seconds", "0.1", "--directory", str(tmp_path), "--peers", "ours, frozen"]
+    for rounds in (1, 2):
+        assert serve.main([*flags, "--rounds", str(rounds)]) == 0
+    told = capsys.readouterr().out
+    assert told.count("export:") == 1
+    assert told.count("round 1:") == told.count("round 2:") == 1
+    assert (tmp_path / "serve.md").exists()
 
 
 def test_the_twin_has_stock_layers_only(monkeypatch):

@@ -1,71 +1,212 @@
 """A SavedModel as TF Serving wants it: a numbered directory, published whole, with names that stay."""
 
-import os
-import shutil
-import tempfile
+import json
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib import metadata as packages
 from pathlib import Path
 
 import keras
 
-from keras_resnet.errors import positive
+from keras_resnet.errors import choose, positive
 from keras_resnet.layers import tf
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.resnet import recursion_limit
+from keras_resnet.serving import checks
+from keras_resnet.serving.agreement import compare
+from keras_resnet.serving.freezing import OPTIMIZE, check_backend, float32, freeze
+from keras_resnet.serving.server_files import (
+    WARMUP,
+    check_batching,
+    check_warmup,
+    protos,
+    write_server_config,
+    write_warmup,
+)
+from keras_resnet.serving.signatures import PREDICT, Served, Signature, check_labels
+from keras_resnet.serving.versions import check_version, unpublished
+
+# optimize -> how far a probability may be from the model's before the export is refused. Of bfloat16 the agreement is
+# told, not judged: a net that has not been trained may say anything. Nothing passes that is not a number.
+TOLERANCE = {None: 1e-2, "freeze": 1e-2, "bfloat16": 1.0}
 
 
-def export_saved_model(model: keras.Model, directory, *, version: int | None = None) -> dict:
-    """Writes `model` as `directory/<version>/`, for TF Serving and `tf.saved_model.load`.
+def export_saved_model(
+    model: keras.Model,
+    directory,
+    *,
+    version: int | None = None,
+    overwrite: bool = False,
+    signatures: Sequence[str] = ("images", "image_bytes", "classify"),
+    labels: str | Sequence[str] | None = None,
+    top_k: int = 5,
+    preprocessing: str | Preprocessing | None = None,
+    optimize: str | None = "freeze",
+    warmup: bool | Sequence[int] = True,
+    pictures=None,
+    server_config: bool = False,
+    metadata: dict | None = None,
+) -> dict:
+    """Writes a classifier as `directory/<version>/`, for TF Serving and `tf.saved_model.load`; returns a description.
 
-    The signature `serving_default` takes `image`, (b, h, w, c), and answers `probabilities`, (b, classes), both float32
-    (16 bits cannot be written as JSON). `version=None` is the highest that is there, plus one. It is written beside
-    its place and renamed, so that a server that watches `directory` never sees half of it.
+    `version=None` is the highest that is there, plus one; one that is there stays, unless `overwrite`. It is written
+    beside its place and renamed, so that a server that watches `directory` never sees half of it.
 
-    Returns a description: `path`, `version`, `signatures` (name -> inputs and outputs with shapes), `bytes`.
-    Raises ValueError where the model has not one input (b, h, w, c) and one output (b, classes), the version is there
-    already or is not a positive integer, or Keras does not run on TensorFlow.
+    `signatures` are names of SIGNATURES, in one artifact that holds the weights once:
+
+    - "images" (key `serving_default`): `image`, (b, h, w, c) float32, which the model gets as it is;
+    - "image_bytes": `image_bytes`, (b,) strings: JPEG, PNG, GIF or BMP, in any mix of sizes;
+    - "classify": `inputs`, (b,) tf.Examples with `image/encoded`, for Classify: `classes` and `scores`, (b, k);
+    - "embedding": `image` -> `embedding`, (b, features), what the last dense layer gets.
+
+    The first two answer `probabilities` (b, classes) and, best first, `top_labels`, `top_scores`, `top_ids` (b, k),
+    with k = `top_k` or all classes. Logits of a model without classifier activation go through a softmax. All numbers
+    are float32 or int32: others cannot be written as JSON.
+
+    `labels` are strings, or "imagenet" or "cifar10"; by default the positions of the classes. `preprocessing`, a name
+    of PREPROCESSINGS or a Preprocessing, is what files go through; by default they are resized, whole, to the model's
+    size. A model that normalizes by itself (`include_preprocessing`) does not get it done twice.
+
+    `optimize` is "freeze" (BN folded, weights as constants), "bfloat16" (the same in 16 bits, where this machine gains
+    by it: the one that serves should, too), or None: variables as they are. What was written is loaded again and
+    compared with the model on `pictures`, (b, h, w, c) as the model takes them or a folder of files, or on random ones;
+    the outcome is printed.
+
+    `warmup` writes requests that a server answers before it is ready, with 1 picture or with the batch sizes given.
+    `server_config` adds the model to `models.config` beside `directory`, with `batching.config`. `metadata`, such as
+    the source of the weights and their accuracy, goes into assets.extra/metadata.json, beside what is known there.
+
+    Raises ValueError before anything is written for arguments that do not fit the model or each other, and
+    RuntimeError, with nothing left behind, where what was written answers otherwise than the model.
     """
-    if tf is None:
-        raise ValueError(
-            "export_saved_model needs Keras' TensorFlow backend: save the model as .keras, and export it from there. "
-            f"Received: the backend {keras.backend.backend()!r}"
-        )
-    ranks = [len(x.shape) for x in (*model.inputs, *model.outputs)]
-    if len(model.inputs) != 1 or ranks != [4, 2]:
-        raise ValueError(
-            "model must have one input (b, h, w, c) and one output (b, classes). "
-            f"Received: inputs {[x.shape for x in model.inputs]}, outputs {[y.shape for y in model.outputs]}"
-        )
     directory = Path(directory).expanduser()
-    version = _next_version(directory) if version is None else positive(version, "version")
-    place = directory / str(version)
-    if place.exists():
-        raise ValueError(f"version must be one that is not in {directory} yet. Received: {version}")
+    check_backend()
+    shape, classes = checks.check_model(model)
+    chosen = checks.check_signatures(signatures)
+    version = check_version(directory, version, overwrite)
+    names = check_labels(labels, classes)
+    top_k = min(positive(top_k, "top_k"), classes)
+    row = checks.check_preprocessing(preprocessing)
+    files = [signature for signature in chosen if signature.takes_files]
+    reader = checks.make_reader(model, shape, row) if files else None
+    if optimize is not None:
+        choose(OPTIMIZE, optimize, "optimize")
+    sizes = check_warmup(warmup)
+    pictures = checks.check_pictures(pictures, shape, reader)
+    if pictures is not None and files == chosen:
+        raise ValueError(f"pictures need a signature that takes images. Received: signatures={list(signatures)}")
+    told = check_metadata(metadata)
+    if server_config:
+        protos("config.model_server_config", "server_config")
+        check_batching(directory.parent, sizes)
 
-    image = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="image")
-    archive = keras.export.ExportArchive()
-    # Not track(model): that would write every weight twice (github.com/keras-team/keras/issues/23553).
-    archive.add_endpoint(
-        "serving_default",
-        lambda image: {"probabilities": tf.cast(model(image, training=False), tf.float32)},
-        input_signature=[image],
-    )
-    directory.mkdir(parents=True, exist_ok=True)
-    unfinished = tempfile.mkdtemp(prefix=f".{version}-", dir=directory)  # no server takes that for a version
+    outputs = {"probabilities": model.outputs[0]}
+    if "embedding" in signatures:
+        outputs["embedding"] = checks.find_embedding(model)
+    with recursion_limit(10 * len(model.layers)):
+        whole = keras.Model(model.inputs[0], outputs, name=model.name)
+    expected = Served(with_softmax(variables_core(whole), model), shape, names, top_k, reader)
+    frozen = None if optimize is None else freeze(whole, optimize)
+    served = expected._replace(core=with_softmax(frozen.function, model)) if frozen else expected
+    functions = {signature.key: signature.function(served) for signature in chosen}
+    used = frozen.optimize if frozen else None
+    compared = next((signature for signature in chosen if not signature.takes_files), chosen[0])
+
+    with unpublished(directory) as unfinished:
+        module = tf.Module()
+        module.weights = [] if frozen else [weight.value for weight in model.variables]
+        tf.saved_model.save(module, str(unfinished.path), signatures=functions)
+        check_no_xla(unfinished.path)
+        set_methods(unfinished.path, chosen)
+        agreed = compare(unfinished.path, expected, compared, pictures, checks.normalizes(model) or row is None)
+        if not agreed.largest_difference <= TOLERANCE[used]:
+            raise RuntimeError(f"What was written does not answer as the model does, and is removed: {agreed}")
+        extra = unfinished.path / "assets.extra"
+        extra.mkdir()
+        if sizes:
+            write_warmup(extra / WARMUP, directory.name, chosen, served, sizes)
+        told |= {
+            "name": model.name,
+            "classes": classes,
+            "preprocessing": row and asdict(row),
+            "normalized_inside": checks.normalizes(model),
+            "optimize": used,
+            "folded": list(frozen.folded) if frozen else [],
+            "kept": list(frozen.kept) if frozen else [],
+            "agreement": agreed._asdict(),
+            "warmup": list(sizes),
+            "signatures": {key: described(function) for key, function in functions.items()},
+            "versions": versions(),
+        }
+        (extra / "metadata.json").write_text(json.dumps(told, indent=1))
+        place = unfinished.publish(version, overwrite)
+    if server_config:
+        write_server_config(directory.parent, directory.name, sizes)
+    size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    print(f"{place}: {size / 1e6:.1f} MB, optimize={used!r}; {agreed}")
+    return {"path": str(place), "version": int(place.name), "bytes": size, **told}
+
+
+def check_metadata(metadata: dict | None) -> dict:
     try:
-        archive.write_out(unfinished, verbose=False)
-        os.chmod(unfinished, 0o755)
-        os.rename(unfinished, place)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+        return json.loads(json.dumps(metadata or {})) | {}
+    except TypeError as error:
+        raise ValueError(f"metadata must be a dict that JSON can hold. Received: {metadata!r}") from error
 
-    outputs = {"probabilities": tuple(model.outputs[0].shape)}
+
+def variables_core(model: keras.Model) -> Callable:
+    """The model in inference as it is, with its variables, traced once."""
+    image = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="image")
+    return tf.function(lambda images: float32(model(images, training=False)), input_signature=[image], autograph=False)
+
+
+def with_softmax(core: Callable, model: keras.Model) -> Callable:
+    """`core` with probabilities where `model` ends in logits."""
+    classifier = checks.find_classifier(model)
+    if classifier is None or classifier.activation is not keras.activations.linear:
+        return core
+
+    def normalized(images):
+        outputs = core(images)
+        return outputs | {"probabilities": tf.nn.softmax(outputs["probabilities"])}
+
+    return normalized
+
+
+def check_no_xla(path: Path) -> None:
+    if b"_XlaMustCompile" in (path / "saved_model.pb").read_bytes():
+        raise ValueError(
+            "optimize must not be None for a model with layers that Keras wraps in XLA, such as its grouped "
+            "convolution: stock servers may have no compiler. Received: None"
+        )
+
+
+def set_methods(path: Path, chosen: Sequence[Signature]) -> None:
+    """TF Serving asks for another method than TensorFlow writes, where a signature is for Classify."""
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(path))
+    others = [signature for signature in chosen if signature.method != PREDICT]
+    for signature in others:
+        updater.replace_method_name(signature_key=signature.key, method_name=signature.method)
+    if others:
+        updater.save()
+
+
+def described(function) -> dict:
+    """Inputs and outputs of a signature: name -> shape."""
+    concrete = function.get_concrete_function()
+    inputs = {spec.name: spec for spec in concrete.structured_input_signature[0]}
+    outputs = concrete.structured_outputs
     return {
-        "path": str(place),
-        "version": version,
-        "signatures": {"serving_default": {"inputs": {"image": tuple(image.shape)}, "outputs": outputs}},
-        "bytes": sum(path.stat().st_size for path in place.rglob("*") if path.is_file()),
+        part: {name: list(spec.shape) for name, spec in specs.items()}
+        for part, specs in (("inputs", inputs), ("outputs", outputs))
     }
 
 
-def _next_version(directory: Path) -> int:
-    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
-    return max((int(name) for name in names if name.isdecimal()), default=0) + 1
+def versions() -> dict[str, str]:
+    """Of what made the artifact: a server older than its TensorFlow may not know an operation."""
+    told = {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__}
+    try:
+        return told | {"keras_resnet": packages.version("keras-resnet-family")}
+    except packages.PackageNotFoundError:  # run from a checkout
+        return told

@@ -1,0 +1,107 @@
+"""What is served, side by side: Keras' own export, our SavedModels, ONNX, LiteRT, OpenVINO; and integers.
+
+    python -m benchmarks.serve                                       # ResNet-50 and ResNeXt-50 at batch 1 and 8
+    python -m benchmarks.serve --nets resnet50 --rounds 1 --peers "LiteRT, int8"
+
+Every artifact is exported once into `--directory`, and then timed in a process of its own, in turn, `--rounds` times,
+for `--seconds` at each batch size. What is in the directory is not done again: the same command goes on after a stop,
+and one with more rounds adds the missing ones. The baseline of ResNeXt-50, which keras.applications has not, is the
+same net of Keras' own layers. Results: benchmarks/NOTES.md.
+"""
+
+import argparse
+import shutil
+import statistics
+import sys
+from pathlib import Path
+
+from benchmarks.artifacts import ARTIFACTS, BASELINE, BATCHES, place
+from benchmarks.sides import measure
+from experiments.files import read_json, write_json, write_text
+from experiments.machine import machine, versions
+
+NETS = ["resnet50", "resnext50_32x4d"]
+MODULE = "benchmarks.artifacts"
+
+
+def export_all(net: str, artifacts: list[str], directory: Path, rows: dict) -> None:
+    for artifact in artifacts:
+        if artifact in rows:
+            continue
+        path = place(net, artifact, directory)
+        shutil.rmtree(path, ignore_errors=True)  # of an export that was stopped
+        for file in path.parent.glob(f"{path.stem}.*"):
+            file.unlink()
+        rows[artifact] = {"rounds": [], **measure("export", net, artifact, directory, module=MODULE)}
+        write_json(directory / f"{net}.json", rows)
+        told = rows[artifact].get("missing") or f"{rows[artifact]['seconds']:.1f} s"
+        print(f"{net}: {artifact}, export: {told}", flush=True)
+
+
+def time_all(net: str, artifacts: list[str], directory: Path, rows: dict, rounds: int, seconds: float) -> None:
+    for number in range(rounds):
+        for artifact in artifacts:
+            row = rows[artifact]
+            if "missing" in row or len(row["rounds"]) > number:
+                continue
+            result = measure("time", net, artifact, directory, seconds, module=MODULE)
+            if "missing" in result:
+                row["missing"] = result["missing"]
+            else:
+                row["rounds"].append(result["milliseconds"])
+            write_json(directory / f"{net}.json", rows)
+            told = row.get("missing") or ", ".join(
+                f"batch {batch} {statistics.median(calls):.1f} ms" for batch, calls in row["rounds"][-1].items()
+            )
+            print(f"{net}, round {number + 1}: {artifact}: {told}", flush=True)
+
+
+def table(net: str, rows: dict[str, dict]) -> str:
+    """Markdown. "times" is how often a row answers while the baseline answers once: by medians, by the fastest."""
+    head = ["what", "MB", "of the weights", "export, s"]
+    for batch in BATCHES:
+        head += [f"batch {batch}: median, ms", "range", "times"]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    base = rows.get(BASELINE, {"rounds": []})
+    for artifact, row in rows.items():
+        if "missing" in row:
+            lines.append([artifact, row["missing"], *[""] * (len(head) - 2)])
+            continue
+        cells = [artifact, f"{row['bytes'] / 1e6:.1f}", f"{row['bytes'] / row['weights']:.2f}", f"{row['seconds']:.1f}"]
+        for batch in BATCHES:
+            calls, other = ([ms for done in r["rounds"] for ms in done[str(batch)]] for r in (row, base))
+            if not calls:
+                cells += ["", "", ""]
+                continue
+            cells += [f"{statistics.median(calls):.1f}", f"{min(calls):.1f} to {max(calls):.1f}"]
+            ratios = [statistics.median(other) / statistics.median(calls), min(other) / min(calls)] if other else []
+            cells.append(", ".join(f"{ratio:.2f}" for ratio in ratios))
+        lines.append(cells)
+    return f"### {net}\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS)
+    parser.add_argument("--peers", nargs="+", choices=ARTIFACTS, default=list(ARTIFACTS), metavar="PEER")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--directory", type=Path, default=Path("runs/serve"))
+    options = parser.parse_args(arguments)
+
+    options.directory.mkdir(parents=True, exist_ok=True)
+    parts = [f"{machine()}; {versions()}"]
+    for net in options.nets:
+        rows = read_json(options.directory / f"{net}.json") or {}
+        export_all(net, options.peers, options.directory, rows)
+        time_all(net, options.peers, options.directory, rows, options.rounds, options.seconds)
+        parts.append(table(net, {name: rows[name] for name in ARTIFACTS if name in rows}))
+    text = "\n\n".join(parts)
+    print(f"\n{text}")
+    write_text(options.directory / "serve.md", text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

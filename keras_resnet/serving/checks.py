@@ -1,0 +1,132 @@
+"""What can be served, and how: every ValueError before anything is built or written."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_resnet.errors import choose
+from keras_resnet.layers import tf
+from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing
+from keras_resnet.serving.folding import all_layers
+from keras_resnet.serving.freezing import EXACT
+from keras_resnet.serving.pictures import Reader
+from keras_resnet.serving.signatures import SIGNATURES, Signature
+
+PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
+
+
+def check_model(model) -> tuple[tuple, int]:
+    """The shape of an image, (h, w, c), and the number of classes."""
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise ValueError(f"model must be a Functional or Sequential keras.Model. Received: {model!r}")
+    ranks = [len(x.shape) for x in (*model.inputs, *model.outputs)]
+    if len(model.inputs) != 1 or ranks != [4, 2]:
+        raise ValueError(
+            "model must have one input (b, h, w, c) and one output (b, classes). "
+            f"Received: inputs {[x.shape for x in model.inputs]}, outputs {[y.shape for y in model.outputs]}"
+        )
+    for layer in all_layers(model):
+        if getattr(layer, "data_format", "channels_last") == "channels_first":
+            raise ValueError(
+                "model must be channels-last: elsewhere than on GPUs TensorFlow may not compute anything else. "
+                f"Received: one whose layer {layer.name!r} has the data_format 'channels_first'"
+            )
+    return tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
+
+
+def check_signatures(signatures: Sequence[str]) -> list[Signature]:
+    if isinstance(signatures, str) or not isinstance(signatures, Sequence) or not signatures:
+        raise ValueError(f"signatures must be a sequence of names, of {list(SIGNATURES)}. Received: {signatures!r}")
+    chosen = [choose(SIGNATURES, name, "signatures") for name in signatures]
+    if len(set(signatures)) < len(signatures):
+        raise ValueError(f"signatures must be there once each. Received: {list(signatures)}")
+    return chosen
+
+
+def check_preprocessing(preprocessing: str | Preprocessing | None) -> Preprocessing | None:
+    if preprocessing is None or isinstance(preprocessing, Preprocessing):
+        return preprocessing
+    return choose(PREPROCESSINGS, preprocessing, "preprocessing")
+
+
+def normalizes(model: keras.Model) -> bool:
+    """Whether the model takes pixels of 0..255, as with `include_preprocessing`."""
+    return any(isinstance(layer, EXACT) for layer in all_layers(model))
+
+
+def make_reader(model: keras.Model, shape: tuple, row: Preprocessing | None) -> Reader:
+    """From files to the images that `model` takes; ValueError where there is no way."""
+    height, width, channels = shape
+    if channels not in (1, 3):
+        raise ValueError(
+            f"signatures that take files need a model of 1 or 3 channels; signatures=('images',) is for others. "
+            f"Received: a model of {channels} channels"
+        )
+    if row is None:
+        if height is None or width is None:
+            raise ValueError(
+                "preprocessing must say the size of the pictures where the model does not, for signatures that take "
+                f"files. Received: None, and a model of images {shape}"
+            )
+        return Reader(height, width, channels)
+    if {height, width} - {None, row.size}:
+        raise ValueError(
+            f"preprocessing must have the size of the model's images, {height} x {width}: "
+            "dataclasses.replace(preprocessing, size=..., resize=...) makes one. "
+            f"Received: size={row.size}"
+        )
+    normalize = not normalizes(model)
+    if normalize and channels != 3:
+        raise ValueError(
+            "preprocessing normalizes three channels: for a model of one, put a keras.layers.Normalization into the "
+            f"model. Received: {row}"
+        )
+    return Reader(row.size, row.size, channels, row, normalize)
+
+
+def check_pictures(pictures, shape: tuple, reader: Reader | None) -> np.ndarray | None:
+    """An array as it is, the files of a folder as `reader` reads them."""
+    if isinstance(pictures, str | os.PathLike):
+        pictures = read_folder(Path(pictures).expanduser(), reader)
+    if pictures is None:
+        return None
+    pictures = np.asarray(pictures, "float32")
+    fits = pictures.ndim == 4 and all(b in (None, a) for a, b in zip(pictures.shape[1:], shape, strict=True))
+    if not fits or not len(pictures):
+        raise ValueError(
+            f"pictures must be (b, h, w, c) as the model takes them, {shape}, or a folder of files. "
+            f"Received: the shape {pictures.shape}"
+        )
+    return pictures
+
+
+def read_folder(folder: Path, reader: Reader | None) -> np.ndarray:
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES)
+    if not files or reader is None:
+        raise ValueError(
+            f"pictures, if a folder, must hold files {PICTURES} and needs a signature that takes files. "
+            f"Received: {str(folder)!r} with {len(files)}"
+        )
+    return np.concatenate([reader(tf.constant([file.read_bytes()])).numpy() for file in files])
+
+
+def find_classifier(model: keras.Model):
+    """The dense layer that the answer comes from, or None."""
+    last = model.layers[-1]
+    if isinstance(last, keras.Model):
+        return find_classifier(last)
+    return last if isinstance(last, keras.layers.Dense) else None
+
+
+def find_embedding(model: keras.Model):
+    """What the last dense layer gets, (b, features)."""
+    last = model.layers[-1]
+    if not isinstance(last, keras.layers.Dense) or len(last.input.shape) != 2:
+        raise ValueError(
+            "The signature 'embedding' needs a model that ends in a dense layer on a vector. "
+            f"Received: one that ends in {last.name!r}, a {type(last).__name__}"
+        )
+    return last.input

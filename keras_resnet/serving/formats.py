@@ -1,0 +1,220 @@
+"""One call for every format: written, run by the format's own runtime, compared with the model, and only then there."""
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from importlib import metadata as packages
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+
+from keras_resnet.errors import choose, within
+from keras_resnet.layers import tf
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.serving import checks, runtimes
+from keras_resnet.serving.agreement import Agreement, agreement, random_pictures
+from keras_resnet.serving.calibration import check_calibration
+from keras_resnet.serving.freezing import LARGEST, check_backend, freeze, weight_bytes
+from keras_resnet.serving.portable import portable, rebuilt
+from keras_resnet.serving.runtimes import Answer, Work
+from keras_resnet.serving.saved_model import check_metadata, export_saved_model, variables_core, versions, with_softmax
+from keras_resnet.serving.signatures import check_labels
+from keras_resnet.serving.versions import synchronize, synchronize_directory, unpublished
+
+
+def export(model: keras.Model, path, *, format: str = "saved_model", **options) -> dict:
+    """Writes a classifier as `path` in a row of FORMATS, and returns a description of what is there.
+
+    - "saved_model": a directory of versions, for TF Serving; the options are those of `export_saved_model`.
+    - "onnx" (`path` ends in .onnx), "litert" (.tflite), "openvino" (.xml, with a .bin beside it): from `image`,
+      (b, h, w, c), to `probabilities`, (b, classes), both float32 and of any b, with BN folded. Each needs the extra
+      of its name, `pip install 'keras-resnet-family[onnx]'`.
+
+    What was written is run by onnxruntime, LiteRT or OpenVINO and compared with the model in float32, and only then
+    renamed to `path`. The options of these three:
+
+    - `pictures`, (b, h, w, c) as the model takes them or a folder of files, to compare on; by default those of `int8`,
+      or random ones. `tolerance` replaces what TOLERANCES allows: how far a probability may be off, or, of int8, the
+      share of pictures that must get the same class.
+    - `labels`, `preprocessing` (as for `export_saved_model`) and `metadata`, a dict, go into the file: as metadata of
+      ONNX, as `model_info` of OpenVINO, as files that `unzip` finds in a .tflite.
+    - `overwrite=True` to replace a file.
+    - of "litert" and "openvino", `precision="float16"`: weights of half the size; or `int8`, some hundred typical
+      pictures as the model takes them, an array (b, h, w, c), batches or a folder: weights and arithmetic in 8 bits.
+
+    Raises ValueError, before anything is written, for options that the format has not, or that do not fit the model;
+    ImportError that names the extra; and RuntimeError, with nothing left behind, for a file that answers otherwise.
+    """
+    row = choose(FORMATS, format, "format")
+    for option in options:
+        choose(dict.fromkeys(row.options), option, f"An option of the format {format!r}")
+    return row.export(model, path, **options)
+
+
+class Tolerance(NamedTuple):
+    """What a file may do otherwise than the model in float32."""
+
+    difference: float  # of a probability, at most
+    same_top_1: float  # share of the pictures, at least
+
+    def allows(self, agreed: Agreement) -> bool:
+        return agreed.largest_difference <= self.difference and agreed.same_top_1 >= self.same_top_1 * agreed.pictures
+
+
+TOLERANCES = {
+    "float32": Tolerance(difference=1e-3, same_top_1=0),
+    "float16": Tolerance(difference=2e-2, same_top_1=0),
+    "int8":    Tolerance(difference=1.0, same_top_1=0.95),
+}  # fmt: skip
+
+
+class File(NamedTuple):
+    """A format of one file, or of some that are called alike."""
+
+    suffixes: tuple[str, ...]  # in the order in which the files appear: the last is the one that is loaded
+    precisions: tuple[str, ...]
+    modules: tuple[str, ...]  # of the extra that is called like the format
+    write: Callable[[Work, Path], None]
+    load: Callable[[Path], Answer]
+
+
+ALL = ("float32", "float16", "int8")
+FILES = {
+    "onnx": File((".onnx",), ("float32",), ("onnx", "tf2onnx", "onnxruntime"), runtimes.write_onnx, runtimes.load_onnx),
+    "litert": File((".tflite",), ALL, ("ai_edge_litert",), runtimes.write_litert, runtimes.load_litert),
+    "openvino": File((".bin", ".xml"), ALL, ("openvino", "nncf"), runtimes.write_openvino, runtimes.load_openvino),
+}
+
+
+def export_file(
+    format: str,
+    model: keras.Model,
+    path,
+    *,
+    labels: str | Sequence[str] | None = None,
+    preprocessing: str | Preprocessing | None = None,
+    pictures=None,
+    metadata: dict | None = None,
+    overwrite: bool = False,
+    tolerance: float | None = None,
+    precision: str | None = None,
+    int8=None,
+) -> dict:
+    kind, place = FILES[format], Path(path).expanduser()
+    check_backend()
+    shape, classes = checks.check_model(model)
+    names = check_labels(labels, classes)
+    row = checks.check_preprocessing(preprocessing)
+    takes_files = any(isinstance(given, str | os.PathLike) for given in (pictures, int8))
+    reader = checks.make_reader(model, shape, row) if takes_files else None
+    pictures = checks.check_pictures(pictures, shape, reader)
+    if int8 is not None and precision not in (None, "int8"):
+        raise ValueError(f"precision must be left out where int8 has pictures. Received: {precision!r}")
+    if int8 is None and precision == "int8":
+        raise ValueError("int8 must be pictures to calibrate with, where precision is 'int8'. Received: None")
+    precision = "int8" if int8 is not None else precision or "float32"
+    choose(dict.fromkeys(kind.precisions), precision, "precision")
+    allowed = TOLERANCES[precision]
+    if tolerance is not None:
+        within(tolerance, "tolerance", "in (0, 1]")
+        allowed = allowed._replace(**{"same_top_1" if precision == "int8" else "difference": tolerance})
+    places = check_places(kind, place, overwrite)
+    check_installed(format)
+    if weight_bytes(model) > LARGEST:
+        raise ValueError(
+            f"model must have weights of {LARGEST / 1e9:.2f} GB at most: what converters read can hold no more. "
+            f"Received: one of {weight_bytes(model) / 1e9:.2f} GB"
+        )
+    calibration = None if int8 is None else check_calibration(int8, model, row, reader)
+    if pictures is None:
+        sizes = tuple(size or 224 for size in shape)
+        pictures = random_pictures(sizes, checks.normalizes(model)) if calibration is None else calibration
+
+    whole = keras.Model(model.inputs[0], {"probabilities": model.outputs[0]}, name=model.name)
+    expected = with_softmax(variables_core(rebuilt(whole, {})), model)
+    frozen = freeze(portable(whole))
+    image = tf.TensorSpec((None, *shape), tf.float32, name="image")
+    function = tf.function(with_softmax(frozen.function, model), input_signature=[image], autograph=False)
+    told = check_metadata(metadata) | {
+        "name": model.name,
+        "format": format,
+        "precision": precision,
+        "classes": classes,
+        "labels": list(names),
+        "preprocessing": row and asdict(row),
+        "normalized_inside": checks.normalizes(model),
+        "folded": list(frozen.folded),
+        "kept": list(frozen.kept),
+        "inputs": {"image": [None, *shape]},
+        "outputs": {"probabilities": [None, classes]},
+        "versions": versions() | {name: packages.version(name.replace("_", "-")) for name in kind.modules},
+    }
+    with unpublished(place.parent) as unfinished:
+        saved_model = unfinished.path / "saved_model"
+        tf.saved_model.save(tf.Module(), str(saved_model), signatures=function)
+        (unfinished.path / "files").mkdir()
+        written = unfinished.path / "files" / place.name
+        kind.write(Work(function, image, saved_model, precision, calibration, told), written)
+        # 7: a batch of another size comes last, and 8 random pictures are of two sizes
+        answer = kind.load(written)
+        agreed = agreement(answer, lambda part: expected(part)["probabilities"], pictures, batch=7)
+        del answer
+        if not allowed.allows(agreed):
+            raise RuntimeError(f"What was written does not answer as the model does, and is removed: {agreed}")
+        publish(written.parent, places)
+    size = sum(place.stat().st_size for place in places)
+    print(f"{place}: {size / 1e6:.1f} MB, precision={precision!r}; {agreed}")
+    return {"path": str(place), "bytes": size, "agreement": agreed._asdict(), **told}
+
+
+def check_places(kind: File, place: Path, overwrite: bool) -> list[Path]:
+    """Where the files of `kind` go, in the order in which they appear."""
+    suffix = kind.suffixes[-1]
+    if place.suffix != suffix:
+        raise ValueError(f"path must end in {suffix}. Received: {str(place)!r}")
+    places = [place.with_suffix(suffix) for suffix in kind.suffixes]
+    there = [str(place) for place in places if os.path.lexists(place)]
+    if there and not overwrite:
+        raise ValueError(f"path must be one that is not there yet, or overwrite=True. Received: {there[0]!r}")
+    return places
+
+
+def check_installed(format: str) -> None:
+    missing = [module for module in FILES[format].modules if find_spec(module) is None]
+    if missing:
+        raise ImportError(
+            f"The format {format!r} needs {', '.join(missing)}: pip install 'keras-resnet-family[{format}]'"
+        )
+
+
+def publish(written: Path, places: list[Path]) -> None:
+    """From `written` to their places. The last file goes first and comes last: without it nothing loads the others."""
+    synchronize(written)
+    if len(places) > 1:
+        places[-1].unlink(missing_ok=True)
+    for place in places:
+        os.replace(written / place.name, place)
+    synchronize_directory(places[0].parent)
+
+
+class Format(NamedTuple):
+    export: Callable[..., dict]  # (model, path, **options)
+    options: tuple[str, ...]
+
+
+def options_of(function: Callable) -> tuple[str, ...]:
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
+
+
+COMMON = ("labels", "preprocessing", "pictures", "metadata", "overwrite", "tolerance")
+FORMATS = {
+    "saved_model": Format(export_saved_model, options_of(export_saved_model)),
+    "onnx":        Format(partial(export_file, "onnx"), COMMON),
+    "litert":      Format(partial(export_file, "litert"), (*COMMON, "precision", "int8")),
+    "openvino":    Format(partial(export_file, "openvino"), (*COMMON, "precision", "int8")),
+}  # fmt: skip
