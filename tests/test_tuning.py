@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import training, tuning
+from experiments import oracles, training, tuning
 from experiments.data import load
 from experiments.progress import Progress
 from experiments.report import best_of, read_trials
@@ -32,7 +32,9 @@ SETTINGS = dict(
     batch_size=32,
     patience=1,
     early_stopping=None,
+    median_stopping=None,
     max_parameters=None,
+    max_macs=None,
     precision="float32",
     tensorboard=False,
 )
@@ -85,7 +87,7 @@ def instant(toy):
 
 def open_tuner(directory, tuner="grid", max_trials=None, space=SPACE, data=None, **settings):
     settings = SimpleNamespace(**{**SETTINGS, **settings})
-    oracle = tuning.make_oracle(tuner, space, seed=settings.seed, max_trials=max_trials, epochs=settings.epochs)
+    oracle = oracles.make_oracle(tuner, space, seed=settings.seed, max_trials=max_trials, epochs=settings.epochs)
     progress = Progress(max_trials, ["depth", "shortcut"], stream=open("/dev/null", "w"))  # noqa: SIM115
     return tuning.Trials(oracle, settings, data, directory=directory, name="sweep", progress=progress)
 
@@ -221,7 +223,8 @@ def kill_at(monkeypatch, when):
             raise Killed
         original(path, value)
 
-    monkeypatch.setattr(tuning, "write_json", write)
+    for module in (tuning, oracles):
+        monkeypatch.setattr(module, "write_json", write)
     return written
 
 
