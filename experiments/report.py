@@ -188,8 +188,8 @@ def importance(rows: list[dict]) -> dict[str, tuple[float, float]]:
     """Choice -> its share of the variance of accuracies, and the share that chance would give it.
 
     The share is that between the means of its values (eta squared of a one-way analysis of variance); a choice of k
-    values without any effect has (k - 1) / (n - 1) of n trials. What choices do together is nobody's share, and in a search that
-    went where it was promising a choice may take what is another's: only of a grid do the shares add up.
+    values without any effect has (k - 1) / (n - 1) of n trials. What choices do together is nobody's share, and in a
+    search that went where it was promising a choice may take what is another's: only of a grid do the shares add up.
     """
     rows = comparable(rows)
     scores = [row["validation_accuracy"] for row in rows]
