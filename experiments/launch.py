@@ -3,13 +3,13 @@ r"""A sweep on several processes: a chief hands out the trials, workers run them
     python -m experiments.launch --workers 2 --dataset cifar10 --depths 8 14 20      # and any flag of experiments.sweep
     python -m experiments.launch --render kubernetes --workers 4 --dataset cifar10 > sweep.yaml
 
-Each worker has a name that it keeps, a share of the cores and, where there are GPUs, one of its own. Whoever is killed is
-started again under its name and goes on; at most the trials in flight are run again. When the workers are through, the
-chief is ended by its pid, and experiments.sweep does what is left: trials of a worker that was given up, the report, the
-best net. Kill everything, and the same command goes on.
+Each worker has a name that it keeps, a share of the cores and, where there are GPUs, one of its own. Whoever is killed
+is started again under its name and goes on; at most the trials in flight are run again. When the workers are through,
+the chief is ended by its pid, and experiments.sweep does what is left: trials of a worker that was given up, the
+report, the best net. Kill everything, and the same command goes on.
 
-The port on which the chief hands out trials asks nobody who he is: whoever reaches it can end or falsify trials. So it is
-on the loopback interface; on a cluster keep it within a private network.
+The port on which the chief hands out trials asks nobody who he is: whoever reaches it can end or falsify trials. So it
+is on the loopback interface; on a cluster keep it within a private network.
 """
 
 import argparse
@@ -175,6 +175,10 @@ def watch(chief: Member, team: list[Member]) -> int:
         code = chief.process.poll()
         if code and not chief.restart(code):
             return len(team)
+        if code == 0:  # all trials have ended; a worker that is started again now would ask nobody
+            for member in working:
+                member.end(signal.SIGKILL)
+            break
         for member in list(working):
             code = member.process.poll()
             if code is not None and (code == 0 or not member.restart(code)):
@@ -188,128 +192,100 @@ def render(name: str, workers: int, flags: list[str]) -> str:
     return {"slurm": slurm, "kubernetes": kubernetes}[name](workers, flags)
 
 
-def exports(variables: dict[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in variables.items())
-
-
 def slurm(workers: int, flags: list[str]) -> str:
     sweep = shlex.join(command(flags, "python"))
-    data = flags[flags.index("--dataset") + 1] if "--dataset" in flags else "cifar10"
+
+    def persists(who: str) -> str:
+        """Starts the sweep again, under that name, until it is through."""
+        return f"export KERASTUNER_TUNER_ID={who}\n  for _ in {{1..20}}; do {sweep} && break; sleep 1; done"
+
     return f"""\
 #!/bin/bash
-# Rendered by `python -m experiments.launch --render slurm`; submit it where experiments/ is, with the environment active.
-# Where there are GPUs, add: #SBATCH --gpus-per-task=1
-# The chief's port has no authentication: leave it to a private network. The directory must be on a shared file system.
-# A job that was cut short is submitted again, and goes on.
+# Rendered by `python -m experiments.launch --render slurm`: submit it from this checkout, with its environment active
+# and --directory on a shared file system; after an end that came too early submit it again. Where there are GPUs, add
+# --gpus-per-task=1. The chief's port has no authentication: it belongs into a private network.
 #SBATCH --job-name=sweep
 #SBATCH --ntasks={workers}
 #SBATCH --cpus-per-task=4
 #SBATCH --time=24:00:00
+set -m  # a process group for the chief, which can be ended as a whole
 
-address=$(hostname)
-port=$(({PORT} + SLURM_JOB_ID % 1000))
-export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK TF_NUM_INTRAOP_THREADS=$SLURM_CPUS_PER_TASK
-
-# starts a command again until it is through, 20 times at most
-persist() {{
-    trap 'kill -KILL $child 2>/dev/null; exit' TERM
-    for _ in {{1..20}}; do
-        "$@" & child=$!
-        wait $child && return
-        sleep 1
-    done
-    return 1
-}}
-export -f persist
-
-python -m experiments.data {data} || exit  # once, before all want it
-persist env {exports(environment("chief", "$address", "$port"))} {sweep} &
-chief=$!
-srun --kill-on-bad-exit=0 bash -c "persist env {exports(environment("worker$SLURM_PROCID", "$address", "$port")).replace("$SLURM", chr(92) + "$SLURM")} {sweep}"
-kill $chief  # it may be waiting for a worker that does not come back
-wait $chief
-{sweep}  # what is left, the report and the best net
+python -m experiments.data {dataset_of(flags)} || exit  # once, before all want it
+export KERASTUNER_ORACLE_IP=$(hostname) KERASTUNER_ORACLE_PORT=$(({PORT} + SLURM_JOB_ID % 1000))
+export no_grpc_proxy=$KERASTUNER_ORACLE_IP OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK
+(
+  export CUDA_VISIBLE_DEVICES=-1
+  {persists("chief")}
+) &
+srun --kill-on-bad-exit=0 bash -c {shlex.quote(persists("worker$SLURM_PROCID"))}
+kill -KILL -- -$!  # the chief may be waiting for a worker that does not come back
+# what is left, the report and the best net
+env -u KERASTUNER_ORACLE_IP {sweep}
 """
+
+
+def dataset_of(flags: list[str]) -> str:
+    return flags[flags.index("--dataset") + 1] if "--dataset" in flags else "cifar10"
 
 
 def kubernetes(workers: int, flags: list[str]) -> str:
-    sweep = command(flags, "python")
-    data = flags[flags.index("--dataset") + 1] if "--dataset" in flags else "cifar10"
+    import yaml
 
-    def variables(who: str, address: str | None) -> str:
-        lines = []
-        for name, value in environment(who, address or "", PORT).items():
-            if not value:  # the chief listens on its own address alone
-                source = ["fieldRef:", "  fieldPath: status.podIP"]
-                lines += [f"- name: {name}", "  valueFrom:", *(f"    {line}" for line in source)]
-            else:
-                lines += [f"- name: {name}", f'  value: "{value}"']
-        return "".join(f"                  {line}\n" for line in lines)
+    def job(name: str, words: list[str], *, pods: int = 1, after: dict | None = None, **container) -> dict:
+        shared = {"name": "shared", "persistentVolumeClaim": {"claimName": "sweep"}}
+        image = {"name": "sweep", "image": "keras-resnet-experiments", "command": words}
+        mounts = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
+        pod = {"restartPolicy": "OnFailure", "containers": [image | container | mounts], "volumes": [shared]}
+        counts = {"completionMode": "Indexed", "completions": pods, "parallelism": pods, "backoffLimit": 20}
+        order = {"dependsOn": [after]} if after else {}
+        return {"name": name, **order, "template": {"spec": {**counts, "template": {"spec": pod}}}}
 
-    def job(name: str, words: list[str], after: str = "", env: str = "", extra: str = "", probe: str = "") -> str:
-        variables = f"                env:\n{env}" if env else ""
-        return f"""\
-    - name: {name}
-{after}      template:
-        spec:
-{extra}          backoffLimit: 20
-          template:
-            spec:
-              restartPolicy: OnFailure
-              containers:
-              - name: sweep
-                image: keras-resnet-experiments  # one with this checkout in its working directory
-                command: [{", ".join(f'"{word}"' for word in words)}]
-{variables}{probe}                volumeMounts:
-                - name: shared
-                  mountPath: /shared
-              volumes:
-              - name: shared
-                persistentVolumeClaim:
-                  claimName: sweep
+    def variables(who: str, address: str, name: str, path: str) -> list[dict]:
+        """What Kubernetes knows under `path`, as the variable `name`, and what is made of it."""
+        source = {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+        return [source, *({"name": key, "value": value} for key, value in environment(who, address, PORT).items())]
+
+    data = ["--data-dir", "/shared/tensorflow_datasets"]
+    runs = [] if "--directory" in flags else ["--directory", "/shared/runs"]
+    sweep = command([*flags, *runs, *data], "python")
+    chief = variables("chief", "$(ADDRESS)", "ADDRESS", "status.podIP")  # it listens nowhere else
+    index = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+    worker = variables("worker$(INDEX)", "sweep-chief-0-0.sweep", "INDEX", index)
+    ready = {"tcpSocket": {"port": PORT}}
+    jobs = [
+        job("data", ["python", "-m", "experiments.data", dataset_of(flags), *data]),
+        job("chief", sweep, after={"name": "data", "status": "Complete"}, env=chief, readinessProbe=ready),
+        job("workers", sweep, pods=workers, after={"name": "chief", "status": "Ready"}, env=worker),
+    ]
+    jobset = {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "metadata": {"name": "sweep"},
+        "spec": {"failurePolicy": {"maxRestarts": 3}, "replicatedJobs": jobs},
+    }
+    ours = {"matchLabels": {"jobset.sigs.k8s.io/jobset-name": "sweep"}}
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "sweep"},
+        "spec": {
+            "podSelector": ours,
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"podSelector": dict(ours)}], "ports": [{"port": PORT}]}],
+        },
+    }
+
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, data):
+            return True
+
+    head = """\
+# Rendered by `python -m experiments.launch --render kubernetes`. It needs JobSet, a claim `sweep` to a volume that many
+# can write, and an image of this checkout with its environment. Where there are GPUs, give the workers' container
+# resources: {limits: {nvidia.com/gpu: 1}}. An index, and with it the name of a worker, outlives its pod. The chief's
+# port has no authentication: only the pods of the sweep reach it, where the network heeds policies.
 """
-
-    def depends(name: str, status: str) -> str:
-        return f"      dependsOn:\n      - name: {name}\n        status: {status}\n"
-
-    indexed = f"          completionMode: Indexed\n          completions: {workers}\n          parallelism: {workers}\n"
-    probe = f"                readinessProbe:\n                  tcpSocket:\n                    port: {PORT}\n"
-    ours = [*sweep, "--directory", "/shared/runs", "--data-dir", "/shared/tensorflow_datasets"]
-    worker = variables("worker$(JOB_COMPLETION_INDEX)", "sweep-chief-0-0.sweep")
-    return f"""\
-# Rendered by `python -m experiments.launch --render kubernetes`; it needs JobSet (jobset.sigs.k8s.io) 0.8 and a volume
-# claim `sweep` that many can write (ReadWriteMany). Where there are GPUs, give the workers' container
-# resources: {{limits: {{nvidia.com/gpu: 1}}}}. An index, and with it a name, outlives the death of its pod.
-apiVersion: jobset.x-k8s.io/v1alpha2
-kind: JobSet
-metadata:
-  name: sweep
-spec:
-  failurePolicy:
-    maxRestarts: 3
-  replicatedJobs:
-{job("data", ["python", "-m", "experiments.data", data, "--data-dir", "/shared/tensorflow_datasets"])}\
-{job("chief", ours, depends("data", "Complete"), variables("chief", None), probe=probe)}\
-{job("workers", ours, depends("chief", "Ready"), worker, indexed)}\
----
-# The chief's port has no authentication: only the pods of the sweep reach it, where the network heeds policies.
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata:
-  name: sweep
-spec:
-  podSelector:
-    matchLabels:
-      jobset.sigs.k8s.io/jobset-name: sweep
-  policyTypes: [Ingress]
-  ingress:
-  - from:
-    - podSelector:
-        matchLabels:
-          jobset.sigs.k8s.io/jobset-name: sweep
-    ports:
-    - port: {PORT}
-"""
+    return head + yaml.dump_all([jobset, policy], Dumper=Plain, sort_keys=False, width=1000)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -319,9 +295,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--max-restarts", type=int, default=20, help="of a process in a row while no trial ends")
     parser.add_argument("--address", default="127.0.0.1", help="where the chief listens, unprotected")
     parser.add_argument("--render", choices=FILES, help="print the sweep as a file for that instead")
-    parser.add_argument("--directory", type=Path, default=Path("runs"), help="as of experiments.sweep")
-    parser.add_argument("--name", default="sweep", help="as of experiments.sweep")
     options, flags = parser.parse_known_args(arguments)
+    place = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+    place.add_argument("--directory", default="runs")
+    place.add_argument("--name", default="sweep")
+    where, _ = place.parse_known_args(flags)
     if options.render:
         if "--overwrite" in flags:
             parser.error("--overwrite would begin anew at each restart: remove the sweep yourself")
@@ -335,8 +313,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    flags = ["--directory", str(options.directory), "--name", options.name, *flags]
-    directory = options.directory / options.name
+    directory = Path(where.directory, where.name)
     return supervise(workers, flags, directory, address=options.address, limit=options.max_restarts)
 
 

@@ -280,18 +280,22 @@ def draw(directory, rows: list[dict]) -> list[str]:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     rows = [row for row in rows if row["status"] == "COMPLETED"]
     drawn = []
     for name, picture in PICTURES.items() if rows else ():
         figure = picture(rows)
         if figure is not None:
-            with whole(Path(directory, f"{name}.png")) as unfinished:
-                figure.savefig(unfinished, format="png", dpi=120)
-            pyplot.close(figure)
+            save(figure, Path(directory, f"{name}.png"))
             drawn.append(f"{name}.png")
     return drawn
+
+
+def save(figure, path: Path) -> None:
+    from matplotlib import pyplot
+
+    with whole(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=120)
+    pyplot.close(figure)
 
 
 def write_report(directory) -> list[dict]:

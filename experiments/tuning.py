@@ -9,6 +9,7 @@ import statistics
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import keras
 import keras_tuner
@@ -54,10 +55,9 @@ class Trials(keras_tuner.Tuner):
             write_json(state, {})
         with contextlib.redirect_stdout(None):  # "Reloading Tuner from"
             super().__init__(oracle=oracle, directory=str(directory), project_name=name)
+        oracle.verbose = 0
         if role() == "worker":
-            self.oracle = Distant(self.oracle)
-        else:
-            self.oracle.verbose = 0
+            self.oracle: Any = Distant(self.oracle)
         self.settings, self.data, self.progress, self.at_most = settings, data, progress, at_most
         self.run_here, self.idle_since = 0, time.perf_counter()
         self.save()
