@@ -292,7 +292,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.launch", description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--workers", type=int, help="how many; where there are GPUs at most as many as those")
-    parser.add_argument("--max-restarts", type=int, default=20, help="of a process in a row while no trial ends")
+    parser.add_argument("--max-restarts", type=int, default=50, help="of a process in a row while no trial ends")
     parser.add_argument("--address", default="127.0.0.1", help="where the chief listens, unprotected")
     parser.add_argument("--render", choices=FILES, help="print the sweep as a file for that instead")
     options, flags = parser.parse_known_args(arguments)

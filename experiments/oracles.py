@@ -81,7 +81,8 @@ class Resumable(keras_tuner.Oracle):
         super().reload()
         self.trials = {name: self.trials[name] for name in self.start_order if name in self.trials}
         finished = [name for name, trial in self.trials.items() if trial.status in FINISHED]
-        self.end_order += [name for name in finished if name not in self.end_order]
+        ended = [name for name in self.end_order if name in finished]
+        self.end_order = ended + [name for name in finished if name not in ended]
         for name, trial in self.trials.items():
             if name not in finished:
                 self.trials[name] = Trial(trial.hyperparameters, name, "RUNNING")

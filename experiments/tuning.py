@@ -84,7 +84,7 @@ class Trials(keras_tuner.Tuner):
         try:
             for path in (*directory.glob(".unfinished-*"), directory / "error.txt"):  # of a run that was cut short
                 path.unlink(missing_ok=True)
-            with attempt(directory), failures(directory, record):
+            with failures(directory, record), attempt(directory):
                 self.train(trial, record, clock)
             write_json(directory / "result.json", {**record, "ended": time.time()})
         except OSError as error:
