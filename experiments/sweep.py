@@ -5,8 +5,9 @@ r"""Does the shortcut matter, and how deep? A Keras Tuner search over depth and 
         --tuner random --max-trials 9 --epochs 3 --train-examples 10000 --directory runs --name first --seed 1
 
 Ctrl-C ends it cleanly, and the same command goes on where it stopped, after a SIGKILL too: at most the trial in flight
-is run again. It leaves in <directory>/<name>: trials.csv, report.md, depth_by_shortcut.png, curves.png, best.keras
-and saved_model/1, the best net for TF Serving (`image`, pixels of 0..255, to `probabilities`).
+is run again. It leaves in <directory>/<name>: trials.csv, report.md and report.html with their pictures, best.keras
+and saved_model/1, the best net for TF Serving (`image`, pixels of 0..255, to `probabilities`). On several processes:
+python -m experiments.launch.
 """
 
 import argparse

@@ -62,7 +62,7 @@ def test_trials_csv(done):
     assert float(rows[0]["seconds"]) > 0
     assert float(rows[0]["overhead"]) > 0
     assert "--max-params 77000" in rows[2]["error"]
-    assert rows[2]["parameters"] == "82714"
+    assert rows[2]["parameters"] == "78330"
 
 
 def test_report_and_pictures(done):

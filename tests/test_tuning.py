@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -114,6 +115,20 @@ def test_what_keras_tuner_and_tfds_import_is_declared():
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
     extra = [requirement.split(">")[0] for requirement in project["optional-dependencies"]["experiments"]]
     assert {"tensorboard", "importlib_resources", "scipy", "scikit-learn"} <= set(extra)
+
+
+def test_every_guard_has_its_test():
+    here = Path(__file__).parent
+    table = (
+        (here.parent / "CONTRIBUTING.md")
+        .read_text()
+        .partition("## Keras Tuner's faults")[2]
+        .partition("These stand")[0]
+    )
+    named = set(re.findall(r"`(test_\w+)`", table))
+    written = {name for path in here.glob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
+    assert len(named) > 30
+    assert named - written == set()
 
 
 # ---- the searches
