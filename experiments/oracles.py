@@ -57,6 +57,7 @@ class Resumable(keras_tuner.Oracle):
     """
 
     trials: dict[str, Any]
+    end_order: list[str]
     progress: Any = None
     keep = "best"  # or "all": the nets that are not deleted
     rebuildable = True  # from the trials alone

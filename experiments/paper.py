@@ -42,7 +42,7 @@ class Budget(NamedTuple):
 BUDGETS = {
     "full": Budget("the paper's schedule: 64k iterations of 128 pictures", "cifar10", 164, None, 5, 82),
     "short": Budget("what 2 cores do in about an hour: 9 epochs of 10,000 pictures", "cifar10", 9, 10_000, 3, 3),
-    "smoke": Budget("no result, only a proof that it runs: 1 epoch of 128 digits", "digits", 1, 128, 1, 1),
+    "smoke": Budget("no result, only a proof that it runs: two nets, 1 epoch of 128 digits", "digits", 1, 128, 1, 1),
 }
 
 
@@ -58,7 +58,9 @@ class Cell(NamedTuple):
 
 
 def nets_of(grid: Grid, budget: str) -> tuple[Net, ...]:
-    return grid.nets if budget == "full" or not grid.short else grid.short
+    if not grid.trained or budget == "full":
+        return grid.nets
+    return (grid.short or grid.nets)[: 2 if budget == "smoke" else None]
 
 
 def cells_of(grid: Grid, budget: str) -> list[Cell]:

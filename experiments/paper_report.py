@@ -26,7 +26,7 @@ def layer_responses(model: keras.Model, images: np.ndarray) -> list[float]:
     answers = keras.Model(model.inputs, [layer.output for layer in norms])
     moments = []
     for start in range(0, len(images), 100):  # a map of every layer is much memory
-        maps = [keras.ops.convert_to_numpy(y).astype("float64") for y in answers(images[start : start + 100])]
+        maps = [keras.ops.convert_to_numpy(y).astype("float64") for y in answers([images[start : start + 100]])]
         moments.append([(y.mean(), np.square(y).mean()) for y in maps])
     mean, square = np.mean(moments, axis=0).T
     return np.sqrt(square - mean**2).tolist()

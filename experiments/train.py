@@ -24,6 +24,7 @@ import numpy as np
 import keras_resnet
 from experiments import training
 from experiments.data import DATASETS, Data, DataUnavailable, load, load_test
+from experiments.devices import on_devices
 from experiments.files import read_json, write_json
 from experiments.machine import commit, machine, versions
 from experiments.progress import Progress, duration
@@ -174,16 +175,19 @@ def once(run: Run, directory: Path, *, also: Callable[[Path], dict] = lambda dir
     return result
 
 
-def train(run: Run, directory: Path, *, data_dir=None, looks: int = 1) -> dict:
+def train(run: Run, directory: Path, *, data_dir=None, looks: int = 1, devices: int = 1) -> dict:
     """Trains, or goes on, and leaves `model.keras`. The result is that of the last epoch; with more `looks` at the test
-    set there are points of a curve before it. Nothing is chosen by them. Raises Diverged, DataUnavailable, ValueError.
+    set there are points of a curve before it. Nothing is chosen by them. `devices` share each batch, and change
+    nothing else. Raises Diverged, DataUnavailable, ValueError.
     """
     recipe = RECIPES[run.recipe]
     data = load(run.dataset, data_dir=data_dir, train_examples=run.train_examples, validation_examples=0)
     test = load_test(run.dataset, data_dir=data_dir)
     keras.utils.set_random_seed(run.seed)
     batches = data.batches(recipe.batch_size, seed=run.seed, alternate=recipe.alternating_flip)
-    model = build(run.variant, run.choices, recipe, data, run.epochs * len(batches), run.precision)
+    choices = run.choices if devices == 1 else {"norm": "sync_bn", **run.choices}
+    with on_devices(devices):
+        model = build(run.variant, choices, recipe, data, run.epochs * len(batches), run.precision)
     progress = Progress(None, [])
     progress.say(f"{run.net}, {run.recipe}: {len(data.train.labels)} pictures of {data.name}, {run.precision}")
     directory.mkdir(parents=True, exist_ok=True)
@@ -234,6 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--precision", choices=training.PRECISIONS, default="auto")
     parser.add_argument("--epochs", type=int, help="another length than the recipe's; a cycle is stretched to it")
     parser.add_argument("--train-examples", type=int, help="default: all")
+    parser.add_argument("--devices", type=int, default=1, help="that share each batch; see experiments/devices.py")
     parser.add_argument("--directory", type=Path, default=Path("runs"))
     options = parser.parse_args(arguments)
 
@@ -249,7 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     directory = options.directory / f"{run.net}-{run.recipe}-{run.seed}"
     try:
-        result = once(run, directory, data_dir=options.data_dir)
+        result = once(run, directory, data_dir=options.data_dir, devices=options.devices)
     except (DataUnavailable, training.Diverged, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

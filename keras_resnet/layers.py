@@ -4,8 +4,10 @@ Tensors are channels-last, `(b, h, w, c)`. A layer is named after its place: `co
 makes `conv3_block1_2_pad` (where it must pad) and `conv3_block1_2_conv`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -74,7 +76,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Keras 3 spells the normalization out, in float32 under every policy; the fused kernel passes over memory less often
     and stays in 16 bits (its sums are float32). What that kernel has not (masks, other ranks or axes, renorm,
-    statistics synchronized between replicas, float64, other backends) is left to Keras.
+    statistics synchronized between several replicas, float64, other backends) is left to Keras.
 
     One figure differs: the variance that moves into `moving_variance` is the unbiased one, n / (n - 1) times Keras',
     as in PyTorch and in tf.keras before Keras 3.
@@ -108,7 +110,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and self.center
             and self.scale
             and not self.renorm
-            and not self.synchronized
+            and not (self.synchronized and tf.distribute.get_strategy().num_replicas_in_sync > 1)
             and keras.backend.standardize_dtype(inputs.dtype) in ("float32", "bfloat16", "float16")
             and inputs.dtype == self.compute_dtype
             and self.variable_dtype == "float32"
@@ -180,16 +182,35 @@ def grouped_kernel() -> str:
     return "native" if right else "split"
 
 
-# what stands where the papers write BN -> how it is made of its size, what all layers share, and how gamma starts
+class Norm(NamedTuple):
+    """What stands where the papers write BN."""
+
+    letters: str  # the end of its layers' names
+    make: Callable  # of what all layers share, how gamma starts, and the name
+
+
+def batch_norm(layers, gamma, name, **options):
+    momentum, epsilon = layers.bn_momentum, layers.bn_epsilon
+    return BatchNormalization(momentum=momentum, epsilon=epsilon, gamma_initializer=gamma, name=name, **options)
+
+
+def synchronized_batch_norm(layers, gamma, name):
+    """With the statistics of the whole batch where replicas share it; JAX, which compiles for all of them at once, has
+    no other. Keras raises ValueError on PyTorch.
+    """
+    return batch_norm(layers, gamma, name, synchronized=keras.backend.backend() != "jax")
+
+
+def group_norm(layers, gamma, name):
+    """32 groups: Wu and He 2018, arXiv:1803.08494, section 3.2."""
+    return keras.layers.GroupNormalization(32, epsilon=layers.bn_epsilon, gamma_initializer=gamma, name=name)
+
+
 NORMS = {
-    "bn": lambda layers, gamma, name: BatchNormalization(
-        momentum=layers.bn_momentum, epsilon=layers.bn_epsilon, gamma_initializer=gamma, name=name
-    ),
-    # 32 groups: Wu and He 2018, arXiv:1803.08494, section 3.2
-    "gn": lambda layers, gamma, name: keras.layers.GroupNormalization(
-        32, epsilon=layers.bn_epsilon, gamma_initializer=gamma, name=name
-    ),
-}
+    "bn":      Norm("bn", batch_norm),
+    "sync_bn": Norm("bn", synchronized_batch_norm),
+    "gn":      Norm("gn", group_norm),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -255,8 +276,8 @@ class Layers:
         if self.norm == "gn" and x.shape[-1] % 32:
             raise ValueError(f"norm 'gn' needs channels that 32 divides. Received: {x.shape[-1]} channels in {name!r}")
         if name.endswith("_bn"):
-            name = name.removesuffix("bn") + self.norm
-        return NORMS[self.norm](self, "zeros" if zero else "ones", name)(x)
+            name = name.removesuffix("bn") + NORMS[self.norm].letters
+        return NORMS[self.norm].make(self, "zeros" if zero else "ones", name)(x)
 
     def relu(self, x, *, zero=False, name):
         del zero  # nothing in a ReLU starts anywhere

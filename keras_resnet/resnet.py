@@ -278,6 +278,12 @@ def _checked(row):
             "keras_resnet builds channels-last nets: keras.config.image_data_format() must be 'channels_last'. "
             f"Received: {keras.config.image_data_format()!r}"
         )
+    if keras.backend.backend() == "tensorflow" and keras.distribution.distribution() is not None:
+        raise ValueError(
+            "keras.distribution does nothing on Keras' TensorFlow backend: the net would train on one device. Build it "
+            "in the scope of a tf.distribute.MirroredStrategy, or use the JAX backend. "
+            f"Received: {keras.distribution.distribution()!r}"
+        )
     within(row.dropout, "dropout", "in [0, 1)")
     row = replace(row, classes=positive(row.classes, "classes"), image_size=positive(row.image_size, "image_size"))
     return FAMILIES[type(row)].checked(row)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -92,7 +93,6 @@ def test_the_kernel_is_used_in_both_modes(policy):
         ({"center": False}, SHAPE),
         ({"scale": False}, SHAPE),
         ({"renorm": True}, SHAPE),
-        ({"synchronized": True}, SHAPE),
         ({"dtype": "float64"}, SHAPE),
         ({}, (6, 8)),
         ({}, (6, 4, 8)),
@@ -158,10 +158,13 @@ def test_under_xla(rng):
     np.testing.assert_allclose(compiled(x), theirs(x, training=True), rtol=1e-3, atol=1e-4)
 
 
-def test_replicas_share_statistics_only_if_asked():
-    """`synchronized=True` goes to Keras, whose statistics are those of all replicas."""
-    layer = BatchNormalization(synchronized=True)
-    assert not layer.is_fusable(tf.zeros(SHAPE))
+def test_replicas_share_statistics_only_if_asked(monkeypatch):
+    """`synchronized=True` goes to Keras where there are several (tests/test_devices.py); one has nothing to share."""
+    layer, bn, x = BatchNormalization(synchronized=True), BatchNormalization(), tf.zeros(SHAPE)
+    assert layer.is_fusable(x)
+    monkeypatch.setattr(tf.distribute, "get_strategy", lambda: SimpleNamespace(num_replicas_in_sync=2))
+    assert bn.is_fusable(x)
+    assert not layer.is_fusable(x)
 
 
 # ---- grouped convolution

@@ -1,0 +1,86 @@
+"""One model on several devices: n of them train as one does. Each run is a process of its own, on parts of a CPU."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resnet
+from experiments import devices, train
+
+ROOT = Path(__file__).parent.parent
+
+
+def start(backend, *arguments):
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "tests/parallel_job.py", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def end(process):
+    out, err = process.communicate(timeout=500)
+    assert process.returncode == 0, err.decode()
+    return json.loads(out.splitlines()[-1])
+
+
+def job(backend, *arguments):
+    return end(start(backend, *arguments))
+
+
+def assert_same(some, others, **tolerance):
+    np.testing.assert_allclose(some["losses"], others["losses"], **tolerance)
+    np.testing.assert_allclose(some["variances"], others["variances"], **tolerance)
+
+
+def test_two_mirrored_devices_train_as_one():
+    """With synchronized BN the same losses and moving statistics; without it others, so the test can see."""
+    one, two = job("tensorflow", 1, "sync_bn"), job("tensorflow", 2, "sync_bn")
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=2e-3)
+    # one device moves the unbiased variance, n / (n - 1) times that which Keras computes over several
+    np.testing.assert_allclose(two["variances"], one["variances"], rtol=2e-2)
+    apart = job("tensorflow", 2, "bn")
+    assert np.abs(np.subtract(apart["losses"], one["losses"])).max() > 0.01
+
+
+def test_two_devices_of_jax_train_as_one():
+    """There the statistics are of the whole batch in any case."""
+    pytest.importorskip("jax")
+    one = job("jax", 1, "bn")
+    for norm in ("bn", "sync_bn"):
+        assert_same(job("jax", 2, norm), one, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_of_jax_train_as_one():
+    pytest.importorskip("jax")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    one = job("jax", 1, "bn")
+    both = [start("jax", 2, "bn", process, 2, port) for process in range(2)]
+    for process in both:
+        assert_same(end(process), one, rtol=1e-3)
+
+
+def test_what_would_do_nothing_is_refused():
+    """Keras' TensorFlow backend ignores a distribution without a word."""
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=["cpu:0"]))
+    try:
+        with pytest.raises(ValueError, match="keras.distribution does nothing on Keras' TensorFlow backend"):
+            keras_resnet.ResNet20()
+    finally:
+        keras.distribution.set_distribution(None)
+
+
+def test_more_devices_than_there_are(tmp_path, capsys):
+    flags = ["--dataset", "digits", "--train-examples", "128", "--epochs", "1", "--directory", str(tmp_path)]
+    assert train.main([*flags, "--devices", "3"]) == 1
+    assert "--devices must lie in 1..1, the devices that are here. Received: 3" in capsys.readouterr().err
+    with devices.on_devices(1):
+        pass

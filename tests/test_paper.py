@@ -1,0 +1,195 @@
+"""`python -m experiments.paper`: the grids against the papers, cells, shares, and what is made of results."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import randomize
+
+import keras_resnet
+from experiments import paper, paper_report
+from experiments.files import write_json, write_text
+from experiments.grids import GRIDS, OTHERS, counts
+
+ROOT = Path(__file__).parent.parent
+TRAINED = [name for name, grid in GRIDS.items() if grid.trained]
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_line_is_a_net_of_its_own(name):
+    grid = GRIDS[name]
+    for nets in (grid.nets, grid.short):
+        ours = [net for net in nets if net.variant not in OTHERS]
+        rows = [replace(keras_resnet.VARIANTS[net.variant], **net.choices) for net in ours]
+        assert len(set(rows)) == len(rows)
+        assert len({net.title for net in nets}) == len(nets)
+
+
+@pytest.mark.parametrize(
+    ("grid", "titles", "errors"),
+    [
+        # arXiv:1512.03385, Table 6; of the 110 layers the mean of five runs
+        ("table6", "ResNet-{}", {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.61, 1202: 7.93}),
+        # arXiv:1603.05027, Table 1: original, 1x1 conv shortcut
+        ("options", "110 layers, {}", {"A": 6.61, "C": 12.22}),
+        # arXiv:1603.05027, Table 2
+        (
+            "orders",
+            "resnet110, {}",
+            {
+                "original": 6.61,
+                "bn_after_addition": 8.17,
+                "relu_before_addition": 7.84,
+                "relu_only_preactivation": 6.71,
+                "preactivation": 6.37,
+                "conv_relu_bn": None,
+            },
+        ),
+        (
+            "orders",
+            "resnet164v2, {}",
+            {
+                "original": 5.93,
+                "bn_after_addition": 6.50,
+                "relu_before_addition": 6.14,
+                "relu_only_preactivation": 5.91,
+                "preactivation": 5.46,
+                "conv_relu_bn": None,
+            },
+        ),
+    ],
+)
+def test_the_papers_figures(grid, titles, errors):
+    found = {net.title: net.paper for net in GRIDS[grid].nets}
+    assert {titles.format(key): found[titles.format(key)] for key in errors} == {
+        titles.format(key): error for key, error in errors.items()
+    }
+
+
+def test_table_1_of_the_paper():
+    """arXiv:1512.03385, Table 1 ("FLOPs") and section 3.3 (VGG-16), to the tenth of 10^9 or the next."""
+    for net in GRIDS["imagenet_table1"].nets:
+        if net.title != "ResNet-152":  # seconds of building for a sixth line
+            _, macs = counts(net)
+            assert macs / 1e9 == pytest.approx(net.paper, abs=0.2 if net.variant == "vgg16" else 0.07), net.title
+
+
+def test_cells_are_complete_and_apart():
+    cells = paper.cells_of(GRIDS["degradation"], "full")
+    assert len(cells) == 8 * 5
+    assert len({cell.name for cell in cells}) == len(cells)
+    assert [cell.seed for cell in cells[:9]] == [0] * 8 + [1]  # whoever stops early has every net
+    assert paper.cells_of(GRIDS["imagenet_table1"], "full") == []
+    assert [cell.net.title for cell in paper.cells_of(GRIDS["degradation"], "smoke")] == ["plain-20", "ResNet-20"]
+    assert "ResNet-1202" not in {cell.net.title for cell in paper.cells_of(GRIDS["table6"], "short")}
+
+
+def test_the_shares_of_an_array_job_are_all_cells_once(tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(
+        paper, "run_in_processes", lambda numbered, *args: taken.extend(number for number, _ in numbered)
+    )
+    for k in (1, 2, 3, 4, 5):
+        assert paper.main(["degradation", "--directory", str(tmp_path), "--cell", f"{k}/5"]) == 0
+    assert sorted(taken) == list(range(1, 8 * 3 + 1))
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/0", "-1/3"])
+def test_a_share_that_is_none(text, capsys):
+    with pytest.raises(SystemExit):
+        paper.main(["degradation", f"--cell={text}"])
+    assert "must be K/N with 1 <= K <= N" in capsys.readouterr().err
+
+
+def test_responses_are_standard_deviations():
+    """He 2015, Fig. 7, by hand: a layer's answers over all pictures and pixels, after BN and before what follows."""
+    model = randomize(keras_resnet.ResNet("resnet20", input_shape=(8, 8, 3), shortcut="B"))
+    images = np.random.default_rng(0).normal(size=(250, 8, 8, 3)).astype("float32")
+    names = [layer.name for layer in model.layers if layer.name.endswith("_bn") and "_0_" not in layer.name]
+    assert len(names) == 19  # conv1 and two in each of nine blocks
+    answers = keras.Model(model.input, [model.get_layer(name).output for name in names]).predict(images, verbose=0)
+    found = paper_report.layer_responses(model, images)
+    np.testing.assert_allclose(found, [answer.std() for answer in answers], rtol=2e-2)
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Two seeds of two nets, and one that failed."""
+    for title, errors in (("plain-20", (0.30, 0.32)), ("resnet-20", (0.20, 0.26))):
+        for seed, error in enumerate(errors):
+            history = [
+                {"loss": 2.0, "accuracy": 0.5, "seconds": 3.0},
+                {"loss": 1.0, "accuracy": 1 - error - 0.1, "test_accuracy": 1 - error, "seconds": 3.0},
+            ]
+            about = dict(machine="2 cores", versions="Keras", commit="abc", precision="float32", seconds=6.0)
+            cell = about | dict(seed=seed, epochs=2, history=history)
+            write_json(_place(tmp_path, title, seed) / "result.json", cell)
+    write_text(_place(tmp_path, "resnet-20", 2) / "error.txt", "Traceback\nDiverged: the loss was not a number\n")
+    return tmp_path
+
+
+def _place(directory, title, seed):
+    place = directory / "degradation-short" / "cells" / f"{title}-seed{seed}"
+    place.mkdir(parents=True)
+    return place
+
+
+def test_what_is_made_of_results(results, monkeypatch, capsys):
+    monkeypatch.setattr(paper, "run_in_processes", lambda *args: None)
+    assert paper.main(["degradation", "--budget", "short", "--directory", str(results)]) == 1  # one failed
+    text = (results / "degradation-short" / "report.md").read_text()
+    assert "| plain-20 | 269,722 | 40,551,040 | 2 | 41.00 ± 1.41 | 31.00 ± 1.41 |  |" in text
+    assert "| ResNet-20 | 269,722 | 40,551,040 | 2, 1 failed | 33.00 ± 4.24 | 23.00 ± 4.24 | 8.75 |" in text
+    assert "| plain-56 | 853,018 | 125,485,696 | 0 |  |  |  |" in text  # not run yet
+    assert "resnet-20-seed2 failed: Diverged: the loss was not a number" in text
+    assert "2 cores; Keras; commit abc." in text
+    rows = (results / "degradation-short" / "results.csv").read_text().splitlines()
+    assert rows[0].startswith("net,seed,parameters,multiply_adds,epochs,seconds,train_error,test_error,failure")
+    assert len(rows) == 6
+    assert (results / "degradation-short" / "figure.png").stat().st_size > 10_000
+
+
+def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def run(command, **_):
+        asked.append(command[-1])
+        failed = command[-1].startswith("1/")
+        return subprocess.CompletedProcess(command, int(failed), "", "Traceback\nMemoryError: no more\n" * failed)
+
+    monkeypatch.setattr(paper.subprocess, "run", run)
+    paper.main(["options", "--budget", "smoke", "--directory", str(tmp_path)])
+    assert asked == ["1/2", "2/2"]
+    assert "failed: MemoryError: no more" in capsys.readouterr().err
+    assert "20-layers-plain-seed0 failed: MemoryError: no more" in (tmp_path / "options-smoke/report.md").read_text()
+
+
+def smoke(name, directory):
+    command = [sys.executable, "-m", "experiments.paper", name, "--budget", "smoke", "--directory", str(directory)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    return directory / f"{name}-smoke"
+
+
+def test_the_command(tmp_path, capsys):
+    directory = smoke("degradation", tmp_path)
+    found = json.loads((directory / "cells" / "resnet-20-seed0" / "result.json").read_text())
+    assert (found["epochs"], found["examples"], found["dataset"]) == (1, 128, "digits")
+    assert "| ResNet-20 | 269,722 | 40,551,040 | 1 |" in (directory / "report.md").read_text()
+    assert paper.main(["degradation", "--budget", "smoke", "--directory", str(tmp_path), "--list"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["1/2  plain-20-seed0  through", "2/2  resnet-20-seed0  through"]
+    other = ["degradation", "--budget", "smoke", "--directory", str(tmp_path), "--precision", "float16", "--cell=1/2"]
+    assert paper.main(other) == 1
+    assert "holds a run with" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in TRAINED if name != "degradation"])
+def test_the_command_for_every_grid(name, tmp_path):
+    directory = smoke(name, tmp_path)
+    assert (directory / "figure.png").exists()
