@@ -11,7 +11,7 @@ from pathlib import Path
 def whole(path):
     """Another name to write under, renamed to `path` at the end: a reader, or a kill, meets the old file or the new."""
     path = Path(path)
-    unfinished = path.with_name(f".unfinished-{path.name}")
+    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")  # a report may be written by two at once
     yield unfinished
     os.replace(unfinished, path)
 
@@ -29,6 +29,14 @@ def read_json(path):
     """The value in a JSON file; None where there is no such file."""
     path = Path(path)
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def readable(path):
+    """As `read_json`, and None where the file holds no JSON, too."""
+    try:
+        return read_json(path)
+    except ValueError:
+        return None
 
 
 @contextmanager

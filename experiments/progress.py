@@ -24,58 +24,64 @@ def describe(values: dict) -> str:
 
 
 class Progress:
-    """`total` is the number of trials, where it is known; `varied` names the choices that are worth a word."""
+    """`total` is the number of trials, where it is known; `varied` names the choices that are worth a word; `who` says
+    it, where several do.
+    """
 
-    def __init__(self, total: int | None, varied: list[str], stream=None):
-        self.total, self.varied = total, varied
+    def __init__(self, total: int | None, varied: list[str], stream=None, who: str = ""):
+        self.total, self.varied, self.who = total, varied, who
         self.stream = stream or sys.stdout
-        self.finished_here = 0  # trials, and the seconds that they took in this process
-        self.seconds_here = 0.0
+        self.finished_here = 0  # trials, since this process began its first
+        self.begun: dict[str, float] = {}
+        self.since: float | None = None
 
     def say(self, text: str) -> None:
-        tqdm.write(text, file=self.stream)
+        tqdm.write(f"{self.who}: {text}" if self.who else text, file=self.stream)
         self.stream.flush()
 
     def trial_begins(self, oracle, trial) -> None:
-        self.began = time.perf_counter()
+        self.begun[trial.trial_id] = time.perf_counter()
+        self.since = self.since or time.perf_counter()
+        self.say(f"{self.title(oracle, trial)}: {self.choices(trial)}")
+
+    def title(self, oracle, trial) -> str:
         number = oracle.start_order.index(trial.trial_id) + 1
-        self.title = f"trial {number}" + (f" of {self.total}" if self.total else "")
-        self.say(f"{self.title}: {self.choices(trial)}")
+        return f"trial {number}" + (f" of {self.total}" if self.total else "")
 
     def callback(self) -> keras.callbacks.Callback:
-        return EpochLines(self.say, self.stream)
+        return EpochLines(self.say, self.stream, bar=not self.who and self.stream.isatty())
 
     def choices(self, trial) -> str:
         values = trial.hyperparameters.values
         return describe({name: values[name] for name in self.varied if name in values}) or "the only combination"
 
     def trial_ends(self, oracle, trial, best) -> None:
-        seconds = time.perf_counter() - self.began
+        now = time.perf_counter()
+        self.since = self.since or now
+        took = f" in {duration(now - self.begun[trial.trial_id])}" if trial.trial_id in self.begun else ""
         self.finished_here += 1
-        self.seconds_here += seconds
         score = "" if trial.score is None else f", validation accuracy {trial.score:.4f}"
         reason = f" ({trial.message.strip().rpartition(chr(10))[2]})" if trial.message else ""
-        parts = [f"{self.title}: {trial.status} in {duration(seconds)}{score}{reason}"]
+        parts = [f"{self.title(oracle, trial)}: {trial.status}{took}{score}{reason}"]
         if best:
             parts.append(f"best so far {best.score:.4f} ({self.choices(best)})")
         if self.total:
             left = max(0, self.total - len(oracle.end_order))
-            parts.append(
-                f"about {duration(left * self.seconds_here / self.finished_here)} left" if left else "the last"
-            )
+            rate = (now - self.since) / self.finished_here
+            parts.append(f"about {duration(left * rate)} left" if left else "the last")
         self.say("; ".join(parts))
 
 
 class EpochLines(keras.callbacks.Callback):
     """A bar over the batches of an epoch where somebody watches, and one line when it is over."""
 
-    def __init__(self, say, stream):
+    def __init__(self, say, stream, bar: bool):
         super().__init__()
-        self.say, self.stream = say, stream
+        self.say, self.stream, self.watched = say, stream, bar
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.perf_counter()
-        self.bar = tqdm(total=self.params["steps"], leave=False, file=self.stream, disable=not self.stream.isatty())
+        self.bar = tqdm(total=self.params["steps"], leave=False, file=self.stream, disable=not self.watched)
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()

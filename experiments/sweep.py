@@ -5,8 +5,9 @@ r"""Does the shortcut matter, and how deep? A Keras Tuner search over depth and 
         --tuner random --max-trials 9 --epochs 3 --train-examples 10000 --directory runs --name first --seed 1
 
 Ctrl-C ends it cleanly, and the same command goes on where it stopped, after a SIGKILL too: at most the trial in flight
-is run again. It leaves in <directory>/<name>: trials.csv, report.md, depth_by_shortcut.png, curves.png, best.keras
-and saved_model/1, the best net for TF Serving (`image`, pixels of 0..255, to `probabilities`).
+is run again. It leaves in <directory>/<name>: trials.csv, report.md and report.html with their pictures, best.keras
+and saved_model/1, the best net for TF Serving (`image`, pixels of 0..255, to `probabilities`). On several processes:
+python -m experiments.launch.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -29,12 +31,15 @@ import numpy as np
 import keras_resnet
 from experiments import training
 from experiments.data import DATASETS, Data, DataUnavailable, Split, load, load_test
-from experiments.files import only_one, read_json, write_json
+from experiments.files import only_one, read_json, readable, write_json
 from experiments.machine import machine, versions
+from experiments.oracles import TUNERS, Corrupt, make_oracle, role
 from experiments.progress import Progress, describe
 from experiments.report import best_of, table, write_report
-from experiments.tuning import TUNERS, Trials, forget, make_oracle, save_model
+from experiments.tuning import DiskFull, Enough, Trials, forget, save_model
 from keras_resnet import BLOCKS, OPTIONS, ORDERS, SHORTCUTS
+
+AGAIN = 75  # EX_TEMPFAIL: this process has run its share of trials, a fresh one goes on
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,16 @@ class Settings:
     batch_size: int
     patience: int
     early_stopping: int | None
+    median_stopping: int | None
     max_parameters: int | None
+    max_macs: int | None
     precision: str
     tensorboard: bool
     seed: int
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m experiments.sweep", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m experiments.sweep", description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     shortcuts = [*SHORTCUTS, *OPTIONS]
 
@@ -87,7 +94,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     search.add_argument(
         "--seed", type=not_negative, default=0, help="of the search; each trial has one of its own from it"
     )
-    search.add_argument("--max-parameters", type=positive, help="a bigger net is a failed trial")
+    search.add_argument(
+        "--max-params", "--max-parameters", type=positive, dest="max_parameters", metavar="N",
+        help="a net of more trainable parameters is a failed trial, and is not built",
+    )  # fmt: skip
+    search.add_argument("--max-macs", type=positive, metavar="N", help="the same for multiply-adds of one image")
+    search.add_argument(
+        "--keep-checkpoints", choices=("best", "all"), default="best",
+        help="the nets that are left at the end (Hyperband keeps what it may go on with until then)",
+    )  # fmt: skip
+    search.add_argument(
+        "--trials-per-process", type=positive, default=25, metavar="N",
+        help="a fresh process goes on after so many: TensorFlow keeps some memory of every net",
+    )  # fmt: skip
     search.add_argument("--directory", type=Path, default=Path("runs"))
     search.add_argument("--name", default="sweep")
     search.add_argument("--overwrite", action="store_true", help="begin anew where a sweep of that name is")
@@ -101,10 +120,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     train.add_argument("--batch-size", type=positive, default=128)
     train.add_argument("--patience", type=positive, help="epochs of a plateau; default: a tenth of --epochs")
     train.add_argument("--early-stopping", type=positive, metavar="EPOCHS", help="stop after so many without gain")
+    train.add_argument(
+        "--median-stopping", type=not_negative, metavar="EPOCHS",
+        help="after so many stop a trial whose best accuracy is below the median of the others' means by then",
+    )  # fmt: skip
     train.add_argument("--precision", choices=training.PRECISIONS, default="float32")
 
     options = parser.parse_args(arguments)
     check_depths(parser, options)
+    if options.median_stopping is not None and options.tuner == "hyperband":
+        parser.error("--median-stopping is not for hyperband, which stops trials by its own rule")
     if options.tensorboard and keras.backend.backend() != "tensorflow":
         parser.error("--tensorboard needs Keras' TensorFlow backend")
     if not options.name or Path(options.name).name != options.name or options.name.startswith("."):
@@ -178,7 +203,9 @@ def settings_of(options: argparse.Namespace, data: Data) -> Settings:
         options.batch_size,
         options.patience or max(1, epochs // 10),
         options.early_stopping,
+        options.median_stopping,
         options.max_parameters,
+        options.max_macs,
         training.precision_of(options.precision),
         options.tensorboard,
         options.seed,
@@ -202,10 +229,8 @@ def leave_alone(directory: Path) -> None:
         raise SystemExit(f"{directory} is there and holds no sweep; choose another --name.")
 
 
-def open_directory(directory: Path, settings: Settings, arguments: list[str]) -> None:
-    """Notes this sweep in its directory, or sees that the one there is this one. SystemExit where it is another."""
-    before = read_json(directory / "sweep.json")
-    ours = asdict(settings)
+def compare(before: dict | None, ours: dict, directory: Path) -> None:
+    """SystemExit where the directory holds a sweep with other settings than ours."""
     if before is not None:
         differs = [name for name, value in ours.items() if before["settings"].get(name) != value]
         if differs:
@@ -214,6 +239,14 @@ def open_directory(directory: Path, settings: Settings, arguments: list[str]) ->
                 f"{directory} holds a sweep with other settings ({told}). "
                 "The same command goes on with it; for this one choose another --name, or --overwrite."
             )
+
+
+def open_directory(directory: Path, settings: Settings, arguments: list[str]) -> None:
+    """Notes this sweep in its directory, or sees that the one there is this one. SystemExit where it is another."""
+    before, ours = readable(directory / "sweep.json"), asdict(settings)
+    if before is None and (directory / "oracle.json").exists():
+        raise Corrupt(f"{directory / 'sweep.json'} is lost or in pieces, and with it the settings: use --overwrite")
+    compare(before, ours, directory)
     commands = (before or {}).get("commands", [])
     command = shlex.join(["python", "-m", "experiments.sweep", *arguments])
     write_json(
@@ -239,7 +272,7 @@ def load_data(options: argparse.Namespace) -> Data:
 def finish(directory: Path, tuner: Trials, options: argparse.Namespace) -> None:
     """The best net as best.keras and saved_model/, and its one look at the test set."""
     best = tuner.best_trial()
-    before = read_json(directory / "best.json") or {"trial": None, "looks": 0}
+    before = readable(directory / "best.json") or {"trial": None, "looks": 0}
     if best is None or before["trial"] == best.trial_id:
         return
     if not before["looks"]:  # what a kill may have left of an earlier end
@@ -287,6 +320,7 @@ def check_saved_model(path: str, model: keras.Model, images: np.ndarray, toleran
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """0, or 1 where nothing came of it, 2 for bad flags, 130 where it was stopped, AGAIN."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parse(arguments)
     directory = options.directory / options.name
@@ -294,7 +328,11 @@ def main(arguments: list[str] | None = None) -> int:
     sys.setrecursionlimit(20_000)  # to load a net of 1202 layers
     try:
         return run(options, directory, arguments)
+    except Enough:
+        return AGAIN
     except KeyboardInterrupt:
+        if role() == "worker":
+            return 130
         print("\nStopped. The same command goes on from here.")
         if list(directory.glob("trial_*/trial.json")):
             write_report(directory)
@@ -302,6 +340,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except DataUnavailable as error:
         print(f"{error}\nA sweep that needs no download: make sweep DATASET=digits", file=sys.stderr)
+        return 1
+    except (DiskFull, Corrupt) as error:
+        print(error, "Free some, and the same command goes on." * isinstance(error, DiskFull), file=sys.stderr)
         return 1
 
 
@@ -315,34 +356,52 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
     total = number_of_trials(options, settings)
     oracle = make_oracle(settings.tuner, settings.space, seed=settings.seed, max_trials=total, epochs=settings.epochs)
     varied = [name for name, values in settings.space.items() if len(values) > 1]
-    progress = Progress(total, varied)
+    progress = Progress(total, varied, who="" if role() == "alone" else os.environ["KERASTUNER_TUNER_ID"])
+
+    def open_trials():
+        return Trials(
+            oracle, settings, data, directory=options.directory, name=options.name, progress=progress,
+            keep=options.keep_checkpoints, at_most=options.trials_per_process,
+        )  # fmt: skip
+
+    if role() == "worker":  # all else is the chief's
+        compare(readable(directory / "sweep.json"), asdict(settings), directory)
+        open_trials().search()
+        return 0
     leave_alone(directory)
     if options.overwrite and directory.exists():
         with only_one(directory):  # not one that is running
             forget(directory)
     with only_one(directory):
         open_directory(directory, settings, arguments)
-        tuner = Trials(oracle, settings, data, directory=options.directory, name=options.name, progress=progress)
+        tuner = open_trials()
         trained, validated = len(data.train.labels), len(data.validation.labels)
         told = f"{data.name}: {trained} pictures to train on, {validated} to validate; {settings.precision}"
         progress.say(told)
         tuner.search()
+        oracle.tidy()  # a kill may have come before
         write_report(directory)  # before anything that could still fail
         finish(directory, tuner, options)
         rows = write_report(directory)
     print(f"\n{table(rows)}\n")
     best = best_of(rows)
     if best is None:
-        print(f"No trial was completed; the reasons are in {directory / 'trials.csv'}.", file=sys.stderr)
+        reasons = Counter(row["error"] for row in rows if row["error"])
+        told = "".join(f"\n  {count} x {reason}" for reason, count in reasons.most_common(5))
+        print(f"No trial was completed; the reasons are in {directory / 'trials.csv'}:{told}", file=sys.stderr)
         return 1
     record = read_json(directory / "best.json")
     choices = describe({name: best[name] for name in varied}) or "the only combination"
     print(f"Best: {choices}: {record['test_accuracy']:.2%} on the test set")
-    for name in ("report.md", "trials.csv", "depth_by_shortcut.png", "curves.png", "best.keras", record["saved_model"]):
+    for name in ("report.md", "report.html", "trials.csv", "best.keras", record["saved_model"]):
         if name:
             print(f"  {directory / name}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code == AGAIN:  # the same process, from its beginning
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *(word for word in sys.orig_argv[1:] if word != "--overwrite")])
+    sys.exit(code)

@@ -1,5 +1,6 @@
 """One net, trained once: from the choices of a sweep to a fitted model and the figures that it leaves."""
 
+import math
 import time
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Diverged(RuntimeError):
 
 
 class Oversized(RuntimeError):
-    """The net has more parameters than the sweep allows."""
+    """The net has more parameters, or takes more multiply-adds, than the sweep allows."""
 
 
 def precision_of(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
@@ -57,6 +58,22 @@ def build(choices: dict, data: Data, precision: str = "float32") -> keras.Model:
         metrics=["accuracy"],
     )
     return model
+
+
+def size(model: keras.Model) -> dict[str, int]:
+    """Trainable `parameters`, and `multiply_adds` for one image."""
+    parameters = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    return {"parameters": parameters, "multiply_adds": keras_resnet.count_macs(model)}
+
+
+def size_of(choices: dict, data: Data) -> dict[str, int]:
+    """The size of the net that `build` would build, at no cost: its weights have shapes and no values.
+
+    Keras remembers that they want some, until the next `clear_session`.
+    """
+    with keras.StatelessScope(initialize_variables=False):
+        net = keras_resnet.ResNet(variant(choices), input_shape=data.image_shape, classes=len(data.class_names))
+        return size(net)
 
 
 def normalized(data: Data):

@@ -1,120 +1,37 @@
-"""Keras Tuner, made to survive: its oracles write their state whole, resume anywhere, and count a failure as a row.
-
-What is mended here was met in Keras Tuner 1.4.8; each has a test in tests/test_tuning.py.
-"""
+"""The trials of a sweep, run by Keras Tuner: each is a row with a seed of its own, whatever becomes of it."""
 
 import contextlib
-import itertools
-import math
+import errno
 import os
 import random
 import shutil
+import statistics
+import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
-from keras_tuner.oracles import BayesianOptimizationOracle, HyperbandOracle
 
-import keras_resnet
 from experiments import training
-from experiments.files import whole, write_json
-from experiments.report import read_trials, write_csv
+from experiments.files import readable, whole, write_json, write_text
+from experiments.oracles import Distant, role
+from experiments.report import read_trials
 
-OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
-FINISHED = ("COMPLETED", "FAILED")
-
-
-class Resumable(keras_tuner.Oracle):
-    """An oracle that may be killed at any moment: at most the trial in flight is run again."""
-
-    trials: dict[str, Any]
-
-    def save(self):
-        write_json(self._get_oracle_fname(), self.get_state())
-
-    def _save_trial(self, trial):
-        write_json(Path(self._get_trial_dir(trial.trial_id), "trial.json"), trial.get_state())
-
-    def reload(self):
-        """Keras Tuner writes a trial and then the state that knows of it; a kill between the two is mended here."""
-        super().reload()
-        self.trials = {name: self.trials[name] for name in self.start_order if name in self.trials}
-        finished = [name for name, trial in self.trials.items() if trial.status in FINISHED]
-        self.end_order += [name for name in finished if name not in self.end_order]
-        self._retry_queue = [name for name in reversed(self.trials) if name not in finished]  # popped from the end
-        for name in self._retry_queue:  # a figure that is left from before would be taken for the new one
-            fresh = keras_tuner.engine.trial.Trial(self.trials[name].hyperparameters, name, "RUNNING")
-            self.trials[name] = fresh
+ATTEMPTS = 10  # so often may a process be killed in one trial
 
 
-class GridOracle(Resumable):
-    """Every combination, the first choice slowest. What is left follows from the trials alone, so it resumes."""
-
-    def populate_space(self, trial_id):
-        tried = [trial.hyperparameters.values for trial in self.trials.values()]
-        left = (values for values in self.combinations() if values not in tried)
-        values = next(left, None)
-        return {"status": "STOPPED"} if values is None else {"status": "RUNNING", "values": values}
-
-    def combinations(self):
-        space = self.hyperparameters.space
-        products = itertools.product(*(choice.values for choice in space))
-        return [dict(zip((choice.name for choice in space), product, strict=True)) for product in products]
+class Enough(Exception):
+    """This process has run its share of trials; a fresh one goes on."""
 
 
-class RandomOracle(GridOracle):
-    """Combinations drawn without replacement: none comes twice, and none is missed where all are asked for."""
-
-    def combinations(self):
-        combinations = super().combinations()
-        random.Random(self.seed).shuffle(combinations)
-        return combinations
+class DiskFull(keras_tuner.errors.FatalRuntimeError):
+    """There is no space left, which is not the fault of the trial that met it."""
 
 
-class BayesianOracle(Resumable, BayesianOptimizationOracle):
-    pass
-
-
-class HalvingOracle(Resumable, HyperbandOracle):
-    def __init__(self, max_trials=None, **kwargs):
-        super().__init__(**kwargs)
-        self.max_trials = max_trials
-
-    def populate_space(self, trial_id):
-        """Keras Tuner waits for every trial of a round to complete: one that failed would keep all from promotion."""
-        failed = [trial for trial in self.trials.values() if trial.status == "FAILED"]
-        for trial in failed:
-            trial.status, trial.score = "COMPLETED", -math.inf
-        try:
-            return super().populate_space(trial_id)
-        finally:
-            for trial in failed:
-                trial.status, trial.score = "FAILED", None
-
-    def number_of_trials(self):
-        """In all rounds of all brackets."""
-        brackets = range(self._get_num_brackets())
-        return sum(self._get_size(b, r) for b in brackets for r in range(self._get_num_rounds(b)))
-
-
-TUNERS = {"grid": GridOracle, "random": RandomOracle, "bayesian": BayesianOracle, "hyperband": HalvingOracle}
-
-
-def make_oracle(tuner: str, space: dict, *, seed: int, max_trials: int | None, epochs: int):
-    """The oracle of a row of TUNERS over `space`, name -> list of values."""
-    hyperparameters = keras_tuner.HyperParameters()
-    for name, values in space.items():
-        hyperparameters.Choice(name, values)
-    return TUNERS[tuner](
-        objective=OBJECTIVE,
-        hyperparameters=hyperparameters,
-        allow_new_entries=False,
-        seed=seed + 1,  # Keras Tuner takes 0 for "any"
-        max_trials=max_trials,
-        max_consecutive_failed_trials=10**9,  # a failed trial is a row, not the end
-        **({"max_epochs": epochs} if tuner == "hyperband" else {}),
-    )
+class Lost(RuntimeError):
+    """The process died in this trial, time and again: what kills it is likely the trial."""
 
 
 def trial_seed(seed: int, trial_id: str) -> int:
@@ -126,54 +43,87 @@ class Trials(keras_tuner.Tuner):
     """Runs trials one after the other; each leaves `result.json` beside Keras Tuner's `trial.json`.
 
     `settings` is the part of a sweep that no trial changes. A trial's score is the validation accuracy of its last
-    epoch, which is that of the weights it leaves in `model.keras`; only the best is kept (Hyperband needs all).
+    epoch, which is that of the weights it leaves in `model.keras`. With `at_most`, `search` raises Enough after so many
+    trials: what TensorFlow keeps of each goes with the process.
     """
 
-    def __init__(self, oracle, settings, data, *, directory, name, progress):
+    def __init__(self, oracle, settings, data, *, directory, name, progress, keep="best", at_most=None):
+        oracle.progress, oracle.keep = progress, keep
         # A run under another tuner id would not find the state, and would begin anew on top of it.
         state = Path(directory, name, os.environ.get("KERASTUNER_TUNER_ID", "tuner0") + ".json")
-        if state.with_name("oracle.json").exists() and not state.exists():
+        if role() != "worker" and state.with_name("oracle.json").exists() and not state.exists():
             write_json(state, {})
         with contextlib.redirect_stdout(None):  # "Reloading Tuner from"
             super().__init__(oracle=oracle, directory=str(directory), project_name=name)
-        self.oracle.verbose = 0
-        self.settings, self.data, self.progress = settings, data, progress
+        oracle.verbose = 0
+        if role() == "worker":
+            self.oracle: Any = Distant(self.oracle)
+        self.settings, self.data, self.progress, self.at_most = settings, data, progress, at_most
+        self.run_here, self.idle_since = 0, time.perf_counter()
         self.save()
 
+    # the state is the chief's, or of who works alone
+
     def save(self):
-        self.oracle.save()
-        write_json(self._get_tuner_fname(), self.get_state())
+        if role() != "worker":
+            self.oracle.save()
+            write_json(self._get_tuner_fname(), self.get_state())
+
+    def reload(self):
+        if role() != "worker":
+            super().reload()
+
+    def pre_create_trial(self):
+        if self.run_here == self.at_most:
+            raise Enough
 
     def run_trial(self, trial, **_):
-        values = trial.hyperparameters.values
-        seed = trial_seed(self.settings.seed, trial.trial_id)
-        record: dict[str, object] = {"seed": seed}
-        self.progress.trial_begins(self.oracle, trial)
+        directory = Path(self.get_trial_dir(trial.trial_id))
+        clock = Clock({"between": time.perf_counter() - self.idle_since})
+        record: dict[str, object] = {"seed": trial_seed(self.settings.seed, trial.trial_id)}
         try:
-            keras.backend.clear_session()
-            keras.utils.set_random_seed(seed)
-            model = self.prepare(values)
-            parameters = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-            record |= {"parameters": parameters, "multiply_adds": keras_resnet.count_macs(model)}
-            self.check_size(parameters)
-            record |= training.fit(
-                model,
-                self.data,
-                seed=seed,
-                epochs=values.get("tuner/epochs", self.settings.epochs),
-                initial_epoch=values.get("tuner/initial_epoch", 0),
-                batch_size=self.settings.batch_size,
-                patience=self.settings.patience,
-                early_stopping=self.settings.early_stopping,
-                callbacks=(self.progress.callback(), *self.tensorboard(trial)),
-            )
-            save_model(model, self.model_path(trial.trial_id))
-        except Exception as error:
-            record["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise
+            for path in (*directory.glob(".unfinished-*"), directory / "error.txt"):  # of a run that was cut short
+                path.unlink(missing_ok=True)
+            with failures(directory, record), attempt(directory):
+                self.train(trial, record, clock)
+            write_json(directory / "result.json", {**record, "ended": time.time()})
+        except OSError as error:
+            if not is_full(error):
+                raise
+            raise DiskFull(f"{error.strerror}: {error.filename or directory}") from error
         finally:
-            write_json(Path(self.get_trial_dir(trial.trial_id), "result.json"), record)
+            self.run_here += 1
+            self.idle_since = time.perf_counter()
         return {"val_accuracy": record["validation_accuracy"]}
+
+    def train(self, trial, record, clock):
+        """Fills the record, as far as it comes."""
+        values, settings = trial.hyperparameters.values, self.settings
+        keras.utils.set_random_seed(record["seed"])
+        with clock.measures("build"):
+            self.check_size(values, record)
+            keras.backend.clear_session()
+            model = self.prepare(values)
+            record |= training.size(model)
+        callbacks = [self.progress.callback(), *self.tensorboard(trial), clock]
+        if settings.median_stopping is not None:
+            callbacks.append(MedianStopping(self.curves, settings.median_stopping))
+        record |= training.fit(
+            model,
+            self.data,
+            seed=record["seed"],
+            epochs=values.get("tuner/epochs", settings.epochs),
+            initial_epoch=values.get("tuner/initial_epoch", 0),
+            batch_size=settings.batch_size,
+            patience=settings.patience,
+            early_stopping=settings.early_stopping,
+            callbacks=tuple(callbacks),
+        )
+        record["stopped"] = getattr(callbacks[-1], "stopped", False)
+        with clock.measures("save"):
+            save_model(model, self.model_path(trial.trial_id))
+        record["overhead"] = round(sum(clock.seconds.values()), 2)
+        record["overheads"] = {name: round(seconds, 2) for name, seconds in clock.seconds.items()}
 
     def prepare(self, values):
         """A new model; or where Hyperband promotes a trial, that trial's, whose momentum and learning rate go on."""
@@ -185,10 +135,20 @@ class Trials(keras_tuner.Tuner):
             return keras.models.load_model(path)
         return training.build(values, self.data, self.settings.precision)
 
-    def check_size(self, parameters):
-        limit = self.settings.max_parameters
-        if limit is not None and parameters > limit:
-            raise training.Oversized(f"{parameters} parameters are more than --max-parameters {limit}")
+    def check_size(self, values, record):
+        """Raises Oversized before anything is allocated."""
+        limits = {"parameters": self.settings.max_parameters, "multiply_adds": self.settings.max_macs}
+        if any(limits.values()):
+            record |= training.size_of(values, self.data)
+        for name, limit in limits.items():
+            if limit is not None and record[name] > limit:
+                flag = {"parameters": "--max-params", "multiply_adds": "--max-macs"}[name]
+                raise training.Oversized(f"{record[name]} {name.replace('_', '-')} are more than {flag} {limit}")
+
+    def curves(self):
+        """The validation accuracies of the trials that have ended, an epoch each."""
+        rows = read_trials(self.project_dir)
+        return [row["history"]["val_accuracy"] for row in rows if row["status"] in ("COMPLETED", "STOPPED")]
 
     def model_path(self, trial_id):
         return Path(self.get_trial_dir(trial_id), "model.keras")
@@ -203,20 +163,105 @@ class Trials(keras_tuner.Tuner):
         values = {name: value for name, value in trial.hyperparameters.values.items() if name in training.CHOICES}
         return keras.callbacks.TensorBoard(logs), hparams.KerasCallback(logs, values, trial_id=trial.trial_id)
 
-    def on_trial_end(self, trial):
-        super().on_trial_end(trial)
-        write_csv(self.project_dir, read_trials(self.project_dir))
-        best = self.best_trial()
-        if not isinstance(self.oracle, HyperbandOracle):
-            for other in self.oracle.trials.values():
-                if other.status in FINISHED and other is not best:
-                    self.model_path(other.trial_id).unlink(missing_ok=True)
-        self.progress.trial_ends(self.oracle, self.oracle.trials[trial.trial_id], best)
-
     def best_trial(self):
-        """The completed trial with the highest score, the first of equals; None if there is none."""
-        completed = [trial for trial in self.oracle.trials.values() if trial.status == "COMPLETED"]
-        return max(completed, key=lambda trial: trial.score, default=None)
+        return self.oracle.best_trial()
+
+
+@contextlib.contextmanager
+def attempt(directory: Path):
+    """Counts how often a trial has begun and not come to an end; raises Lost where that is too often."""
+    path = directory / "attempts.json"
+    before = readable(path) or 0
+    if before >= ATTEMPTS:
+        path.unlink()
+        raise Lost(f"the process died {before} times in it")
+    write_json(path, before + 1)
+    try:
+        yield
+    except (KeyboardInterrupt, OSError):  # not the trial's fault
+        with contextlib.suppress(OSError):
+            write_json(path, before)
+        raise
+    except Exception:
+        path.unlink()
+        raise
+    path.unlink()
+
+
+@contextlib.contextmanager
+def failures(directory: Path, record: dict):
+    """Notes why a trial fails in its record, and where in `error.txt`."""
+    try:
+        yield
+    except Exception as error:
+        if is_full(error):
+            raise
+        record["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
+        write_text(directory / "error.txt", traceback.format_exc())
+        write_json(directory / "result.json", {**record, "ended": time.time()})
+        raise
+
+
+def is_full(error: Exception) -> bool:
+    """Whether it is the disk that was full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+class Clock(keras.callbacks.Callback):
+    """Where the seconds of a trial go that are not training: name -> seconds. Tracing is what passes before the first
+    batch of training, and the first of validation, is through.
+    """
+
+    def __init__(self, seconds: dict[str, float]):
+        super().__init__()
+        self.seconds = seconds
+
+    @contextlib.contextmanager
+    def measures(self, name: str):
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - start
+
+    def on_train_begin(self, logs=None):
+        self.waits = {"training": time.perf_counter(), "validation": 0.0}
+
+    def on_test_begin(self, logs=None):
+        if self.waits.get("validation") == 0:
+            self.waits["validation"] = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.through("training")
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.through("validation")
+
+    def through(self, kind: str) -> None:
+        if kind in self.waits:
+            self.seconds["trace"] = self.seconds.get("trace", 0) + time.perf_counter() - self.waits.pop(kind)
+
+
+class MedianStopping(keras.callbacks.Callback):
+    """Stops a trial whose best accuracy so far is below the median of the others' mean accuracies up to the same epoch.
+
+    The median stopping rule of Google Vizier (Golovin et al. 2017). `curves()` gives the accuracies of the trials that
+    have ended; it is asked anew every epoch, as other workers add to them. Nothing is stopped in the first `warm_up`
+    epochs, in the last, nor before there are LEAST others.
+    """
+
+    LEAST = 3
+
+    def __init__(self, curves, warm_up: int):
+        super().__init__()
+        self.curves, self.warm_up = curves, warm_up
+        self.best, self.stopped = 0.0, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.best = max(self.best, (logs or {}).get("val_accuracy", 0.0))
+        seen = epoch + 1
+        if self.warm_up < seen < self.params["epochs"]:
+            means = [statistics.fmean(curve[:seen]) for curve in self.curves() if len(curve) >= seen]
+            if len(means) >= self.LEAST and self.best < statistics.median(means):
+                self.stopped = self.model.stop_training = True
 
 
 def save_model(model, path):

@@ -1,5 +1,6 @@
 """`python -m experiments.sweep` as its user meets it, on the embedded data set."""
 
+import base64
 import csv
 import json
 import os
@@ -14,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import report, sweep, training
+from experiments import report, sweep, training, tuning
 from experiments.data import DataUnavailable
 from experiments.files import only_one
 from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
@@ -29,9 +30,9 @@ def command(directory, *flags):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A sweep of three trials, one of them too big, run once as a command."""
+    """A sweep of three trials, one of them too big, run once as a command; the third in a fresh process."""
     directory = tmp_path_factory.mktemp("runs")
-    flags = ["--shortcuts", "A", "none", "projection_all", "--max-parameters", "77000"]
+    flags = ["--shortcuts", "A", "none", "projection_all", "--max-params", "77000", "--trials-per-process", "2"]
     ended = subprocess.run(command(directory, *flags), cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return directory / "s", ended.stdout, flags
@@ -59,7 +60,9 @@ def test_trials_csv(done):
     assert rows[0]["multiply_adds"] == "12239488"
     assert 0 <= float(rows[0]["validation_accuracy"]) <= 1
     assert float(rows[0]["seconds"]) > 0
-    assert "--max-parameters 77000" in rows[2]["error"]
+    assert float(rows[0]["overhead"]) > 0
+    assert "--max-params 77000" in rows[2]["error"]
+    assert rows[2]["parameters"] == "78330"
 
 
 def test_report_and_pictures(done):
@@ -67,10 +70,13 @@ def test_report_and_pictures(done):
     text = (directory / "report.md").read_text()
     assert "python -m experiments.sweep --dataset digits" in text
     assert text.count("\n| ") == 5
-    for name in ("depth_by_shortcut.png", "curves.png"):
-        assert f"({name})" in text
-        assert (directory / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-        assert (directory / name).stat().st_size > 10_000
+    page = (directory / "report.html").read_text()
+    for name in report.PICTURES:
+        picture = (directory / f"{name}.png").read_bytes()
+        assert f"({name}.png)" in text
+        assert base64.b64encode(picture).decode() in page
+        assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+        assert len(picture) > 8_000
 
 
 def test_best_net_is_the_best_trial_and_is_served(done):
@@ -123,7 +129,9 @@ def test_report_alone(done, capsys, tmp_path):
 def test_a_sweep_in_which_all_fails_says_why(tmp_path, capsys):
     flags = ["--max-parameters", "10", "--shortcuts", "none"]
     assert sweep.main([*command(tmp_path, *flags)[3:]]) == 1
-    assert "No trial was completed" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "No trial was completed" in told
+    assert "1 x Oversized: 75290 parameters are more than --max-params 10" in told
     assert "Oversized" in (tmp_path / "s" / "report.md").read_text()
     assert not (tmp_path / "s" / "best.keras").exists()
 
@@ -151,6 +159,9 @@ def test_tensorboard_with_hparams(tmp_path):
         (["--weight-decays", "nan"], "must be 0 or more. Received: nan"),
         (["--seed", "-1"], "must be 0 or more. Received: -1"),
         (["--epochs", "0"], "must be a positive integer. Received: 0"),
+        (["--max-macs", "0"], "must be a positive integer. Received: 0"),
+        (["--median-stopping", "2", "--tuner", "hyperband"], "--median-stopping is not for hyperband"),
+        (["--max-param", "2"], "unrecognized arguments: --max-param 2"),
         (["--name", ""], "--name must be a plain file name. Received: ''"),
         (["--train-examples", "60000", "--dataset", "digits"], "train_examples must lie in 1..1137"),
         (["--name", "../x"], "--name must be a plain file name. Received: '../x'"),
@@ -216,6 +227,22 @@ def test_the_report_is_there_whatever_happens_at_the_end(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert sweep.main(flags) == 0
     assert [path.name for path in (tmp_path / "s" / "saved_model").iterdir()] == ["1"]
+
+
+def test_a_full_disk_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tuning, "save_model", lambda model, path: Path("/dev/full").write_text("a net"))
+    assert sweep.main([*command(tmp_path, "--shortcuts", "none")[3:]]) == 1
+    told = capsys.readouterr().err
+    assert "No space left on device" in told
+    assert "the same command goes on" in told
+
+
+def test_settings_in_pieces_are_said(tmp_path, capsys):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "sweep.json").write_text('{"settings": ')
+    (tmp_path / "s" / "oracle.json").write_text("{}")
+    assert sweep.main([*command(tmp_path)[3:]]) == 1
+    assert "sweep.json is lost or in pieces" in capsys.readouterr().err
 
 
 def test_a_second_look_at_the_test_set_is_said(tmp_path):

@@ -2,19 +2,23 @@
 
 import contextlib
 import json
+import os
+import re
 import tomllib
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
+import grpc
 import keras
 import numpy as np
 import pytest
 
-from experiments import training, tuning
+from experiments import oracles, training, tuning
 from experiments.data import load
 from experiments.progress import Progress
-from experiments.report import best_of, read_trials
+from experiments.report import best_of, read_trials, write_report
 
 SPACE = dict(
     depth=[8, 14, 20],
@@ -32,7 +36,9 @@ SETTINGS = dict(
     batch_size=32,
     patience=1,
     early_stopping=None,
+    median_stopping=None,
     max_parameters=None,
+    max_macs=None,
     precision="float32",
     tensorboard=False,
 )
@@ -59,7 +65,11 @@ def toy(monkeypatch):
         figures = {"train_accuracy": accuracy, "validation_accuracy": accuracy, "history": history}
         return {"epochs": epochs, "seconds": 0.1, **figures}
 
+    def size_of(choices, data):
+        return {"parameters": 3 * choices["depth"], "multiply_adds": 2 * choices["depth"]}
+
     monkeypatch.setattr(training, "build", build)
+    monkeypatch.setattr(training, "size_of", size_of)
     monkeypatch.setattr(training, "fit", fit)
     yield monkeypatch
     keras.config.set_dtype_policy("float32")
@@ -83,11 +93,13 @@ def instant(toy):
     return toy
 
 
-def open_tuner(directory, tuner="grid", max_trials=None, space=SPACE, data=None, **settings):
+def open_tuner(directory, tuner="grid", max_trials=None, space=SPACE, data=None, keep="best", at_most=None, **settings):
     settings = SimpleNamespace(**{**SETTINGS, **settings})
-    oracle = tuning.make_oracle(tuner, space, seed=settings.seed, max_trials=max_trials, epochs=settings.epochs)
+    oracle = oracles.make_oracle(tuner, space, seed=settings.seed, max_trials=max_trials, epochs=settings.epochs)
     progress = Progress(max_trials, ["depth", "shortcut"], stream=open("/dev/null", "w"))  # noqa: SIM115
-    return tuning.Trials(oracle, settings, data, directory=directory, name="sweep", progress=progress)
+    return tuning.Trials(
+        oracle, settings, data, directory=directory, name="sweep", progress=progress, keep=keep, at_most=at_most
+    )
 
 
 def rows(directory):
@@ -103,6 +115,20 @@ def test_what_keras_tuner_and_tfds_import_is_declared():
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
     extra = [requirement.split(">")[0] for requirement in project["optional-dependencies"]["experiments"]]
     assert {"tensorboard", "importlib_resources", "scipy", "scikit-learn"} <= set(extra)
+
+
+def test_every_guard_has_its_test():
+    here = Path(__file__).parent
+    table = (
+        (here.parent / "CONTRIBUTING.md")
+        .read_text()
+        .partition("## Keras Tuner's faults")[2]
+        .partition("These stand")[0]
+    )
+    named = set(re.findall(r"`(test_\w+)`", table))
+    written = {name for path in here.glob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
+    assert len(named) > 30
+    assert named - written == set()
 
 
 # ---- the searches
@@ -184,13 +210,109 @@ def test_failures_do_not_end_the_search(toy, tmp_path):
     assert tuner.best_trial() is None
 
 
-def test_oversized_nets_are_rows(toy, tmp_path):
-    tuner = open_tuner(tmp_path, max_parameters=50)
+@pytest.mark.parametrize(
+    ("limit", "says"),
+    [
+        ({"max_parameters": 50}, "Oversized: 60 parameters are more than --max-params 50"),
+        ({"max_macs": 39}, "Oversized: 40 multiply-adds are more than --max-macs 39"),
+    ],
+)
+def test_oversized_nets_are_rows_and_never_built(limit, says, toy, tmp_path):
+    build, built = training.build, []
+    toy.setattr(training, "build", lambda choices, *args: built.append(choices["depth"]) or build(choices, *args))
+    tuner = open_tuner(tmp_path, **limit)
     tuner.search()
     statuses = {(row["depth"], row["status"]) for row in rows(tmp_path)}
     assert statuses == {(8, "COMPLETED"), (14, "COMPLETED"), (20, "FAILED")}
-    assert "Oversized: 60 parameters are more than --max-parameters 50" in {row["error"] for row in rows(tmp_path)}
+    assert {row["error"] for row in rows(tmp_path)} == {"", says}
+    assert {row["parameters"] for row in rows(tmp_path)} == {24, 42, 60}
+    assert set(built) == {8, 14}
     assert tuner.best_trial().hyperparameters.values["depth"] == 14
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"shortcut": "none"}, {"shortcut": "projection_all"}, {"block": "bottleneck", "depth": 11, "width": 2}],
+)
+def test_the_size_is_known_without_the_net(fields):
+    data = load("digits", train_examples=64, validation_examples=32)
+    choices = {name: options[0] for name, options in SPACE.items()} | fields
+    expected = training.size(training.build(choices, data))
+    keras.backend.clear_session()
+    assert training.size_of(choices, data) == expected
+
+
+def test_the_reason_of_a_failure_is_kept_whole(toy, tmp_path):
+    def fit(model, *args, **kwargs):
+        raise training.Diverged("the loss was nan in epoch 1")
+
+    toy.setattr(training, "fit", fit)
+    open_tuner(tmp_path, max_trials=1).search()
+    told = (tmp_path / "sweep" / "trial_0" / "error.txt").read_text()
+    assert "in fit" in told
+    assert told.endswith("Diverged: the loss was nan in epoch 1\n")
+
+
+def test_a_trial_that_kills_its_process_is_a_row_in_the_end(instant, tmp_path):
+    """Out of memory, say: nobody is left to tell, and whoever comes next takes it up again."""
+    instant.setattr(tuning, "ATTEMPTS", 3)
+    fit, begun = training.fit, []
+
+    def deadly(model, *args, **kwargs):
+        if model.choices["depth"] == 14 and model.choices["shortcut"] == "none":
+            begun.append(1)
+            raise Killed
+        return fit(model, *args, **kwargs)
+
+    instant.setattr(training, "fit", deadly)
+    for _ in range(tuning.ATTEMPTS):
+        with pytest.raises(Killed):
+            open_tuner(tmp_path).search()
+    open_tuner(tmp_path).search()
+    assert len(begun) == tuning.ATTEMPTS
+    assert Counter(row["status"] for row in rows(tmp_path)) == {"COMPLETED": 5, "FAILED": 1}
+    assert f"Lost: the process died {tuning.ATTEMPTS} times in it" in {row["error"] for row in rows(tmp_path)}
+
+
+def test_ctrl_c_is_not_the_fault_of_the_trial(instant, tmp_path):
+    instant.setattr(tuning, "ATTEMPTS", 3)
+    fit = training.fit
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    instant.setattr(training, "fit", interrupted)
+    for _ in range(tuning.ATTEMPTS + 1):
+        with pytest.raises(KeyboardInterrupt):
+            open_tuner(tmp_path).search()
+    instant.setattr(training, "fit", fit)
+    open_tuner(tmp_path).search()
+    assert {row["status"] for row in rows(tmp_path)} == {"COMPLETED"}
+
+
+def test_a_full_disk_ends_the_sweep_and_no_trial(toy, tmp_path):
+    toy.setattr(tuning, "ATTEMPTS", 1)
+    save_model = tuning.save_model
+    toy.setattr(tuning, "save_model", lambda model, path: Path("/dev/full").write_text("a net"))
+    for _ in range(tuning.ATTEMPTS + 1):
+        with pytest.raises(tuning.DiskFull, match="No space left on device"):
+            open_tuner(tmp_path).search()
+    assert [row["status"] for row in rows(tmp_path)] == ["RUNNING"]
+    toy.setattr(tuning, "save_model", save_model)
+    open_tuner(tmp_path).search()
+    assert [row["status"] for row in rows(tmp_path)] == ["COMPLETED"] * 6
+
+
+def test_a_process_runs_its_share_and_a_fresh_one_goes_on(toy, tmp_path):
+    """TensorFlow keeps some memory of every net, whatever is cleared."""
+    for done in (2, 4):
+        with pytest.raises(tuning.Enough):
+            open_tuner(tmp_path, at_most=2).search()
+        assert [row["status"] for row in rows(tmp_path)] == ["COMPLETED"] * done
+    with pytest.raises(tuning.Enough):
+        open_tuner(tmp_path, at_most=2).search()
+    open_tuner(tmp_path, at_most=2).search()
+    assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
 
 
 def test_impossible_combinations_are_rows(tmp_path, monkeypatch):
@@ -221,26 +343,27 @@ def kill_at(monkeypatch, when):
             raise Killed
         original(path, value)
 
-    monkeypatch.setattr(tuning, "write_json", write)
+    for module in (tuning, oracles):
+        monkeypatch.setattr(module, "write_json", write)
     return written
 
 
 @pytest.mark.parametrize("tuner", ["grid", "random", "bayesian", "hyperband"])
 def test_a_kill_before_any_write_loses_at_most_the_trial_in_flight(tuner, instant, tmp_path):
     """Every moment at which the state on disk can be left is tried."""
-    limit = None if tuner == "hyperband" else 5
+    limit = None if tuner == "hyperband" else 4
     reference = tmp_path / "reference"
     with instant.context() as patch:
         written = kill_at(patch, None)
-        open_tuner(reference, tuner, limit).search()
+        open_tuner(reference, tuner, limit, epochs=3).search()
     expected = len(rows(reference))
-    assert expected >= 5
+    assert expected >= 4
     for when in range(1, len(written) + 1):
         directory = tmp_path / str(when)
         with instant.context() as patch:
             kill_at(patch, when)
             with contextlib.suppress(Killed):
-                open_tuner(directory, tuner, limit).search()
+                open_tuner(directory, tuner, limit, epochs=3).search()
         finished = [row["trial"] for row in rows(directory) if row["status"] == "COMPLETED"]
         trained = []
         with instant.context() as patch:
@@ -250,7 +373,7 @@ def test_a_kill_before_any_write_loses_at_most_the_trial_in_flight(tuner, instan
                 "run_trial",
                 lambda self, trial, **kw: trained.append(trial.trial_id) or run(self, trial, **kw),  # noqa: B023
             )
-            open_tuner(directory, tuner, limit).search()
+            open_tuner(directory, tuner, limit, epochs=3).search()
         after = rows(directory)
         assert [row["status"] for row in after] == ["COMPLETED"] * expected, when
         assert len(set(trained)) == len(trained), when
@@ -296,11 +419,246 @@ def test_another_tuner_id_finds_the_state(toy, tmp_path):
     assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
 
 
+def nets(directory):
+    return {path.parent.name.removeprefix("trial_") for path in (directory / "sweep").glob("trial_*/model.keras")}
+
+
 def test_only_the_best_net_is_kept(toy, tmp_path):
     tuner = open_tuner(tmp_path)
     tuner.search()
-    kept = [path.parent.name for path in (tmp_path / "sweep").glob("trial_*/model.keras")]
-    assert kept == [f"trial_{tuner.best_trial().trial_id}"]
+    assert nets(tmp_path) == {tuner.best_trial().trial_id}
+
+
+def test_all_nets_are_kept_where_that_is_asked(toy, tmp_path):
+    open_tuner(tmp_path, keep="all").search()
+    assert {int(name) for name in nets(tmp_path)} == {*range(6)}
+
+
+@pytest.mark.parametrize("name", ["trial.json", "result.json"])
+@pytest.mark.parametrize("tuner", ["grid", "hyperband"])
+def test_a_file_in_pieces_is_set_aside_and_its_trial_run_again(name, tuner, toy, tmp_path, capsys):
+    open_tuner(tmp_path, tuner).search()
+    before = rows(tmp_path)
+    path = tmp_path / "sweep" / f"trial_{before[1]['trial']}" / name
+    path.write_text(path.read_text()[:40])
+    (broken,) = [row for row in rows(tmp_path) if row["status"] == "CORRUPT"]  # and the report can be had
+    assert broken["trial"] == before[1]["trial"]
+    write_report(tmp_path / "sweep")
+    trained = []
+    fit = training.fit
+    toy.setattr(training, "fit", lambda *args, **kw: trained.append(kw["seed"]) or fit(*args, **kw))
+    open_tuner(tmp_path, tuner).search()
+    assert "in pieces: set aside as .corrupt" in capsys.readouterr().err
+    assert path.with_suffix(".corrupt").exists()
+    assert trained == [before[1]["seed"]]
+    ours, theirs = ([{**row, "ended": 0, "overhead": 0} for row in table] for table in (rows(tmp_path), before))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("tuner", ["grid", "random", "bayesian"])
+def test_the_state_of_the_search_is_made_again_from_the_trials(tuner, toy, tmp_path):
+    open_tuner(tmp_path, tuner, 3).search()
+    before = rows(tmp_path)
+    (tmp_path / "sweep" / "oracle.json").write_text("{")
+    open_tuner(tmp_path, tuner, 6).search()
+    assert rows(tmp_path)[:3] == before
+    assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
+    assert (tmp_path / "sweep" / "oracle.corrupt").exists()
+
+
+def test_what_cannot_be_made_again_is_said(toy, tmp_path):
+    open_tuner(tmp_path / "a", "hyperband").search()
+    open_tuner(tmp_path / "b", max_trials=4).search()
+    for path in ("a/sweep/oracle.json", "b/sweep/oracle.json", "b/sweep/trial_3/trial.json"):
+        (tmp_path / path).write_text("{")
+    with pytest.raises(oracles.Corrupt, match="in pieces.*--overwrite"):
+        open_tuner(tmp_path / "a", "hyperband")
+    with pytest.raises(oracles.Corrupt, match="in pieces.*--overwrite"):
+        open_tuner(tmp_path / "b")
+
+
+# ---- chief and workers
+
+
+@pytest.fixture
+def chief(toy):
+    toy.setenv("KERASTUNER_TUNER_ID", "chief")
+    toy.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    toy.setenv("KERASTUNER_ORACLE_PORT", "1")
+    toy.setattr(os, "_exit", lambda code: pytest.fail("the chief ended"))
+    return toy
+
+
+def ended(directory, trial, accuracy=0.5):
+    """What a worker leaves of a trial, and sends to the chief."""
+    result = {"validation_accuracy": accuracy, "epochs": 1, "history": {"val_accuracy": [accuracy]}, "ended": 1.0}
+    (directory / "sweep" / f"trial_{trial.trial_id}" / "result.json").write_text(json.dumps(result))
+    sent = type(trial).from_proto(trial.to_proto())
+    sent.status = "COMPLETED"
+    return sent
+
+
+def test_a_chief_that_is_started_again_knows_what_its_workers_hold(chief, tmp_path):
+    """Keras Tuner's own hands the trials in flight out a second time."""
+    oracle = open_tuner(tmp_path, max_trials=6).oracle
+    first, second = oracle.create_trial("worker0"), oracle.create_trial("worker1")
+    oracle = open_tuner(tmp_path, max_trials=6).oracle
+    assert oracle.create_trial("worker1").trial_id == second.trial_id  # that one was killed, too
+    third = oracle.create_trial("worker2")
+    assert third.trial_id == "2"
+    oracle.end_trial(ended(tmp_path, first))  # the first has not noticed anything
+    assert oracle.create_trial("worker0").trial_id == "3"
+    assert Counter(row["status"] for row in rows(tmp_path)) == {"COMPLETED": 1, "RUNNING": 3}
+
+
+def test_an_end_that_is_told_twice_counts_once(chief, tmp_path):
+    oracle = open_tuner(tmp_path, max_trials=6).oracle
+    trial = oracle.create_trial("worker0")
+    oracle.end_trial(ended(tmp_path, trial, 0.7))
+    oracle = open_tuner(tmp_path, max_trials=6).oracle  # killed before it could answer
+    oracle.end_trial(ended(tmp_path, trial, 0.7))
+    assert oracle.end_order == ["0"]
+    assert not oracle.ongoing_trials
+    assert oracle.create_trial("worker0").trial_id == "1"
+
+
+def test_a_trial_that_is_run_again_has_its_new_score(chief, tmp_path):
+    """Keras Tuner takes a figure that is there for the one that has just come."""
+    oracle = open_tuner(tmp_path, max_trials=6).oracle
+    trial = oracle.create_trial("worker0")
+    oracle.update_trial(trial.trial_id, {"val_accuracy": 0.1})
+    oracle.end_trial(ended(tmp_path, trial, 0.7))
+    assert oracle.trials["0"].score == 0.7
+
+
+def test_why_a_trial_failed_reaches_the_chief(chief, tmp_path):
+    """Keras Tuner sends no message over the wire."""
+    oracle = open_tuner(tmp_path, max_trials=6).oracle
+    trial = oracle.create_trial("worker0")
+    sent = ended(tmp_path, trial)
+    (tmp_path / "sweep" / "trial_0" / "result.json").write_text('{"seed": 1, "error": "Diverged: the loss was nan"}')
+    sent.status = "INVALID"
+    oracle.end_trial(sent)
+    assert oracle.trials["0"].message == "Diverged: the loss was nan"
+    assert [row["status"] for row in rows(tmp_path)] == ["FAILED"]
+
+
+def test_a_chief_in_which_something_fails_ends(chief, tmp_path, capsys):
+    """Keras Tuner's own hangs with its lock held, and prints nothing."""
+    codes = []
+    chief.setattr(os, "_exit", codes.append)
+    oracle = open_tuner(tmp_path, max_trials=6).oracle
+    trial = oracle.create_trial("worker0")
+    chief.setattr(oracles, "write_csv", lambda *args: Path("/dev/full").write_text("rows"))
+    oracle.end_trial(ended(tmp_path, trial))
+    assert codes == [1]
+    assert "No space left on device" in capsys.readouterr().err
+
+
+def test_alone_what_workers_held_is_taken_up(chief, tmp_path):
+    """A worker that does not come back keeps nothing from anybody."""
+    oracle = open_tuner(tmp_path, max_trials=6).oracle
+    oracle.create_trial("worker0"), oracle.create_trial("worker1")
+    for name in ("TUNER_ID", "ORACLE_IP", "ORACLE_PORT"):
+        chief.delenv(f"KERASTUNER_{name}")
+    open_tuner(tmp_path, max_trials=6).search()
+    assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
+    assert {row["status"] for row in rows(tmp_path)} == {"COMPLETED"}
+
+
+class Away(grpc.RpcError):
+    def code(self):
+        return grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_worker_asks_again_and_does_not_hurry(chief):
+    """Keras Tuner's own ends where the chief is away, and asks a thousand times a second where it has nothing."""
+    waited = []
+    chief.setattr(oracles.time, "sleep", waited.append)
+    idle, running = SimpleNamespace(status="IDLE"), SimpleNamespace(status="RUNNING")
+    answers = [Away(), idle, Away(), running]
+
+    def create_trial(tuner_id):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    client = SimpleNamespace(stub=Mock(), create_trial=create_trial, objective="val_accuracy")
+    distant = oracles.Distant(client)
+    assert distant.create_trial("worker0") is running
+    assert waited == [1, 1, 1]
+    assert distant.objective == "val_accuracy"
+
+
+def test_a_worker_leaves_the_state_to_the_chief(chief, tmp_path):
+    open_tuner(tmp_path, max_trials=6).oracle.create_trial("worker0")
+    before = {path: path.read_text() for path in (tmp_path / "sweep").rglob("*.json")}
+    chief.setenv("KERASTUNER_TUNER_ID", "worker0")
+    open_tuner(tmp_path, max_trials=6)
+    assert before == {path: path.read_text() for path in (tmp_path / "sweep").rglob("*.json")}
+
+
+# ---- the median stopping rule
+
+
+def watch(curve, others, warm_up=0, epochs=4):
+    """The epochs that a trial of that curve is given beside those of the others."""
+    callback = tuning.MedianStopping(lambda: others, warm_up)
+    callback.set_params({"epochs": epochs})
+    callback.set_model(SimpleNamespace(stop_training=False))
+    for epoch, accuracy in enumerate(curve):
+        callback.on_epoch_end(epoch, {"val_accuracy": accuracy})
+        if callback.model.stop_training:
+            assert callback.stopped
+            return epoch + 1
+    return epochs
+
+
+OTHERS = [[0.2, 0.4, 0.6, 0.8], [0.3, 0.5, 0.7, 0.9], [0.1, 0.2, 0.3, 0.4]]  # median of the means: .2 .3 .4 .5
+
+
+@pytest.mark.parametrize(
+    ("curve", "settings", "given"),
+    [
+        ([0.2, 0.31, 0.41, 0.5], {}, 4),  # not below
+        ([0.19, 0.31, 0.41, 0.5], {}, 1),
+        ([0.19, 0.31, 0.41, 0.5], {"warm_up": 1}, 4),
+        ([0.19, 0.29, 0.39, 0.5], {"warm_up": 2}, 3),
+        ([0.45, 0.1, 0.1, 0.1], {}, 4),  # the best so far counts; and who has come to the last epoch is through
+        ([0.1, 0.1, 0.1, 0.1], {"others": OTHERS[:2]}, 4),  # too few to know
+        ([0.2, 0.2, 0.2, 0.2], {"others": [*OTHERS[:2], [0.1]]}, 4),  # one of three was stopped before
+    ],
+)
+def test_median_stopping(curve, settings, given):
+    settings = {"others": OTHERS, **settings}
+    assert watch(curve, settings.pop("others"), **settings) == given
+
+
+def test_a_stopped_trial_is_seen_as_one_and_is_not_the_best(toy, tmp_path):
+    def fit(model, data, *, epochs, callbacks, **_):
+        level = model.choices["depth"] / 100
+        rule = callbacks[-1]
+        rule.set_model(SimpleNamespace(stop_training=False))
+        rule.set_params({"epochs": epochs})
+        curve = []
+        while len(curve) < epochs and not rule.model.stop_training:
+            curve.append(level)
+            rule.on_epoch_end(len(curve) - 1, {"val_accuracy": level})
+        level += rule.stopped  # even if it had the highest figure
+        figures = {"train_accuracy": level, "validation_accuracy": level}
+        return {"epochs": len(curve), "seconds": 1.0, "history": {"accuracy": curve, "val_accuracy": curve}, **figures}
+
+    toy.setattr(training, "fit", fit)
+    space = SPACE | {"depth": [20, 14, 8]}
+    tuner = open_tuner(tmp_path, space=space, median_stopping=1)
+    tuner.search()
+    assert [(row["depth"], row["status"], row["epochs"]) for row in rows(tmp_path)] == [
+        (20, "COMPLETED", 4), (20, "COMPLETED", 4), (14, "COMPLETED", 4), (14, "STOPPED", 2), (8, "STOPPED", 2),
+        (8, "STOPPED", 2),
+    ]  # fmt: skip
+    assert tuner.best_trial().hyperparameters.values["depth"] == 20
+    assert "STOPPED" in (tmp_path / "sweep" / "trials.csv").read_text()
 
 
 # ---- Hyperband
@@ -333,11 +691,24 @@ def test_hyperband_promotes(toy, tmp_path):
         training, "fit", lambda *args, **kw: seen.append((kw["initial_epoch"], kw["epochs"])) or fit(*args, **kw)
     )
     space = SPACE | {"depth": [8, 14, 20, 26, 32], "learning_rate": [0.1, 0.05]}
-    open_tuner(tmp_path, "hyperband", space=space, epochs=9).search()
+    open_tuner(tmp_path, "hyperband", space=space, epochs=9, keep="all").search()
     assert {(0, 1), (1, 3), (3, 9)} <= set(seen)
     promoted = [row for row in rows(tmp_path) if "tuner/trial_id" in row]
     assert promoted
     assert all((tmp_path / "sweep" / f"trial_{row['tuner/trial_id']}" / "model.keras").exists() for row in promoted)
+
+
+def test_hyperband_keeps_what_it_may_go_on_with(toy, tmp_path):
+    space = SPACE | {"depth": [8, 14, 20, 26, 32], "learning_rate": [0.1, 0.05]}
+    counts = []
+    tidy = oracles.Resumable.tidy
+    toy.setattr(oracles.Resumable, "tidy", lambda self: (tidy(self), counts.append(len(nets(tmp_path))))[0])
+    tuner = open_tuner(tmp_path, "hyperband", space=space, epochs=9)
+    tuner.search()
+    assert {row["status"] for row in rows(tmp_path)} == {"COMPLETED"}  # so each had its parent's net
+    assert 9 <= max(counts) < len(counts)
+    tuner.oracle.tidy()
+    assert nets(tmp_path) == {tuner.best_trial().trial_id}
 
 
 def test_hyperband_promotes_past_failures(instant, tmp_path):

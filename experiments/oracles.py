@@ -1,0 +1,302 @@
+"""Keras Tuner's oracles, made to survive: their state is written whole, it resumes anywhere, and a failure is a row.
+
+What is mended here was met in Keras Tuner 1.4.8: CONTRIBUTING.md has the list, tests/test_tuning.py a test of each.
+"""
+
+import contextlib
+import functools
+import itertools
+import math
+import os
+import random
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial
+from keras_tuner.oracles import BayesianOptimizationOracle, HyperbandOracle
+
+from experiments.files import read_json, readable, write_json
+from experiments.report import best_of, read_trials, write_csv
+
+OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
+FINISHED = ("COMPLETED", "FAILED")
+
+
+class Corrupt(RuntimeError):
+    """More of a sweep is in pieces than can be made again from the rest."""
+
+
+def role() -> str:
+    """What this process is in a search: "alone", or by Keras Tuner's environment its "chief" or a "worker"."""
+    if "KERASTUNER_ORACLE_IP" not in os.environ:
+        return "alone"
+    return "chief" if "chief" in os.environ.get("KERASTUNER_TUNER_ID", "") else "worker"
+
+
+@contextlib.contextmanager
+def crash_only():
+    """Ends a chief in which something fails, to be started again: Keras Tuner's own would hang, and say nothing."""
+    try:
+        yield
+    except Exception:
+        if role() != "chief":
+            raise
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+class Resumable(keras_tuner.Oracle):
+    """An oracle that may be killed at any moment: at most the trials in flight are run again.
+
+    The result of a trial is what its worker left in `result.json`; what comes over the wire only says that it is there.
+    """
+
+    trials: dict[str, Any]
+    end_order: list[str]
+    progress: Any = None
+    keep = "best"  # or "all": the nets that are not deleted
+    rebuildable = True  # from the trials alone
+
+    def save(self):
+        write_json(self._get_oracle_fname(), self.get_state())
+
+    def _save_trial(self, trial):
+        write_json(self.trial_file(trial.trial_id, "trial.json"), trial.get_state())
+
+    def trial_file(self, trial_id: str, name: str) -> Path:
+        return Path(self._get_trial_dir(trial_id), name)
+
+    def get_state(self):
+        values = {name: trial.hyperparameters.values for name, trial in self.trials.items()}
+        return {**super().get_state(), "values": values}
+
+    def reload(self):
+        """Keras Tuner writes a trial and then the state that knows of it; a kill between the two is mended here."""
+        self.mend()
+        held = read_json(self._get_oracle_fname())["ongoing_trials"]
+        super().reload()
+        self.trials = {name: self.trials[name] for name in self.start_order if name in self.trials}
+        finished = [name for name, trial in self.trials.items() if trial.status in FINISHED]
+        ended = [name for name in self.end_order if name in finished]
+        self.end_order = ended + [name for name in finished if name not in ended]
+        for name, trial in self.trials.items():
+            if name not in finished:
+                self.trials[name] = Trial(trial.hyperparameters, name, "RUNNING")
+            self._record_values(trial)
+        if role() == "chief":  # its workers are at work still, or come back under their names
+            self.ongoing_trials = {
+                worker: self.trials[name]
+                for worker, name in held.items()
+                if name in self.trials and name not in finished
+            }
+        held = {trial.trial_id for trial in self.ongoing_trials.values()}
+        waiting = [name for name in self.trials if name not in finished and name not in held]
+        self._retry_queue = waiting[::-1]  # popped from the end
+
+    def mend(self):
+        """Sets aside what is no JSON any more, as `.corrupt`: such a trial is run again, with the values it had."""
+        oracle, broken = Path(self._get_oracle_fname()), []
+        for path in sorted(Path(self._project_dir).glob("trial_*/trial.json")):
+            trial, result = as_trial(readable(path)), path.with_name("result.json")
+            if trial is None or (trial.status == "COMPLETED" and "validation_accuracy" not in (readable(result) or {})):
+                broken.append(path)
+                set_aside(path)
+                set_aside(result)
+                print(
+                    f"{path} or its result is in pieces: set aside as .corrupt, the trial is run again", file=sys.stderr
+                )
+        state = readable(oracle)
+        if state is None:
+            if broken or not self.rebuildable:
+                raise Corrupt(f"{oracle} is in pieces, and what it held cannot be told from the rest: use --overwrite")
+            set_aside(oracle)
+            names = [path.parent.name.removeprefix("trial_") for path in oracle.parent.glob("trial_*/trial.json")]
+            state = self.get_state() | {"start_order": sorted(names, key=int)}
+            print(f"{oracle} is in pieces: set aside as .corrupt, and made again from the trials", file=sys.stderr)
+            write_json(oracle, state)
+        for name, values in state.get("values", {}).items():
+            if not self.trial_file(name, "trial.json").exists():
+                hyperparameters = self.hyperparameters.copy()
+                hyperparameters.values = values
+                self._save_trial(Trial(hyperparameters, name, "RUNNING"))
+
+    @keras_tuner.synchronized
+    def create_trial(self, tuner_id):
+        with crash_only():
+            trial = super().create_trial(tuner_id)
+            if trial.status == "RUNNING" and self.progress:
+                self.progress.trial_begins(self, trial)
+            return trial
+
+    @keras_tuner.synchronized
+    def update_trial(self, trial_id, metrics, step=0):
+        with crash_only():
+            return super().update_trial(trial_id, metrics, step)
+
+    def score_trial(self, trial):
+        result = read_json(self.trial_file(trial.trial_id, "result.json"))
+        trial.score, trial.best_step = result["validation_accuracy"], result["epochs"]
+
+    @keras_tuner.synchronized
+    def end_trial(self, trial):
+        with crash_only():
+            known = self.trials.get(trial.trial_id)
+            if (
+                known is None or trial.trial_id in self.end_order
+            ):  # said again: the answer was lost with an earlier chief
+                self.ongoing_trials = {who: other for who, other in self.ongoing_trials.items() if other is not known}
+                return
+            result = readable(self.trial_file(trial.trial_id, "result.json")) or {}
+            trial.message = trial.message or result.get("error")  # Keras Tuner sends none over the wire
+            super().end_trial(trial)
+            best = self.tidy()
+            if self.progress:
+                self.progress.trial_ends(self, known, best)
+
+    def best_trial(self):
+        """The completed trial with the highest score, the first of equals; None if there is none."""
+        best = best_of(read_trials(self._project_dir))
+        return best and self.trials[best["trial"]]
+
+    def needed(self) -> set[str]:
+        """The trials whose nets the search itself will ask for."""
+        return set()
+
+    def tidy(self):
+        """Writes `trials.csv`, deletes the nets that nobody will ask for, returns the best trial."""
+        write_csv(self._project_dir, read_trials(self._project_dir))
+        best = self.best_trial()
+        needed = self.needed() | ({best.trial_id} if best else set())
+        if self.keep == "best":
+            for name, trial in self.trials.items():
+                if trial.status in FINISHED and name not in needed:
+                    self.trial_file(name, "model.keras").unlink(missing_ok=True)
+        return best
+
+
+def as_trial(state) -> Trial | None:
+    """The trial whose state that is, None where it is none."""
+    try:
+        return Trial.from_state(state)
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return None
+
+
+def set_aside(path: Path) -> None:
+    if path.exists():
+        os.replace(path, path.with_suffix(".corrupt"))
+
+
+class GridOracle(Resumable):
+    """Every combination, the first choice slowest. What is left follows from the trials alone, so it resumes."""
+
+    def populate_space(self, trial_id):
+        tried = [trial.hyperparameters.values for trial in self.trials.values()]
+        left = (values for values in self.combinations() if values not in tried)
+        values = next(left, None)
+        return {"status": "STOPPED"} if values is None else {"status": "RUNNING", "values": values}
+
+    def combinations(self):
+        space = self.hyperparameters.space
+        products = itertools.product(*(choice.values for choice in space))
+        return [dict(zip((choice.name for choice in space), product, strict=True)) for product in products]
+
+
+class RandomOracle(GridOracle):
+    """Combinations drawn without replacement: none comes twice, and none is missed where all are asked for."""
+
+    def combinations(self):
+        combinations = super().combinations()
+        random.Random(self.seed).shuffle(combinations)
+        return combinations
+
+
+class BayesianOracle(Resumable, BayesianOptimizationOracle):
+    pass
+
+
+class HalvingOracle(Resumable, HyperbandOracle):
+    rebuildable = False
+
+    def __init__(self, max_trials=None, **kwargs):
+        super().__init__(**kwargs)
+        self.max_trials = max_trials
+
+    def populate_space(self, trial_id):
+        """Keras Tuner waits for every trial of a round to complete: one that failed would keep all from promotion."""
+        failed = [trial for trial in self.trials.values() if trial.status == "FAILED"]
+        for trial in failed:
+            trial.status, trial.score = "COMPLETED", -math.inf
+        try:
+            return super().populate_space(trial_id)
+        finally:
+            for trial in failed:
+                trial.status, trial.score = "FAILED", None
+
+    def needed(self):
+        """Those that may still be promoted, and those that a trial in flight goes on with."""
+        rounds = itertools.chain.from_iterable(bracket["rounds"] for bracket in self._brackets)
+        candidates = {info["id"] for trials in rounds for info in trials}
+        flying = (trial for trial in self.trials.values() if trial.status not in FINISHED)
+        return candidates | {trial.hyperparameters.values.get("tuner/trial_id") for trial in flying}
+
+    def number_of_trials(self):
+        """In all rounds of all brackets."""
+        brackets = range(self._get_num_brackets())
+        return sum(self._get_size(b, r) for b in brackets for r in range(self._get_num_rounds(b)))
+
+
+TUNERS = {"grid": GridOracle, "random": RandomOracle, "bayesian": BayesianOracle, "hyperband": HalvingOracle}
+
+
+def make_oracle(tuner: str, space: dict, *, seed: int, max_trials: int | None, epochs: int):
+    """The oracle of a row of TUNERS over `space`, name -> list of values."""
+    hyperparameters = keras_tuner.HyperParameters()
+    for name, values in space.items():
+        hyperparameters.Choice(name, values)
+    return TUNERS[tuner](
+        objective=OBJECTIVE,
+        hyperparameters=hyperparameters,
+        allow_new_entries=False,
+        seed=seed + 1,  # Keras Tuner takes 0 for "any"
+        max_trials=max_trials,
+        max_consecutive_failed_trials=10**9,  # a failed trial is a row, not the end
+        **({"max_epochs": epochs} if tuner == "hyperband" else {}),
+    )
+
+
+class Distant:
+    """The oracle as a worker has it, at the end of a wire: it is asked again where the chief was away for a moment, and
+    only once a second where there is nothing to do yet. Asking twice does no harm.
+    """
+
+    def __init__(self, client):
+        import grpc
+
+        self.client, self.grpc = client, grpc
+        address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
+        soon = [("grpc.max_reconnect_backoff_ms", 2000)]  # gRPC's own goes up to two minutes
+        client.stub = type(client.stub)(grpc.insecure_channel(address, options=soon))
+
+    def __getattr__(self, name):
+        attribute = getattr(self.client, name)
+        return functools.partial(self.ask, attribute) if callable(attribute) else attribute
+
+    def ask(self, method, *args, **kwargs):
+        while True:
+            try:
+                return method(*args, **kwargs)
+            except self.grpc.RpcError as error:
+                if error.code() is not self.grpc.StatusCode.UNAVAILABLE:
+                    raise
+            time.sleep(1)
+
+    def create_trial(self, tuner_id):
+        while (trial := self.ask(self.client.create_trial, tuner_id)).status == "IDLE":
+            time.sleep(1)
+        return trial

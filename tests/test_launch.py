@@ -1,0 +1,304 @@
+"""A sweep of several processes, killed wherever it hurts; and the files for clusters."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from experiments import launch
+
+ROOT = Path(__file__).parent.parent
+TINY = ["--dataset", "digits", "--train-examples", "64", "--epochs", "1", "--batch-size", "32", "--depths", "8"]
+TWENTY = ["--learning-rates", "0.1", "0.05", "0.02", "0.01", "0.005", "--weight-decays", "1e-4", "5e-4"]
+
+
+def command(directory, *flags, workers=2):
+    place = ["--directory", str(directory), "--name", "s"]
+    return [sys.executable, "-m", "experiments.launch", "--workers", str(workers), *TINY, *place, *flags]
+
+
+def rows(directory):
+    return list(csv.DictReader((directory / "s" / "trials.csv").open()))
+
+
+def processes(pid):
+    """Name -> pid, of the processes of a launcher: "chief", "worker0", ..., "" for the one that ends the sweep."""
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            variables = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        names = [line.partition(b"=")[2].decode() for line in variables if line.startswith(b"KERASTUNER_TUNER_ID=")]
+        found[names[0] if names else ""] = int(child)
+    return found
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A sweep of two trials, of which a worker is killed in its trial, and the chief after that."""
+    directory = tmp_path_factory.mktemp("runs")
+    flags = ["--shortcuts", "none", "A"]
+    launcher = subprocess.Popen(
+        command(directory, *flags), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    said = []
+    for line in launcher.stdout:
+        said.append(line)
+        if "trial 2 of 2:" in line and not any("was killed" in told for told in said):
+            os.kill(processes(launcher.pid)["worker0"], signal.SIGKILL)
+        if "worker0 was killed" in line:
+            os.kill(processes(launcher.pid)["chief"], signal.SIGKILL)
+    assert launcher.wait() == 0, "".join(said)
+    return directory, "".join(said)
+
+
+def test_every_trial_ends_once_though_chief_and_worker_were_killed(killed):
+    directory, said = killed
+    assert "worker0 was killed by SIGKILL, and is started again" in said
+    assert "chief was killed by SIGKILL, and is started again" in said
+    assert [(row["trial"], row["status"]) for row in rows(directory)] == [(str(i), "COMPLETED") for i in range(2)]
+    assert {row["shortcut"] for row in rows(directory)} == {"none", "zero_pad"}
+    state = json.loads((directory / "s" / "oracle.json").read_text())
+    assert Counter(state["end_order"]) == Counter("01")
+
+
+def test_it_ends_as_a_sweep_alone_does(killed):
+    directory, said = killed
+    assert "on the test set" in said
+    assert (directory / "s" / "best.keras").exists()
+    assert (directory / "s" / "report.html").exists()
+    assert len(list((directory / "s").glob("trial_*/model.keras"))) == 1
+    assert not list((directory / "s").rglob(".unfinished-*-model.keras"))
+
+
+def test_workers_say_who_they_are_and_the_chief_how_far_it_is(killed):
+    _, said = killed
+    assert "worker1:   epoch 1 of 1: loss" in said
+    assert "chief: trial 1 of 2: none" in said
+    assert "best so far" in said
+
+
+# ---- without training
+
+# a sweep that only notes who was there; worker0 is killed once, and the chief never ends by itself
+PRETENDED = """
+import os, pathlib, signal, socket, sys, time
+who, told = os.environ.get("KERASTUNER_TUNER_ID", "alone"), pathlib.Path(sys.argv[1])
+before = told.read_text() if told.exists() else ""
+told.open("a").write(f"{who} {' '.join(sys.argv[2:])}\\n")
+if who == "chief":
+    if "refused" in sys.argv:
+        sys.exit(2)
+    server = socket.create_server((os.environ["KERASTUNER_ORACLE_IP"], int(os.environ["KERASTUNER_ORACLE_PORT"])))
+    time.sleep(600)
+if who == "worker0" and "worker0" not in before or "hopeless" in sys.argv and who != "alone":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def pretended(tmp_path, monkeypatch):
+    """Runs the launcher's supervisor with two workers over PRETENDED; its code, and who was there."""
+    told = tmp_path / "told"
+    monkeypatch.setattr(launch, "command", lambda flags: [sys.executable, "-c", PRETENDED, str(told), *flags])
+
+    def run(*flags):
+        code = launch.supervise([{}, {}], [*flags], tmp_path, address="127.0.0.1", limit=2)
+        return code, told.read_text().splitlines()
+
+    return run
+
+
+def test_who_is_killed_comes_back_under_its_name_and_the_chief_is_ended(pretended):
+    code, told = pretended("--overwrite", "x")
+    assert code == 0
+    # overwritten once; the last word is that of a sweep alone
+    assert told[0] == "chief --overwrite x"
+    assert sorted(told[1:-1]) == ["worker0 x", "worker0 x", "worker1 x"]
+    assert told[-1] == "alone x"
+
+
+def test_what_the_chief_refuses_ends_it(pretended):
+    assert pretended("refused") == (2, ["chief refused"])
+
+
+def test_a_sweep_whose_workers_all_die_ends(pretended, capsys):
+    code, told = pretended("hopeless")
+    assert code == 1
+    assert Counter(told) == {"chief hopeless": 1, "worker0 hopeless": 3, "worker1 hopeless": 3}
+    assert "no worker is left; the same command goes on from here" in capsys.readouterr().out
+
+
+class Mayfly:
+    """Stands for a process that ends at once with the code."""
+
+    def __init__(self, code):
+        self.code = code
+
+    def poll(self):
+        return self.code
+
+
+def test_restarts_in_a_row_are_bounded(tmp_path, monkeypatch, capsys):
+    member = launch.Member("worker0", [], {}, tmp_path, limit=3)
+    monkeypatch.setattr(member, "start", lambda: None)
+    assert [member.restart(-9) for _ in range(4)] == [True, True, True, False]
+    assert "given up after 3 restarts" in capsys.readouterr().out
+
+
+def test_a_trial_that_ends_makes_the_count_begin_anew(tmp_path, monkeypatch):
+    member = launch.Member("worker0", [], {}, tmp_path, limit=2)
+    monkeypatch.setattr(member, "start", lambda: None)
+    for i in range(5):
+        (tmp_path / f"trial_{i}").mkdir()
+        (tmp_path / f"trial_{i}" / "result.json").write_text("{}")
+        assert member.restart(-9)
+    assert member.restart(-9)
+    assert not member.restart(-9)
+
+
+def test_a_chief_that_is_given_up_ends_the_search(tmp_path, monkeypatch):
+    chief = launch.Member("chief", [], {}, tmp_path, limit=0)
+    chief.process = Mayfly(1)
+    worker = launch.Member("worker0", [], {}, tmp_path, limit=0)
+    worker.process = Mayfly(None)
+    assert launch.watch(chief, [worker]) == 1
+
+
+def test_one_gpu_a_worker_and_a_share_of_the_cores():
+    shares = launch.shares(2, ["0", "3"], cores=16)
+    assert [share["CUDA_VISIBLE_DEVICES"] for share in shares] == ["0", "3"]
+    assert {share["TF_NUM_INTRAOP_THREADS"] for share in shares} == {"8"}
+    assert "CUDA_VISIBLE_DEVICES" not in launch.shares(1, [], cores=2)[0]
+    assert launch.shares(4, [], cores=2)[3]["OMP_NUM_THREADS"] == "1"
+    with pytest.raises(ValueError, match="--workers must be at most 2, one a GPU. Received: 3"):
+        launch.shares(3, ["0", "3"], cores=16)
+    assert launch.environment("chief", "127.0.0.1", 1)["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+@pytest.mark.parametrize(("value", "found"), [("1,3", ["1", "3"]), ("", []), ("-1", [])])
+def test_gpus_are_those_that_are_visible(value, found):
+    assert launch.gpus({"CUDA_VISIBLE_DEVICES": value}) == found
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--workers", "0"], "--workers must be a positive integer. Received: 0"),
+        ([], "--workers must be a positive integer. Received: None"),
+        (["--render", "slurm", "--overwrite"], "--overwrite would begin anew at each restart"),
+    ],
+)
+def test_bad_flags(flags, says, capsys):
+    with pytest.raises(SystemExit):
+        launch.main(flags)
+    assert says in capsys.readouterr().err
+
+
+# ---- clusters
+
+
+@pytest.mark.parametrize("name", launch.FILES)
+def test_the_files_for_clusters_are_what_is_rendered(name):
+    """To write them anew: python -m experiments.launch --render NAME --dataset cifar10 --tuner random ..."""
+    rendered = launch.render(name, launch.EXAMPLE_WORKERS, launch.EXAMPLE)
+    assert (launch.FOLDER / launch.FILES[name]).read_text() == rendered
+
+
+def test_bash_reads_the_file_for_slurm(tmp_path):
+    script = tmp_path / "sweep.sbatch"
+    script.write_text(launch.render("slurm", 2, ["--name", "it's", "--dataset", "digits"]))
+    subprocess.run(["bash", "-n", script], check=True)
+
+
+def test_the_file_for_slurm_runs_what_the_launcher_runs(tmp_path):
+    """With a python and an srun that only tell what they were asked."""
+    tools = {"python": 'echo "$KERASTUNER_TUNER_ID@$KERASTUNER_ORACLE_IP: $@" >> told', "hostname": "echo head"}
+    tools["srun"] = 'shift; for SLURM_PROCID in 0 1; do export SLURM_PROCID; "$@"; done; sleep 1'
+    for name, body in tools.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    script = launch.render("slurm", 2, ["--name", "it's", "--dataset", "digits"])
+    variables = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, env=variables, check=True, timeout=60)
+    sweep = "-m experiments.sweep --name it's --dataset digits"
+    told = (tmp_path / "told").read_text().splitlines()
+    assert told[0] == "@: -m experiments.data digits"
+    assert sorted(told[1:-1]) == [f"{who}@head: {sweep}" for who in ("chief", "worker0", "worker1")]
+    assert told[-1] == f"@: {sweep}"
+
+
+def test_the_jobset_runs_what_the_launcher_runs():
+    """Its jobs and the policy pass kubernetes-validate, strictly; what is JobSet's own is looked at here."""
+    jobset, policy = yaml.safe_load_all(launch.render("kubernetes", 3, ["--dataset", "digits"]))
+    assert (jobset["apiVersion"], jobset["kind"]) == ("jobset.x-k8s.io/v1alpha2", "JobSet")
+    jobs = {job["name"]: job for job in jobset["spec"]["replicatedJobs"]}
+    assert [*jobs] == ["data", "chief", "workers"]
+    assert jobs["chief"]["dependsOn"] == [{"name": "data", "status": "Complete"}]
+    assert jobs["workers"]["dependsOn"] == [{"name": "chief", "status": "Ready"}]
+    counts = jobs["workers"]["template"]["spec"]
+    assert (counts["completionMode"], counts["completions"], counts["parallelism"]) == ("Indexed", 3, 3)
+    containers = {name: job["template"]["spec"]["template"]["spec"]["containers"][0] for name, job in jobs.items()}
+    assert containers["chief"]["command"] == containers["workers"]["command"]
+    assert containers["chief"]["command"][:5] == ["python", "-m", "experiments.sweep", "--dataset", "digits"]
+    for name, who in (("chief", "chief"), ("workers", "worker$(INDEX)")):
+        variables = {row["name"]: row.get("value") for row in containers[name]["env"]}
+        assert variables["KERASTUNER_TUNER_ID"] == who
+        # a variable is made only of those that stand before it
+        assert [*variables].index("INDEX" if name == "workers" else "ADDRESS") == 0
+    assert policy["spec"]["ingress"][0]["ports"] == [{"port": launch.PORT}]
+
+
+# ---- fifty kills
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_fifty_random_sigkills(tmp_path):
+    """Over 20 tiny trials: each ends exactly once, none is lost. The launcher itself is killed now and then."""
+    rng = random.Random(0)
+    flags = ["--shortcuts", "none", "A", *TWENTY]
+    victims: Counter[str] = Counter()
+    log = (tmp_path / "log").open("w")
+    launcher = None
+    finished: set[str] = set()
+    while victims.total() < 50 and len(finished) < 20:
+        if launcher is None or launcher.poll() is not None:
+            launcher = subprocess.Popen(command(tmp_path, *flags), cwd=ROOT, stdout=log, stderr=log)
+        while launcher.poll() is None and "worker1" not in processes(launcher.pid):
+            time.sleep(0.2)
+        time.sleep(rng.uniform(0, 15))
+        alive = processes(launcher.pid) if launcher.poll() is None else {}
+        if launcher.poll() is None and rng.random() < 0.1:
+            launcher.kill()
+            launcher.wait()
+            victims["launcher"] += 1
+        elif alive:
+            name = rng.choice(sorted(alive))
+            os.kill(alive[name], signal.SIGKILL)
+            victims[name.rstrip("0123456789")] += 1
+        if (tmp_path / "s" / "trials.csv").exists():
+            now = {row["trial"] for row in rows(tmp_path) if row["status"] == "COMPLETED"}
+            assert finished <= now
+            finished = now
+    launcher.kill()
+    launcher.wait()
+    print(victims, f"{len(finished)} trials had ended")
+    assert victims["worker"] >= 5 and victims["chief"] >= 5 and victims.total() == 50
+    subprocess.run(command(tmp_path, *flags), cwd=ROOT, check=True, stdout=log, stderr=log)
+    after = rows(tmp_path)
+    assert [(row["trial"], row["status"]) for row in after] == [(f"{i:02d}", "COMPLETED") for i in range(20)]
+    assert len({(row["shortcut"], row["learning_rate"], row["weight_decay"]) for row in after}) == 20
+    state = json.loads((tmp_path / "s" / "oracle.json").read_text())
+    assert sorted(state["end_order"]) == [f"{i:02d}" for i in range(20)]
+    assert state["ongoing_trials"] == {} or set(state["ongoing_trials"].values()) <= set(state["end_order"])
