@@ -201,7 +201,7 @@ def test_what_nobody_else_has(rng):
         ({"dropout": -0.1}, r"dropout must be a number, in \[0, 1\). Received: -0.1"),
         ({"block": "bottleneck", "block_dropout": 0.3}, "block_dropout is for the block 'building_block'"),
         ({"stem": "5x5"}, "stem must be one of.*'deep'.*Received: '5x5'"),
-        ({"norm": "ln"}, r"norm must be one of \['bn', 'gn'\]. Received: 'ln'"),
+        ({"norm": "ln"}, r"norm must be one of \['bn', 'sync_bn', 'gn'\]. Received: 'ln'"),
         ({"stem_filters": 0}, "stem_filters must be a positive integer. Received: 0"),
         ({"block": "bottleneck", "groups": 3, "filters": 64, "base_width": 1, "order": "x"}, "order must be one of"),
     ],
