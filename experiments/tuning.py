@@ -260,7 +260,7 @@ class MedianStopping(keras.callbacks.Callback):
         seen = epoch + 1
         if self.warm_up < seen < self.params["epochs"]:
             means = [statistics.fmean(curve[:seen]) for curve in self.curves() if len(curve) >= seen]
-            if len(means) >= self.LEAST and self.best < statistics.median(means):
+            if len(means) >= self.LEAST and self.best < statistics.median(means) - 1e-9:  # means are rounded
                 self.stopped = self.model.stop_training = True
 
 

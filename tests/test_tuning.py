@@ -135,13 +135,13 @@ def test_every_guard_has_its_test():
 
 
 @pytest.mark.parametrize("tuner", ["grid", "random"])
-def test_every_combination_once(tuner, toy, tmp_path):
+def test_every_combination_once(tuner, instant, tmp_path):
     open_tuner(tmp_path, tuner, 6).search()
     assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
     assert {row["status"] for row in rows(tmp_path)} == {"COMPLETED"}
 
 
-def test_random_order_follows_from_the_seed_and_0_is_one(toy, tmp_path):
+def test_random_order_follows_from_the_seed_and_0_is_one(instant, tmp_path):
     """Keras Tuner takes the seed 0 for "any"."""
     orders = []
     for i, seed in enumerate((0, 0, 1)):
@@ -151,18 +151,18 @@ def test_random_order_follows_from_the_seed_and_0_is_one(toy, tmp_path):
     assert orders[0] != sorted(orders[0])
 
 
-def test_max_trials_can_grow(toy, tmp_path):
+def test_max_trials_can_grow(instant, tmp_path):
     open_tuner(tmp_path, "grid", 2).search()
     open_tuner(tmp_path, "grid", 6).search()
     assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
 
 
-def test_bayesian_search_runs(toy, tmp_path):
+def test_bayesian_search_runs(instant, tmp_path):
     open_tuner(tmp_path, "bayesian", 5).search()
     assert [row["status"] for row in rows(tmp_path)] == ["COMPLETED"] * 5
 
 
-def test_trials_have_seeds_of_their_own_that_stay(toy, tmp_path):
+def test_trials_have_seeds_of_their_own_that_stay(instant, tmp_path):
     for name in ("a", "b"):
         open_tuner(tmp_path / name).search()
     seeds = [row["seed"] for row in rows(tmp_path / "a")]
@@ -195,13 +195,13 @@ def test_the_policy_holds_in_every_trial(toy, tmp_path):
 # ---- failures are rows
 
 
-def test_failures_do_not_end_the_search(toy, tmp_path):
+def test_failures_do_not_end_the_search(instant, tmp_path):
     """Keras Tuner stops after three in a row."""
 
     def fit(model, *args, **kwargs):
         raise training.Diverged("the loss was nan in epoch 1")
 
-    toy.setattr(training, "fit", fit)
+    instant.setattr(training, "fit", fit)
     tuner = open_tuner(tmp_path)
     tuner.search()
     assert [row["status"] for row in rows(tmp_path)] == ["FAILED"] * 6
@@ -303,7 +303,7 @@ def test_a_full_disk_ends_the_sweep_and_no_trial(toy, tmp_path):
     assert [row["status"] for row in rows(tmp_path)] == ["COMPLETED"] * 6
 
 
-def test_a_process_runs_its_share_and_a_fresh_one_goes_on(toy, tmp_path):
+def test_a_process_runs_its_share_and_a_fresh_one_goes_on(instant, tmp_path):
     """TensorFlow keeps some memory of every net, whatever is cleared."""
     for done in (2, 4):
         with pytest.raises(tuning.Enough):
@@ -382,7 +382,7 @@ def test_a_kill_before_any_write_loses_at_most_the_trial_in_flight(tuner, instan
             assert choices(after) == choices(rows(reference)), when
 
 
-def test_grid_goes_on_after_ctrl_c(toy, tmp_path):
+def test_grid_goes_on_after_ctrl_c(instant, tmp_path):
     """Keras Tuner's own GridSearch raises KeyError here (github.com/keras-team/keras-tuner/issues/1055)."""
     fit, calls = training.fit, []
 
@@ -392,7 +392,7 @@ def test_grid_goes_on_after_ctrl_c(toy, tmp_path):
             raise KeyboardInterrupt
         return fit(*args, **kwargs)
 
-    toy.setattr(training, "fit", interrupted)
+    instant.setattr(training, "fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         open_tuner(tmp_path).search()
     assert [row["status"] for row in rows(tmp_path)] == ["COMPLETED", "COMPLETED", "RUNNING"]
@@ -401,18 +401,18 @@ def test_grid_goes_on_after_ctrl_c(toy, tmp_path):
     assert len(calls) == 7
 
 
-def test_a_finished_sweep_trains_nothing(toy, tmp_path):
+def test_a_finished_sweep_trains_nothing(instant, tmp_path):
     open_tuner(tmp_path).search()
     before = rows(tmp_path)
-    toy.setattr(training, "fit", lambda *args, **kw: pytest.fail("trained again"))
+    instant.setattr(training, "fit", lambda *args, **kw: pytest.fail("trained again"))
     open_tuner(tmp_path).search()
     assert rows(tmp_path) == before
 
 
-def test_another_tuner_id_finds_the_state(toy, tmp_path):
+def test_another_tuner_id_finds_the_state(instant, tmp_path):
     """Keras Tuner would begin anew on top of it."""
     open_tuner(tmp_path, max_trials=4).search()
-    toy.setenv("KERASTUNER_TUNER_ID", "tuner7")
+    instant.setenv("KERASTUNER_TUNER_ID", "tuner7")
     tuner = open_tuner(tmp_path, max_trials=6)
     assert tuner.tuner_id == "tuner7"
     tuner.search()
@@ -423,20 +423,20 @@ def nets(directory):
     return {path.parent.name.removeprefix("trial_") for path in (directory / "sweep").glob("trial_*/model.keras")}
 
 
-def test_only_the_best_net_is_kept(toy, tmp_path):
+def test_only_the_best_net_is_kept(instant, tmp_path):
     tuner = open_tuner(tmp_path)
     tuner.search()
     assert nets(tmp_path) == {tuner.best_trial().trial_id}
 
 
-def test_all_nets_are_kept_where_that_is_asked(toy, tmp_path):
+def test_all_nets_are_kept_where_that_is_asked(instant, tmp_path):
     open_tuner(tmp_path, keep="all").search()
     assert {int(name) for name in nets(tmp_path)} == {*range(6)}
 
 
 @pytest.mark.parametrize("name", ["trial.json", "result.json"])
 @pytest.mark.parametrize("tuner", ["grid", "hyperband"])
-def test_a_file_in_pieces_is_set_aside_and_its_trial_run_again(name, tuner, toy, tmp_path, capsys):
+def test_a_file_in_pieces_is_set_aside_and_its_trial_run_again(name, tuner, instant, tmp_path, capsys):
     open_tuner(tmp_path, tuner).search()
     before = rows(tmp_path)
     path = tmp_path / "sweep" / f"trial_{before[1]['trial']}" / name
@@ -446,7 +446,7 @@ def test_a_file_in_pieces_is_set_aside_and_its_trial_run_again(name, tuner, toy,
     write_report(tmp_path / "sweep")
     trained = []
     fit = training.fit
-    toy.setattr(training, "fit", lambda *args, **kw: trained.append(kw["seed"]) or fit(*args, **kw))
+    instant.setattr(training, "fit", lambda *args, **kw: trained.append(kw["seed"]) or fit(*args, **kw))
     open_tuner(tmp_path, tuner).search()
     assert "in pieces: set aside as .corrupt" in capsys.readouterr().err
     assert path.with_suffix(".corrupt").exists()
@@ -456,7 +456,7 @@ def test_a_file_in_pieces_is_set_aside_and_its_trial_run_again(name, tuner, toy,
 
 
 @pytest.mark.parametrize("tuner", ["grid", "random", "bayesian"])
-def test_the_state_of_the_search_is_made_again_from_the_trials(tuner, toy, tmp_path):
+def test_the_state_of_the_search_is_made_again_from_the_trials(tuner, instant, tmp_path):
     open_tuner(tmp_path, tuner, 3).search()
     before = rows(tmp_path)
     (tmp_path / "sweep" / "oracle.json").write_text("{")
@@ -466,7 +466,7 @@ def test_the_state_of_the_search_is_made_again_from_the_trials(tuner, toy, tmp_p
     assert (tmp_path / "sweep" / "oracle.corrupt").exists()
 
 
-def test_what_cannot_be_made_again_is_said(toy, tmp_path):
+def test_what_cannot_be_made_again_is_said(instant, tmp_path):
     open_tuner(tmp_path / "a", "hyperband").search()
     open_tuner(tmp_path / "b", max_trials=4).search()
     for path in ("a/sweep/oracle.json", "b/sweep/oracle.json", "b/sweep/trial_3/trial.json"):
@@ -481,12 +481,12 @@ def test_what_cannot_be_made_again_is_said(toy, tmp_path):
 
 
 @pytest.fixture
-def chief(toy):
-    toy.setenv("KERASTUNER_TUNER_ID", "chief")
-    toy.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
-    toy.setenv("KERASTUNER_ORACLE_PORT", "1")
-    toy.setattr(os, "_exit", lambda code: pytest.fail("the chief ended"))
-    return toy
+def chief(instant):
+    instant.setenv("KERASTUNER_TUNER_ID", "chief")
+    instant.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    instant.setenv("KERASTUNER_ORACLE_PORT", "1")
+    instant.setattr(os, "_exit", lambda code: pytest.fail("the chief ended"))
+    return instant
 
 
 def ended(directory, trial, accuracy=0.5):
@@ -635,7 +635,7 @@ def test_median_stopping(curve, settings, given):
     assert watch(curve, settings.pop("others"), **settings) == given
 
 
-def test_a_stopped_trial_is_seen_as_one_and_is_not_the_best(toy, tmp_path):
+def test_a_stopped_trial_is_seen_as_one_and_is_not_the_best(instant, tmp_path):
     def fit(model, data, *, epochs, callbacks, **_):
         level = model.choices["depth"] / 100
         rule = callbacks[-1]
@@ -649,7 +649,7 @@ def test_a_stopped_trial_is_seen_as_one_and_is_not_the_best(toy, tmp_path):
         figures = {"train_accuracy": level, "validation_accuracy": level}
         return {"epochs": len(curve), "seconds": 1.0, "history": {"accuracy": curve, "val_accuracy": curve}, **figures}
 
-    toy.setattr(training, "fit", fit)
+    instant.setattr(training, "fit", fit)
     space = SPACE | {"depth": [20, 14, 8]}
     tuner = open_tuner(tmp_path, space=space, median_stopping=1)
     tuner.search()
@@ -684,10 +684,10 @@ def test_hyperband_goes_on_with_momentum_and_learning_rate(tmp_path):
     assert len(figures["history"]["loss"]) == 1
 
 
-def test_hyperband_promotes(toy, tmp_path):
+def test_hyperband_promotes(instant, tmp_path):
     seen = []
     fit = training.fit
-    toy.setattr(
+    instant.setattr(
         training, "fit", lambda *args, **kw: seen.append((kw["initial_epoch"], kw["epochs"])) or fit(*args, **kw)
     )
     space = SPACE | {"depth": [8, 14, 20, 26, 32], "learning_rate": [0.1, 0.05]}
@@ -698,11 +698,11 @@ def test_hyperband_promotes(toy, tmp_path):
     assert all((tmp_path / "sweep" / f"trial_{row['tuner/trial_id']}" / "model.keras").exists() for row in promoted)
 
 
-def test_hyperband_keeps_what_it_may_go_on_with(toy, tmp_path):
+def test_hyperband_keeps_what_it_may_go_on_with(instant, tmp_path):
     space = SPACE | {"depth": [8, 14, 20, 26, 32], "learning_rate": [0.1, 0.05]}
     counts = []
     tidy = oracles.Resumable.tidy
-    toy.setattr(oracles.Resumable, "tidy", lambda self: (tidy(self), counts.append(len(nets(tmp_path))))[0])
+    instant.setattr(oracles.Resumable, "tidy", lambda self: (tidy(self), counts.append(len(nets(tmp_path))))[0])
     tuner = open_tuner(tmp_path, "hyperband", space=space, epochs=9)
     tuner.search()
     assert {row["status"] for row in rows(tmp_path)} == {"COMPLETED"}  # so each had its parent's net
@@ -741,7 +741,7 @@ def test_trials_are_in_order_when_their_numbers_grow(instant, tmp_path):
     assert tuner.model_path(tuner.best_trial().trial_id).exists()
 
 
-def test_max_trials_limits_hyperband(toy, tmp_path):
+def test_max_trials_limits_hyperband(instant, tmp_path):
     open_tuner(tmp_path, "hyperband", 4).search()
     assert len(rows(tmp_path)) == 4
 
