@@ -152,6 +152,8 @@ def test_the_hub(tmp_path, monkeypatch):
     torch.save({name: torch.tensor(array) for name, array in state_dict(source).items()}, tmp_path / "net.bin")
 
     def hf_hub_download(repository, file, revision=None):
+        if file == "config.json":
+            raise errors.EntryNotFoundError("none")
         asked.append((repository, file, revision))
         if file == "model.safetensors":
             raise errors.EntryNotFoundError("none")
@@ -160,7 +162,7 @@ def test_the_hub(tmp_path, monkeypatch):
     monkeypatch.setattr(hub, "hf_hub_download", hf_hub_download)
     model = keras_resnet.ResNet18(input_shape=(32, 32, 3), weights="imagenet")
     assert_same_weights(model, source)
-    assert asked == [("timm/resnet18.a1_in1k", file, None) for file in pretrained.HUB_FILES]
+    assert asked == [("timm/resnet18.a1_in1k", file, None) for file in pretrained.HUB_FILES[:2]]
     asked.clear()
     load_pretrained(model, "hf://somebody/net", revision="abc")
     assert asked[-1] == ("somebody/net", "pytorch_model.bin", "abc")
@@ -267,19 +269,25 @@ def test_preprocessing_within_the_model(rng):
     expected = plain(keras_resnet.preprocess_input(pixels, mode="caffe"))
     np.testing.assert_allclose(np.array(whole(pixels)), expected, rtol=1e-4, atol=1e-5)
     load_pretrained(whole, state_dict(plain))
-    with pytest.raises(ValueError, match="include_preprocessing=True needs `weights` with a name.*NoneType"):
+    with pytest.raises(
+        ValueError,
+        match="include_preprocessing=True needs `weights` whose preprocessing is known.*Received: weights=None",
+    ):
         ResNet(row, include_preprocessing=True)
     with pytest.raises(ValueError, match="Received: 'caffee'"):
         ResNet(row, include_preprocessing="caffee")
 
 
 def test_the_preprocessing_of_the_weights(monkeypatch):
-    monkeypatch.setattr("keras_resnet.resnet.read_source", lambda *source, **options: None)
+    """It is that of the source: the model needs no name for it."""
+    monkeypatch.setattr("keras_resnet.resnet.give", lambda *found: None)
+    expected = keras_resnet.model_preprocessing(default_checkpoint("resnet18"))
+    found = pretrained.Checkpoint("imagenet", {}, expected)
+    monkeypatch.setattr("keras_resnet.resnet.read_source", lambda *source, **options: found)
     model = keras_resnet.ResNet18(
         input_shape=(64, 64, 3), weights="imagenet", include_preprocessing=True, name="of another name"
     )
     (layer,) = [layer for layer in model.layers if layer.name == "preprocessing_normalization"]
-    expected = keras_resnet.model_preprocessing(default_checkpoint("resnet18"))
     np.testing.assert_allclose(np.array(layer.mean).ravel(), 255 * np.array(expected.mean), rtol=1e-5)
 
 
@@ -304,10 +312,15 @@ def test_our_own_checkpoint():
 
 
 def test_our_own_checkpoint_is_of_its_row():
-    with pytest.raises(ValueError, match="that this package has trained: the row must be one of.*Received: 'resnet56'"):
+    with pytest.raises(
+        ValueError,
+        match="what this package has trained: the row, with its shortcut if that is another, must be one of.*Received: 'resnet56'",
+    ):
         keras_resnet.ResNet56(weights="cifar10")
-    with pytest.raises(ValueError, match="zero_channels='both'.*has no such shortcut"):
+    with pytest.raises(ValueError, match=r"must be one of \['resnet20'.*Received: 'resnet20_none'"):
         keras_resnet.ResNet20(weights="cifar10", shortcut="none")
+    with pytest.raises(ValueError, match="zero_channels='both'.*pads at 'end'"):
+        keras_resnet.ResNet20(weights="cifar10", zero_channels="end")
     assert keras_resnet.ResNet20(weights="cifar10", classes=7).output.shape == (None, 7)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 import keras
@@ -77,6 +78,15 @@ BIT: Rules = (
     (r"post_gn", "resnet/group_norm"),
     (r"predictions", "resnet/head/conv2d"),
 )
+OURS: Rules = ((r"(?P<name>.+)", "{name}"), (r"predictions", "predictions"))
+KERAS_HUB: Rules = (
+    (r"conv1_(?P<i>\d)_conv", "conv{i}_conv"),
+    (r"conv1_(?P<i>\d)_bn", "conv{i}_bn"),
+    (rf"{BLOCK}_preact_bn", "stack{stage}_block{block}_pre_activation_bn"),
+    (rf"{BLOCK}_(?P<name>.+)", "stack{stage}_block{block}_{name}"),
+    (r"(?P<name>(conv1|post)_.+)", "{name}"),
+    (r"predictions", "predictions"),
+)
 
 
 def renamed(rules: Rules, layer: str, module: str) -> Rules:
@@ -93,6 +103,7 @@ PYTORCH = {
     "moving_variance": ".running_var",
 }
 TENSORFLOW = {name: f"/{name}" for name in PYTORCH}
+KERAS = dict(variables=TENSORFLOW, out_first=False)
 
 
 class Naming(NamedTuple):
@@ -105,14 +116,30 @@ class Naming(NamedTuple):
     zero_channels: str | None = None  # "both": nets with option A alone, whose new channels stand on both sides
 
 
+# What kuangliu/pytorch-cifar calls its modules; akamaster too, whose published nets have option A.
+KUANGLIU = renamed(
+    renamed(renamed(TORCHVISION, "predictions", "linear"), rf"{BLOCK}_0_conv", "layer{layer}.{block}.shortcut.0"),
+    rf"{BLOCK}_0_{NORM}",
+    "layer{layer}.{block}.shortcut.1",
+)
+
 NAMINGS: dict[str, Naming] = {
     "torchvision": Naming(TORCHVISION),  # and timm, chenyaofo
     "akamaster": Naming(renamed(TORCHVISION, "predictions", "linear"), zero_channels="both"),
+    "kuangliu": Naming(KUANGLIU),
+    # fb.resnet.torch as github.com/Cadene/pretrained-models.pytorch converted it, with the biases of its convolutions
+    "Cadene": Naming(renamed(TORCHVISION, "predictions", "last_linear")),
     "iResNet": Naming(IRESNET, order="stage_wise"),
     "timm v2": Naming(TIMM_V2, order="preactivation"),
     "Hugging Face": Naming(HUGGING_FACE),
     "DenseNet": Naming(DENSENET, order="dense"),  # torchvision and timm
     "BiT": Naming(BIT, TENSORFLOW, out_first=False, order="preactivation"),
+}
+# the files of Keras: ours, whose layout is in the file, and keras-hub's
+KERAS_NAMINGS: dict[str, Naming] = {
+    "keras_resnet": Naming(OURS, **KERAS),
+    "keras-hub": Naming(KERAS_HUB, **KERAS),
+    "keras-hub v2": Naming(KERAS_HUB, **KERAS, order="preactivation"),
 }
 
 
@@ -125,12 +152,18 @@ class Named(NamedTuple):
     out_first: bool
 
 
-def module_name(rules: Rules, layer: str, pool: int) -> str | None:
+def find_naming(naming: str) -> Naming:
+    return (NAMINGS | KERAS_NAMINGS)[naming]
+
+
+@cache
+def module_name(naming: str, layer: str, pool: int) -> str | None:
     """What the project calls the layer; None where it has no word for it."""
-    for pattern, template in rules:
+    for pattern, template in find_naming(naming).rules:
         if match := re.fullmatch(pattern, layer):
             stage, block, i = (int(match.groupdict().get(name) or 1) for name in ("stage", "block", "i"))
             return template.format(
+                name=match.groupdict().get("name"),
                 stage=stage - 2,
                 layer=stage - 1,
                 block=block - 1,
@@ -150,13 +183,13 @@ def module_name(rules: Rules, layer: str, pool: int) -> str | None:
 
 def named_variables(model: keras.Model, naming: str) -> Iterator[Named]:
     """Every variable of the model with its name in a row of NAMINGS; ValueError where the row has none for it."""
-    rules, names, out_first, *_ = NAMINGS[naming]
-    pool = int(any(re.fullmatch(rf"{BLOCK}_0_pool", layer.name) for layer in model.layers))
+    _, names, out_first, *_ = find_naming(naming)
+    pool = int(any(layer.name.endswith("_0_pool") for layer in model.layers))
     for layer in model.layers:
         variables = {variable.path.split("/")[-1]: variable for variable in layer.weights}
         if not variables.keys() & PYTORCH.keys():
             continue
-        module = module_name(rules, layer.name, pool)
+        module = module_name(naming, layer.name, pool)
         if module is None:
             raise ValueError(
                 f"The naming {naming!r} has no name for the layer {layer.name!r}. It is right for nets of another kind."
