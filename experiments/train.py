@@ -2,6 +2,7 @@
 
     python -m experiments.train --recipe fast                 # ResNet-20 on CIFAR-10, 30 epochs
     python -m experiments.train --recipe paper --variant resnet56 --shortcut projection --seed 1
+    python -m experiments.train --shortcut projection --checkpoint resnet20_projection_cifar10.safetensors
 
 The same command goes on where it was stopped, and does nothing where it was through. It leaves in
 <directory>/<variant>[-<shortcut>]-<recipe>-<seed>: result.json (last), model.keras, backup/ while it runs.
@@ -207,6 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, help="another length than the recipe's; a cycle is stretched to it")
     parser.add_argument("--train-examples", type=int, help="default: all")
     parser.add_argument("--directory", type=Path, default=Path("runs"))
+    parser.add_argument("--checkpoint", type=Path, help="writes the weights there as well: .safetensors, for PyTorch too")
     options = parser.parse_args(arguments)
 
     net = net_of(options)
@@ -217,6 +219,8 @@ def main(arguments: list[str] | None = None) -> int:
         if result is None:
             result = train(options, directory, settings)
             write_json(directory / "result.json", result)
+        if options.checkpoint:
+            keras_resnet.save_pretrained(keras.models.load_model(directory / "model.keras"), options.checkpoint)
     except (DataUnavailable, training.Diverged, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

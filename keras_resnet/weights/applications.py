@@ -30,10 +30,18 @@ EPSILON = 1.001e-5
 
 
 def applications_file(row: str, include_top: bool = True) -> Path:
-    """The published file of a row of KERAS_FILES, downloaded once to where keras.applications itself has it."""
+    """The published file of a row of KERAS_FILES, downloaded once to where keras.applications itself has it.
+
+    ValueError where it is not what its md5 says, OSError where it cannot be had.
+    """
     md5 = choose(KERAS_FILES, row, "row")[0 if include_top else 1]
     name = f"{row.removesuffix('_keras')}_weights_tf_dim_ordering_tf_kernels{'' if include_top else '_notop'}.h5"
-    return Path(keras.utils.get_file(name, BASE + name, cache_subdir="models", file_hash=md5))
+    try:
+        return Path(keras.utils.get_file(name, BASE + name, cache_subdir="models", file_hash=md5))
+    except ValueError:
+        raise
+    except Exception as error:  # it has none of its own
+        raise OSError(f"The weights of {row!r} could not be downloaded. {error}") from error
 
 
 def is_of_applications(model: keras.Model, file: KerasFile) -> bool:

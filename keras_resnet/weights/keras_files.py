@@ -107,11 +107,15 @@ def _text(name) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def graph_of(config: dict[str, Any]) -> dict[str, dict]:
-    """Of what `keras.Model.to_json` says, the layers that are ours: class, settings that matter, and inputs."""
+def graph_of(config: dict[str, Any]) -> dict[str, dict] | None:
+    """Of what `keras.Model.to_json` says, the layers that are ours: class, settings that matter, and inputs; None where
+    it says nothing of layers, as of a class of keras-hub.
+    """
+    if "layers" not in config["config"]:
+        return None
     nodes: dict[str, dict] = {}
     for layer in config["config"]["layers"]:
-        kind, name = layer["class_name"], layer["name"]
+        kind, name = layer["class_name"].rpartition(">")[2], layer["name"]
         name = kind.lower() if kind in ("Normalization", "Flip") else name
         settings = {key: _rounded(value) for key, value in layer["config"].items() if not UNSAID.fullmatch(key)}
         inputs = [
@@ -147,7 +151,7 @@ def _rounded(value: Any) -> Any:
 
 def check_graph(model: keras.Model, file: KerasFile, told: str) -> None:
     """ValueError where the file tells of another net than `model`, or of pixels that this net does not normalize."""
-    ours = graph_of(json.loads(model.to_json()))
+    ours = graph_of(json.loads(model.to_json())) or {}
     if file.graph is not None:
         theirs = file.graph
     else:

@@ -28,10 +28,12 @@ ORDERS = {
 }
 
 
-def check_layout(model: keras.Model, naming: str, source: str, bottleneck_stride: str = "3x3") -> None:
+def check_layout(
+    model: keras.Model, naming: str, source: str, bottleneck_stride: str = "3x3", pooled: bool = False
+) -> None:
     """ValueError where `model` has the weights of the nets that `naming` is of, and is none of them.
 
-    `bottleneck_stride` is theirs, where a file tells.
+    `bottleneck_stride` is theirs, and whether their projections are `pooled`, where a file tells.
     """
     rules = find_naming(naming)
     steps, name = last_block(model)
@@ -43,12 +45,20 @@ def check_layout(model: keras.Model, naming: str, source: str, bottleneck_stride
             f"{' '.join(steps)!r} in {name}: the order of BN and ReLU must be {rules.order!r}."
         )
     names = {layer.name for layer in model.layers}
-    pooled = [layer.name for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)]
+    maxima = [layer.name for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)]
     stage_wise = rules.order == "stage_wise"
-    if not stage_wise and any(name.endswith("_0_pool") for name in pooled):
+    if not stage_wise and any(name.endswith("_0_pool") for name in maxima):
         raise ValueError(
             f"{source} is of nets whose projections take means. The weights fit, but {model.name!r} takes maxima: "
             "shortcut must be 'pooled_projection'."
+        )
+    # torchvision and timm count the pool among the modules of a shortcut; of timm's V2 nets those with a deep stem pool
+    pooled = "conv1_2_conv" in names if naming == "timm v2" else pooled
+    unsaid = naming in ("Hugging Face", "kuangliu", "BiT", "timm v2", "keras-hub", "keras-hub v2")
+    if unsaid and pooled != any(name.endswith("_0_pool") for name in names):
+        raise ValueError(
+            f"{source} is of nets whose projections {'take means' if pooled else 'stride'}. The weights fit, but those of "
+            f"{model.name!r} do not: shortcut must be {'pooled_projection' if pooled else 'projection'!r}."
         )
     stem = model.get_layer("conv1_conv" if "conv1_conv" in names else "conv1_1_conv")
     if not stage_wise and max(stem.strides) > 1 and not names & {"pool1_pool", "pool1_conv"}:

@@ -26,7 +26,7 @@ from keras_resnet.weights.applications import (
 from keras_resnet.weights.files import FORMATS, read_checkpoint, safetensors_metadata
 from keras_resnet.weights.keras_files import KERAS_FORMATS, KerasFile, check_graph, read_keras
 from keras_resnet.weights.layout import check_layout, check_preprocessing, check_shortcut, shortcut_of
-from keras_resnet.weights.names import KERAS_NAMINGS, NAMINGS, Named, find_naming, named_variables
+from keras_resnet.weights.names import NAMINGS, Named, find_naming, named_variables
 from keras_resnet.weights.state_dict import COUNTERS, assign, is_float, match_naming, to_torch
 
 log = logging.getLogger("keras_resnet")
@@ -66,7 +66,7 @@ def default_checkpoints() -> dict[str, str]:
 
 def own_checkpoints() -> dict[str, Path]:
     """Row -> the file of what we trained on CIFAR-10 ourselves; "resnet20_projection" is resnet20 with option B."""
-    return {path.name.removesuffix("_cifar10.npz"): path for path in sorted(DATA.glob("*_cifar10.npz"))}
+    return {path.stem.removesuffix("_cifar10"): path for path in sorted(DATA.glob("*_cifar10.*"))}
 
 
 def own_checkpoint(row: str, shortcut: str | None = None) -> Path:
@@ -86,9 +86,10 @@ def model_preprocessing(source, row: str | None = None) -> Preprocessing:
     if source == "cifar10":
         return PREPROCESSINGS["cifar10"]
     if source == "keras":
-        return PREPROCESSINGS["tf" if "v2" in choose(dict.fromkeys(KERAS_FILES, row), row, "row") else "caffe"]  # type: ignore[arg-type,operator]
+        choose(KERAS_FILES, row or "", "row")
+        return PREPROCESSINGS["tf" if str(row).endswith("v2_keras") else "caffe"]
     if source == "imagenet":
-        source = default_checkpoint(row)  # type: ignore[arg-type]
+        source = default_checkpoint(row or "")
     match = HUB_NAME.fullmatch(source) if isinstance(source, str) else None
     known = choose(checkpoints(), match[1] if match else source, "source")
     return Preprocessing(
@@ -144,11 +145,12 @@ def give(model: keras.Model, found: Checkpoint) -> None:
             check_preprocessing(model, PREPROCESSINGS[applications_preprocessing(state)], told)
             load_applications(model, state)
             return
-        naming, targets = match_naming(model, state.tensors, KERAS_NAMINGS)
+        hub = "keras-hub v2" if "post_bn/gamma" in state.tensors else "keras-hub"
+        naming, targets = match_naming(model, state.tensors, ("keras_resnet", hub))
         if naming == "keras_resnet":
             check_graph(model, state, told)
         else:
-            check_layout(model, naming, told)
+            check_layout(model, naming, told, pooled="averagepooling2d" in state.layers.values())
         assign(model, *adapted(model, dict(state.tensors), targets, naming))
         return
     names = {OLD_DENSENET.sub(r"\1\2", name): name for name in state if not name.endswith(COUNTERS)}
@@ -298,7 +300,7 @@ def adapted(
             del state[target.tensor]
             targets = [other for other in targets if other is not target]
     for target in targets:
-        if target.layer in ("conv1_conv", "conv1_1_conv") and target.tensor in state:
+        if re.fullmatch(r"conv1(_1)?_conv/kernel", target.variable.path) and target.tensor in state:
             state[target.tensor] = _with_channels(state[target.tensor], target, model.name)
     if find_naming(naming).order == "original":
         _absorb_biases(model, state, targets)
@@ -341,7 +343,8 @@ def _with_channels(array: np.ndarray, target: Named, name: str) -> np.ndarray:
 def save_pretrained(model: keras.Model, path) -> None:
     """Writes the weights as a `.safetensors` file in the names of torchvision and timm (DenseNet: torchvision's).
 
-    What the names do not tell of the shortcuts stands beside them, for `load_pretrained`. PyTorch's `load_state_dict` takes them: what is trained here goes on there. ValueError where they have no such net.
+    What the names do not tell of the shortcuts stands beside them, for `load_pretrained`.
+    PyTorch's `load_state_dict` takes them: what is trained here goes on there. ValueError where they have no such net.
     """
     try:
         from safetensors.numpy import save_file
