@@ -208,7 +208,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, help="another length than the recipe's; a cycle is stretched to it")
     parser.add_argument("--train-examples", type=int, help="default: all")
     parser.add_argument("--directory", type=Path, default=Path("runs"))
-    parser.add_argument("--checkpoint", type=Path, help="writes the weights there as well: .safetensors, for PyTorch too")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="writes the weights there as well: .safetensors, for PyTorch too"
+    )
     options = parser.parse_args(arguments)
 
     net = net_of(options)

@@ -123,7 +123,9 @@ def test_a_truncated_download(client, hub, source, tmp_path):
 def test_a_wrong_digest(client, hub, source, tmp_path):
     """The hub's client compares lengths alone."""
     hub.damaged = True
-    refused("hf://org/net", OSError, "'org/net' came damaged and was removed: its sha256 must be [0-9a-f]{64}. Received")
+    refused(
+        "hf://org/net", OSError, "'org/net' came damaged and was removed: its sha256 must be [0-9a-f]{64}. Received"
+    )
     hub.damaged = False
     model = tiny()
     load_pretrained(model, "hf://org/net")
@@ -178,7 +180,7 @@ def test_the_preprocessing_of_a_repository(client, hub, rng):
     pixels = rng.integers(0, 256, size=(2, 8, 8, 3)).astype("float32")
     plain = ResNet(row, weights="hf://org/net")
     np.testing.assert_allclose(model(pixels), plain((pixels / 255 - 0.5) / 0.25), rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match="hf://org/net was trained on pixels less .* normalizes in another way"):
+    with pytest.raises(ValueError, match="hf://org/net was trained on pixels less .*normalizes in another way"):
         ResNet(row, weights="hf://org/net", include_preprocessing="torch")
 
 
@@ -229,7 +231,12 @@ print(float(abs(model.get_weights()[0]).sum()))
 @pytest.mark.slow
 def test_the_settings_of_the_client(hub, source, tmp_path):
     """HF_ENDPOINT, HF_HUB_CACHE, and at last HF_HUB_OFFLINE with the server gone; a bar shows the progress."""
-    settings = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1", "CUDA_VISIBLE_DEVICES": ""}
+    settings = {
+        **os.environ,
+        "HF_HUB_CACHE": str(tmp_path / "cache"),
+        "HF_HUB_DISABLE_XET": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     settings.pop("HF_HUB_DISABLE_PROGRESS_BARS", None)
     settings["TQDM_POSITION"] = "-1"  # its word for a bar where there is no terminal
     outputs = []

@@ -66,7 +66,9 @@ def test_keras_itself_loads_the_twin(tmp_path):
 
 def test_resnet20_does_not_take_plain20s_file(tmp_path):
     keras_resnet.PlainNet20().save_weights(tmp_path / "plain.weights.h5")
-    with pytest.raises(ValueError, match=r"(?s)of another net than 'resnet20'.*conv2_block1_add \(add\) is only in the"):
+    with pytest.raises(
+        ValueError, match=r"(?s)of another net than 'resnet20'.*conv2_block1_add \(add\) is only in the"
+    ):
         keras_resnet.ResNet20(weights=tmp_path / "plain.weights.h5")
 
 

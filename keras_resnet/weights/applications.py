@@ -45,7 +45,7 @@ def applications_file(row: str, include_top: bool = True) -> Path:
 
 
 def is_of_applications(model: keras.Model, file: KerasFile) -> bool:
-    """Whether convolutions have the biases that those of keras.applications have; as `model`, those of its own files."""
+    """Whether convolutions have the biases that those of keras.applications have; as `model`, those of its files."""
     layers = {layer.name for layer in model.layers}
     return "conv1_conv/bias" in file.tensors and not (file.layers and layers <= file.layers.keys())
 

@@ -1,8 +1,8 @@
 """Weights as Keras writes them: by the names of the layers, with what the file tells of the net they are of.
 
 Keras itself goes by the order of the layers and compares shapes: plain-20's file fits ResNet-20. Here names decide, and
-what Keras writes beside the weights must be that of the model: in `.keras` the graph with the settings of its layers, in
-`.weights.h5` the name and the class of every layer. What is read is data; no class of the file is looked up or made.
+what Keras writes beside the weights must be that of the model: in `.keras` the graph with the settings of its layers,
+in `.weights.h5` the name and the class of every layer. What is read is data; no class of the file is looked up or made.
 """
 
 import json

@@ -35,7 +35,7 @@ def check_layout(
 
     `bottleneck_stride` is theirs, and whether their projections are `pooled`, where a file tells.
     """
-    rules = find_naming(naming)
+    rules, layers = find_naming(naming), model.layers
     steps, name = last_block(model)
     n = sum(step.endswith("_conv") for step in steps)
     expected = ORDERS[rules.order](n).split()
@@ -44,8 +44,8 @@ def check_layout(
             f"{source} is of nets whose blocks go {' '.join(expected)!r}. The weights fit, but {model.name!r} computes "
             f"{' '.join(steps)!r} in {name}: the order of BN and ReLU must be {rules.order!r}."
         )
-    names = {layer.name for layer in model.layers}
-    maxima = [layer.name for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)]
+    names = {layer.name for layer in layers}
+    maxima = [layer.name for layer in layers if isinstance(layer, keras.layers.MaxPooling2D)]
     stage_wise = rules.order == "stage_wise"
     if not stage_wise and any(name.endswith("_0_pool") for name in maxima):
         raise ValueError(
@@ -57,10 +57,10 @@ def check_layout(
     unsaid = naming in ("Hugging Face", "kuangliu", "BiT", "timm v2", "keras-hub", "keras-hub v2")
     if unsaid and pooled != any(name.endswith("_0_pool") for name in names):
         raise ValueError(
-            f"{source} is of nets whose projections {'take means' if pooled else 'stride'}. The weights fit, but those of "
-            f"{model.name!r} do not: shortcut must be {'pooled_projection' if pooled else 'projection'!r}."
+            f"{source} is of nets whose projections {'take means' if pooled else 'stride'}. The weights fit, but those "
+            f"of {model.name!r} do not: shortcut must be {'pooled_projection' if pooled else 'projection'!r}."
         )
-    stem = model.get_layer("conv1_conv" if "conv1_conv" in names else "conv1_1_conv")
+    stem = next(layer for layer in layers if layer.name in ("conv1_conv", "conv1_1_conv"))
     if not stage_wise and max(stem.strides) > 1 and not names & {"pool1_pool", "pool1_conv"}:
         raise ValueError(f"{source} is of nets that pool after conv1, and {model.name!r} does not: stem must be '7x7'.")
     if n == 3 and stride_of(model) not in (None, bottleneck_stride):
@@ -68,15 +68,15 @@ def check_layout(
             f"{source} is of nets that stride in the {bottleneck_stride} layer of a bottleneck, {model.name!r} strides "
             f"in the {stride_of(model)}. Build it with bottleneck_stride={bottleneck_stride!r}."
         )
-    standardized = any(isinstance(layer, StandardizedConv2D) for layer in model.layers)
+    standardized = any(isinstance(layer, StandardizedConv2D) for layer in layers)
     needs = naming == "BiT" or (naming == "timm v2" and any(name.endswith("_gn") for name in names))  # which is BiT's
     if standardized != needs:
         raise ValueError(
-            f"{source} is of nets whose kernels are {'' if needs else 'not '}standardized. The weights fit, but those of "
-            f"{model.name!r} are {'' if standardized else 'not'}: weight_standardization must be {needs}."
+            f"{source} is of nets whose kernels are {'' if needs else 'not '}standardized. The weights fit, but those "
+            f"of {model.name!r} are {'' if standardized else 'not'}: weight_standardization must be {needs}."
         )
     if rules.zero_channels is not None:
-        sides = {layer.side for layer in model.layers if hasattr(layer, "side")}
+        sides = {layer.side for layer in layers if hasattr(layer, "side")}
         if sides != {rules.zero_channels}:
             raise ValueError(
                 f"{source} is of nets with shortcut='zero_pad' and zero_channels={rules.zero_channels!r}. The weights "
@@ -138,7 +138,6 @@ def check_preprocessing(model: keras.Model, theirs: Preprocessing | None, source
     ours = normalization_of(model)
     if theirs is not None and ours is not None and not ours.is_like(theirs):
         raise ValueError(
-            f"{source} was trained on pixels less {theirs.mean} over {theirs.std} (of {theirs.scale:g}, {theirs.channels}). "
-            f"The weights fit, but {model.name!r} normalizes in another way: include_preprocessing must be True or "
-            f"{theirs}."
+            f"{source} was trained on pixels less {theirs.mean} over {theirs.std} (of {theirs.scale:g}, "
+            f"{theirs.channels}). {model.name!r} normalizes in another way: include_preprocessing must be True or {theirs}."
         )

@@ -1,7 +1,6 @@
 """What other projects call our layers: one table a project, from the names of our layers to those of their modules."""
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -103,7 +102,6 @@ PYTORCH = {
     "moving_variance": ".running_var",
 }
 TENSORFLOW = {name: f"/{name}" for name in PYTORCH}
-KERAS = dict(variables=TENSORFLOW, out_first=False)
 
 
 class Naming(NamedTuple):
@@ -137,9 +135,9 @@ NAMINGS: dict[str, Naming] = {
 }
 # the files of Keras: ours, whose layout is in the file, and keras-hub's
 KERAS_NAMINGS: dict[str, Naming] = {
-    "keras_resnet": Naming(OURS, **KERAS),
-    "keras-hub": Naming(KERAS_HUB, **KERAS),
-    "keras-hub v2": Naming(KERAS_HUB, **KERAS, order="preactivation"),
+    "keras_resnet": Naming(OURS, TENSORFLOW, out_first=False),
+    "keras-hub": Naming(KERAS_HUB, TENSORFLOW, out_first=False),
+    "keras-hub v2": Naming(KERAS_HUB, TENSORFLOW, out_first=False, order="preactivation"),
 }
 
 
@@ -181,18 +179,29 @@ def module_name(naming: str, layer: str, pool: int) -> str | None:
     return None
 
 
-def named_variables(model: keras.Model, naming: str) -> Iterator[Named]:
+def variables_of(model: keras.Model) -> dict[str, dict[str, keras.Variable]]:
+    """Layer -> the last part of a path -> a variable; of every layer, and nothing for those without weights."""
+    return {
+        layer.name: {variable.path.rpartition("/")[2]: variable for variable in layer.weights} for layer in model.layers
+    }
+
+
+def named_variables(model: keras.Model, naming: str) -> list[Named]:
     """Every variable of the model with its name in a row of NAMINGS; ValueError where the row has none for it."""
+    return name_variables(variables_of(model), naming)
+
+
+def name_variables(layers: dict[str, dict[str, keras.Variable]], naming: str) -> list[Named]:
     _, names, out_first, *_ = find_naming(naming)
-    pool = int(any(layer.name.endswith("_0_pool") for layer in model.layers))
-    for layer in model.layers:
-        variables = {variable.path.split("/")[-1]: variable for variable in layer.weights}
+    pool = int(any(layer.endswith("_0_pool") for layer in layers))
+    named = []
+    for layer, variables in layers.items():
         if not variables.keys() & PYTORCH.keys():
             continue
-        module = module_name(naming, layer.name, pool)
+        module = module_name(naming, layer, pool)
         if module is None:
             raise ValueError(
-                f"The naming {naming!r} has no name for the layer {layer.name!r}. It is right for nets of another kind."
+                f"The naming {naming!r} has no name for the layer {layer!r}. It is right for nets of another kind."
             )
-        for name, variable in variables.items():
-            yield Named(variable, module + names[name], layer.name, out_first)
+        named += [Named(variable, module + names[name], layer, out_first) for name, variable in variables.items()]
+    return named

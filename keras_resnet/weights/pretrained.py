@@ -27,7 +27,7 @@ from keras_resnet.weights.files import FORMATS, read_checkpoint, safetensors_met
 from keras_resnet.weights.keras_files import KERAS_FORMATS, KerasFile, check_graph, read_keras
 from keras_resnet.weights.layout import check_layout, check_preprocessing, check_shortcut, shortcut_of
 from keras_resnet.weights.names import NAMINGS, Named, find_naming, named_variables
-from keras_resnet.weights.state_dict import COUNTERS, assign, is_float, match_naming, to_torch
+from keras_resnet.weights.state_dict import COUNTERS, assign, is_float, match_naming, to_keras, to_torch
 
 log = logging.getLogger("keras_resnet")
 DATA = Path(__file__).parent.parent / "data"
@@ -110,8 +110,8 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
       BiT, `.h5` of keras.applications, `.weights.h5` and `.keras` of ours, of keras.applications and of keras-hub;
     - a dict of arrays, named and laid out as a PyTorch state dict;
     - the name of a repository on the Hugging Face hub, `"timm/resnet50.a1_in1k"`, `"hf://org/repo"` or
-      `"hf://org/repo@revision"` (needs `pip install 'keras-resnet-family[weights]'`; cache, offline mode and HF_ENDPOINT
-      are those of huggingface_hub); `revision` is a commit, a tag or a branch;
+      `"hf://org/repo@revision"` (needs `pip install 'keras-resnet-family[weights]'`; cache, offline mode and
+      HF_ENDPOINT are those of huggingface_hub); `revision` is a commit, a tag or a branch;
     - `"imagenet"`, the default checkpoint of `row` (by default the model's name), see `default_checkpoint`;
     - `"cifar10"`, our own of `row` and the shortcut of `model`, in the package;
     - `"keras"`, that of keras.applications, for ResNet-50/101/152 with `bottleneck_stride="1x1"` and for
@@ -120,16 +120,16 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
     The preprocessing that belongs to a source is `model_preprocessing(source)`; a `model` that includes another is
     refused.
 
-    Names of torchvision, timm, Hugging Face, akamaster, chenyaofo, kuangliu, Cadene and BiT are known. What the names do
-    not tell (where a bottleneck strides, where zero channels go, the order of BN and ReLU) must be that of the source,
-    too. Some differences are adapted, and logged: a classifier of another number of classes stays as it is, one that
-    `model` has not is left out, kernels of conv1 are summed for one input channel, repeated and scaled for more than
+    Names of torchvision, timm, Hugging Face, akamaster, chenyaofo, kuangliu, Cadene and BiT are known. What the names
+    do not tell (where a bottleneck strides, where zero channels go, the order of BN and ReLU) must be that of the
+    source, too. Some differences are adapted, and logged: a classifier of another number of classes stays as it is, one
+    that `model` has not is left out, kernels of conv1 are summed for one input channel, repeated and scaled for more than
     three, and biases before BN go into its moving mean.
 
     A source cannot always tell: a state dict with "fc" and option A fits nets that pad on either side and plain nets
     (what `save_pretrained` writes says which), one without the hub's config fits nets that blur where they stride
-    (timm's resnetaa50), and a `.weights.h5` of ours does not say on which side zero channels stand, nor whether BN comes
-    before ReLU (`.keras` does).
+    (timm's resnetaa50), and a `.weights.h5` of ours does not say on which side zero channels stand, whether BN
+    comes before ReLU, nor `bn_epsilon` (`.keras` does).
     """
     top = any(layer.name == "predictions" for layer in model.layers)
     shortcut = shortcut_of(model).split()[0]
@@ -293,12 +293,11 @@ def adapted(
         for tensor in (rules[-1][1] + names[part] for part in ("kernel", "bias")):
             if state.pop(tensor, None) is not None:
                 log.info("%s has no classifier: %s is left out", model.name, tensor)
-    for target in head:
-        array = state.get(target.tensor)
-        if array is not None and array.ndim and _classes(array, target) != target.variable.shape[-1]:
+    if head and _is_of_other_classes(state, head):
+        for target in head:
             log.info("%s has %s classes: its new %s stays", model.name, target.variable.shape[-1], target.variable.path)
             del state[target.tensor]
-            targets = [other for other in targets if other is not target]
+        targets = [target for target in targets if target.layer != "predictions"]
     for target in targets:
         if re.fullmatch(r"conv1(_1)?_conv/kernel", target.variable.path) and target.tensor in state:
             state[target.tensor] = _with_channels(state[target.tensor], target, model.name)
@@ -307,8 +306,12 @@ def adapted(
     return state, targets
 
 
-def _classes(array: np.ndarray, target: Named) -> int:
-    return array.shape[0 if target.out_first else -1]
+def _is_of_other_classes(state: dict[str, np.ndarray], head: list[Named]) -> bool:
+    """Whether the classifier is there and right but for the number of its classes."""
+    shapes = [to_keras(state[target.tensor], target).shape for target in head if target.tensor in state]
+    wanted = [tuple(target.variable.shape) for target in head]
+    alike = [shape[:-1] for shape in shapes] == [shape[:-1] for shape in wanted] and all(shapes)
+    return alike and len({shape[-1] for shape in shapes}) == 1 and shapes[0][-1] != wanted[0][-1]
 
 
 def _absorb_biases(model: keras.Model, state: dict[str, np.ndarray], targets: list[Named]) -> None:
@@ -355,7 +358,7 @@ def save_pretrained(model: keras.Model, path) -> None:
         raise ValueError(f"path must end in .safetensors. Received: {str(path)!r}")
     for naming in ("torchvision", "timm v2", "DenseNet"):
         try:
-            targets = list(named_variables(model, naming))
+            targets = named_variables(model, naming)
             check_layout(model, naming, "The format")
             break
         except ValueError as error:

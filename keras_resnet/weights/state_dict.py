@@ -6,7 +6,7 @@ from difflib import get_close_matches
 import keras
 import numpy as np
 
-from keras_resnet.weights.names import NAMINGS, Named, named_variables
+from keras_resnet.weights.names import NAMINGS, Named, name_variables, named_variables, variables_of
 
 COUNTERS = "num_batches_tracked"  # of BN; older files have none, and nothing here needs it
 
@@ -24,7 +24,7 @@ def load_state_dict(model: keras.Model, state: Mapping[str, np.ndarray], naming:
     nothing is changed.
     """
     state = {name: array for name, array in state.items() if not name.endswith(COUNTERS)}
-    assign(model, state, list(named_variables(model, naming)) if naming else match_naming(model, state)[1])
+    assign(model, state, named_variables(model, naming) if naming else match_naming(model, state)[1])
 
 
 def assign(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
@@ -56,10 +56,10 @@ def match_naming(
     model: keras.Model, state: Mapping[str, np.ndarray], namings: Iterable[str] = NAMINGS
 ) -> tuple[str, list[Named]]:
     """The naming, of these, that finds most of the model's variables in `state`, and these variables."""
-    found: dict[str, list[Named]] = {}
+    layers, found = variables_of(model), {}
     for naming in namings:
         try:
-            found[naming] = list(named_variables(model, naming))
+            found[naming] = name_variables(layers, naming)
         except ValueError:  # it has no names for such a net
             continue
     if not found:
