@@ -255,8 +255,8 @@ class Pickle:
     """A machine for pickles of dicts, lists, numbers, strings and `Tensor`s that names no object of Python's.
 
     A pickle is a program: it builds what it wants on a stack, and calls what it names. Here names stay strings; those
-    of CALLS may be called, those of STORAGES are kinds of numbers, any other is a ValueError. So is every opcode that is
-    neither in PUSHES nor in EFFECTS.
+    of CALLS may be called, those of STORAGES are kinds of numbers, any other is a ValueError. So is every opcode that
+    is neither in PUSHES nor in EFFECTS.
     """
 
     def __init__(self, file: BinaryIO):

@@ -139,5 +139,6 @@ def check_preprocessing(model: keras.Model, theirs: Preprocessing | None, source
     if theirs is not None and ours is not None and not ours.is_like(theirs):
         raise ValueError(
             f"{source} was trained on pixels less {theirs.mean} over {theirs.std} (of {theirs.scale:g}, "
-            f"{theirs.channels}). {model.name!r} normalizes in another way: include_preprocessing must be True or {theirs}."
+            f"{theirs.channels}). {model.name!r} normalizes in another way: "
+            f"include_preprocessing must be True or {theirs}."
         )

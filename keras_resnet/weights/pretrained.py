@@ -33,6 +33,8 @@ log = logging.getLogger("keras_resnet")
 DATA = Path(__file__).parent.parent / "data"
 # torchvision's DenseNet files were written when a module's name could hold a dot: norm.1.weight is norm1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
+# what is a matrix here and a 1x1 convolution in timm: the classifier of its V2, the layers of SE
+CONVOLUTIONS = re.compile(r"head\.fc\.weight|\.se\.fc[12]\.weight")
 HUB_FILES = ("model.safetensors", "pytorch_model.bin", "task.weights.h5", "model.weights.h5")  # the last two: keras-hub
 HUB_NAME = re.compile(r"(?:hf://)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 ANTIALIASED = re.compile(r".*resne(t|x)t?(aa|blur)")  # nets of timm with ResNet's weights and a blur in every stride
@@ -123,8 +125,8 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
     Names of torchvision, timm, Hugging Face, akamaster, chenyaofo, kuangliu, Cadene and BiT are known. What the names
     do not tell (where a bottleneck strides, where zero channels go, the order of BN and ReLU) must be that of the
     source, too. Some differences are adapted, and logged: a classifier of another number of classes stays as it is, one
-    that `model` has not is left out, kernels of conv1 are summed for one input channel, repeated and scaled for more than
-    three, and biases before BN go into its moving mean.
+    that `model` has not is left out, kernels of conv1 are summed for one input channel, repeated and scaled for more
+    than three, and biases before BN go into its moving mean.
 
     A source cannot always tell: a state dict with "fc" and option A fits nets that pad on either side and plain nets
     (what `save_pretrained` writes says which), one without the hub's config fits nets that blur where they stride
@@ -366,6 +368,9 @@ def save_pretrained(model: keras.Model, path) -> None:
     else:
         raise ValueError(f"torchvision and timm have no net such as {model.name!r}. {reason}") from reason
     tensors = {target.tensor: np.ascontiguousarray(to_torch(target)) for target in targets}
+    for name, tensor in tensors.items():
+        if tensor.ndim == 2 and CONVOLUTIONS.search(name):
+            tensors[name] = tensor[:, :, None, None]
     means = [name for name in tensors if name.endswith("running_mean")]
     counters = {name.replace("running_mean", COUNTERS): np.array(0, "int64") for name in means}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
