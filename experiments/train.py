@@ -2,6 +2,7 @@
 
     python -m experiments.train --recipe fast                 # ResNet-20 on CIFAR-10, 30 epochs
     python -m experiments.train --recipe paper --variant resnet56 --shortcut projection --seed 1
+    python -m experiments.train --shortcut projection --checkpoint resnet20_projection_cifar10.safetensors
 
 The same command goes on where it was stopped, and does nothing where it was through. It leaves result.json (last),
 model.keras, history.json, and while it runs backup/, in <directory>/<variant>[-<shortcut>]-<recipe>-<seed>.
@@ -240,6 +241,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--train-examples", type=int, help="default: all")
     parser.add_argument("--devices", type=int, default=1, help="that share each batch; see experiments/devices.py")
     parser.add_argument("--directory", type=Path, default=Path("runs"))
+    parser.add_argument(
+        "--checkpoint", type=Path, help="writes the weights there as well: .safetensors, for PyTorch too"
+    )
     options = parser.parse_args(arguments)
 
     run = Run(
@@ -255,6 +259,8 @@ def main(arguments: list[str] | None = None) -> int:
     directory = options.directory / f"{run.net}-{run.recipe}-{run.seed}"
     try:
         result = once(run, directory, data_dir=options.data_dir, devices=options.devices)
+        if options.checkpoint:
+            keras_resnet.save_pretrained(keras.models.load_model(directory / "model.keras"), options.checkpoint)
     except (DataUnavailable, training.Diverged, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

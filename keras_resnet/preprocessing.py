@@ -51,6 +51,15 @@ class Preprocessing:
         for value in self.std:
             within(value, "std", "more than 0")
 
+    def arithmetic(self) -> tuple:
+        """The order of the channels, and mean and deviation of pixels of 0..255."""
+        return self.channels, np.multiply(self.mean, self.scale), np.multiply(self.std, self.scale)
+
+    def is_like(self, other: "Preprocessing") -> bool:
+        """Whether both do the same to a picture of their size, to a thousandth."""
+        (ours, *figures), (theirs, *others) = self.arithmetic(), other.arithmetic()
+        return ours == theirs and np.allclose(figures, others, rtol=1e-3)
+
 
 HALF = (0.5, 0.5, 0.5)
 ONE = (1.0, 1.0, 1.0)
@@ -110,11 +119,32 @@ def preprocessing_layers(preprocessing: str | Preprocessing, x, *, name="preproc
     """
     row = _row(preprocessing, "preprocessing")
     _three_channels(x)
-    mean, std = (np.multiply(values, row.scale) for values in (row.mean, row.std))
+    _, mean, std = row.arithmetic()
     layer = keras.layers.Normalization(
         mean=mean.tolist(), variance=np.square(std).tolist(), dtype="float32", name=f"{name}_normalization"
     )
     return layer(CHANNELS[row.channels](x, ops.flip))
+
+
+def normalization_of(model: keras.Model) -> Preprocessing | None:
+    """What `preprocessing_layers` put into a model, its size being that of the model's pictures; None where nothing."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            config = layer.get_config()
+            mean, variance = (np.ravel(config[key]) for key in ("mean", "variance"))
+            if mean.size != 3:
+                return None
+            flipped = any(type(other).__name__ == "Flip" for other in model.operations)
+            size = layer.output.shape[1] or Preprocessing.size
+            return Preprocessing(
+                size=size,
+                resize=size,
+                mean=tuple(mean.tolist()),
+                std=tuple(np.sqrt(variance).tolist()),
+                scale=1.0,
+                channels="bgr" if flipped else "rgb",
+            )
+    return None
 
 
 def _row(preprocessing: Any, argument: str) -> Preprocessing:

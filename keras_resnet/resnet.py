@@ -23,10 +23,10 @@ from keras_resnet.errors import choose, positive, positives, within
 from keras_resnet.gates import GATES
 from keras_resnet.layers import Layers, head_dtype
 from keras_resnet.preprocessing import PREPROCESSINGS, preprocessing_layers
-from keras_resnet.shortcuts import find_shortcut
+from keras_resnet.shortcuts import OPTIONS, find_shortcut
 from keras_resnet.stems import STEMS
 from keras_resnet.variants import VARIANTS, DenseVariant, Variant, field_names
-from keras_resnet.weights import default_checkpoint, give, model_preprocessing, read_source
+from keras_resnet.weights import give, read_source
 
 ARGUMENTS = (
     "variant",
@@ -74,7 +74,8 @@ def ResNet(
     `fields` replace those of the row: `ResNet("resnet56", shortcut="projection_all", order="preactivation")`. Option C
     (`projection_all`) is harmless at 34 layers and ruinous at 110: 12.22 % against 6.61 % error (He 2016, Table 1).
 
-    A `.weights.h5` must be of this very net: Keras compares shapes, and those of ResNet-20 and plain-20 are alike.
+    Weights of another net are refused by name, see `load_pretrained`; `model.load_weights` of Keras compares shapes
+    alone, and those of ResNet-20 and plain-20 are alike.
     To load or clone ResNet-1202, call `sys.setrecursionlimit(20_000)` first: Keras walks a net recursively.
 
     Raises ValueError that names the argument, what is allowed and what came.
@@ -87,7 +88,8 @@ def ResNet(
     if pooling is not None:
         choose(POOLINGS, pooling, "pooling")
     row_name = variant if isinstance(variant, str) else name
-    state = None if weights is None else read_source(weights, row_name, include_top=include_top)
+    shortcut = OPTIONS.get(getattr(row, "shortcut", ""), getattr(row, "shortcut", None))
+    found = None if weights is None else read_source(weights, row_name, include_top=include_top, shortcut=shortcut)
 
     if input_tensor is None:
         inputs = input_tensor = keras.Input(_check_shape(row, include_top, input_shape), name="image")
@@ -104,7 +106,7 @@ def ResNet(
 
     layers = Layers(**{field.name: getattr(row, field.name) for field in fields_of(Layers) if hasattr(row, field.name)})
     if include_preprocessing is not False:
-        chosen = _preprocessing_of(include_preprocessing, weights, row_name)
+        chosen = _preprocessing_of(include_preprocessing, found)
         input_tensor = preprocessing_layers(chosen, input_tensor)
     x = FAMILIES[type(row)].features(row, input_tensor, layers)
     if include_top:
@@ -117,20 +119,20 @@ def ResNet(
 
     with recursion_limit(10 * weight_layers(row)):
         model = keras.Model(inputs, x, name=name)
-    if state is not None:
-        give(model, state, told=weights if isinstance(weights, str) else "`weights`")
+    if found is not None:
+        give(model, found)
     return model
 
 
-def _preprocessing_of(choice, weights, row_name: str):
+def _preprocessing_of(choice, found):
     if choice is not True:
         return choice
-    if not isinstance(weights, str):
+    if found is None or found.preprocessing is None:
         raise ValueError(
-            "include_preprocessing=True needs `weights` with a name, whose preprocessing is known; else it must be one "
-            f"of {list(PREPROCESSINGS)} or a Preprocessing. Received: weights of the type {type(weights).__name__}"
+            "include_preprocessing=True needs `weights` whose preprocessing is known; else it must be one of "
+            f"{list(PREPROCESSINGS)} or a Preprocessing. Received: weights={found and found.told!r}"
         )
-    return model_preprocessing(default_checkpoint(row_name) if weights == "imagenet" else weights)
+    return found.preprocessing
 
 
 def residual_features(row: Variant, x, layers: Layers):

@@ -10,7 +10,8 @@ from conftest import randomize
 
 import keras_resnet
 from keras_resnet.variants import VARIANTS
-from keras_resnet.weights.applications import KERAS_FILES, applications_file, load_applications, read_h5
+from keras_resnet.weights.applications import KERAS_FILES, applications_file, load_applications
+from keras_resnet.weights.keras_files import read_keras
 
 # our row -> the builder in keras.applications
 THEIRS = {
@@ -130,7 +131,7 @@ def test_keras_reads_what_this_file_writes(net, file):
 
 @pytest.mark.parametrize("writer", WRITERS)
 def test_every_format_of_keras_holds_the_same(writer, net, folder):
-    tensors = read_h5(WRITERS[writer](net, folder / "file.h5"))
+    tensors = read_keras(WRITERS[writer](net, folder / "file.h5")).tensors
     assert len(tensors) == len(net.weights)
     for layer in net.layers:
         for variable in layer.weights:
@@ -138,7 +139,7 @@ def test_every_format_of_keras_holds_the_same(writer, net, folder):
 
 
 def test_the_first_name_of_the_classifier(net, folder):
-    tensors = read_h5(write_legacy(net, folder / "file.h5", {"predictions": "probs"}))
+    tensors = read_keras(write_legacy(net, folder / "file.h5", {"predictions": "probs"})).tensors
     assert {"predictions/kernel", "predictions/bias"} <= set(tensors)
 
 
@@ -210,7 +211,7 @@ def test_v2_of_another_stride_is_refused(folder):
 
 def test_files_that_hold_no_weights(folder):
     with pytest.raises(FileNotFoundError):
-        read_h5(folder / "nowhere.h5")
+        read_keras(folder / "nowhere.h5")
     (folder / "junk.h5").write_bytes(b"junk")
     with h5py.File(folder / "empty.h5", "w"):
         pass
@@ -224,8 +225,8 @@ def test_files_that_hold_no_weights(folder):
         ("twice", "conv1_conv/kernel is in it twice"),
         ("words", ""),
     ):
-        with pytest.raises(ValueError, match=rf"whole .h5 file of Keras. Received: '.*{name}.h5': .*{reason}"):
-            read_h5(folder / f"{name}.h5")
+        with pytest.raises(ValueError, match=rf"whole file of Keras. Received: '.*{name}.h5': .*{reason}"):
+            read_keras(folder / f"{name}.h5")
 
 
 def test_published_files(monkeypatch):

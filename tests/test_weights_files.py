@@ -347,8 +347,6 @@ def test_storages_and_nothing_else_stand_beside_a_pickle(tmp_path, pid):
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_junk_is_a_value_error(tmp_path, suffix, rng):
-    if suffix == ".safetensors":
-        pytest.importorskip("safetensors")
     other = io.BytesIO()
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("README", "not a checkpoint")
@@ -404,7 +402,7 @@ def test_npz(tmp_path, rng):
 def test_npz_with_a_pickle_in_it_is_refused(tmp_path):
     marker = tmp_path / "marker"
     np.savez(tmp_path / "evil.npz", a=np.array([Reduces(open, str(marker), "w")], dtype=object))
-    with pytest.raises(ValueError, match="path must be a whole checkpoint.*allow_pickle=False"):
+    with pytest.raises(ValueError, match="path must be a whole checkpoint.*must be of numbers. Received: object"):
         read_checkpoint(tmp_path / "evil.npz")
     assert not marker.exists()
 
@@ -424,13 +422,6 @@ def test_safetensors(torch, tmp_path, rng):
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match="path must be a whole checkpoint"):
             read_checkpoint(path)
-
-
-def test_safetensors_missing_says_what_to_install(tmp_path, monkeypatch):
-    (tmp_path / "a.safetensors").touch()
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(ImportError, match=r"pip install keras-resnet-family\[weights\]"):
-        read_checkpoint(tmp_path / "a.safetensors")
 
 
 def test_a_tensor_as_it_was_written_before_pytorch_0_4(tmp_path):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import randomize, tiny
-from test_weights_state_dict import answers, assert_close, at_random, state_dict, timm
+from test_weights_state_dict import answers, assert_close, at_random, peer, state_dict, timm
 
 import keras_resnet
 from keras_resnet import VARIANTS, ResNet, load_pretrained, save_pretrained, variants
@@ -79,6 +79,131 @@ def test_densenets_as_torchvision_once_wrote_them():
     assert "features.denseblock1.denselayer1.norm.1.weight" in old
     load_pretrained(model, old)
     assert_same_weights(model, source)
+
+
+def test_the_heads_of_bit_in21k(caplog):
+    """21843 classes, written as a 1x1 convolution."""
+    fields = {**variants.BIT, "block": "bottleneck", "filters": 32, "image_size": 32}
+    source, model = randomize(tiny(**fields, classes=21843)), tiny(**fields, classes=21843)
+    state = state_dict(source, "BiT")
+    state["resnet/head/conv2d/kernel"] = state["resnet/head/conv2d/kernel"][None, None]
+    load_pretrained(model, state)
+    assert_same_weights(model, source)
+    with caplog.at_level(logging.INFO, "keras_resnet"):
+        load_pretrained(tiny(**fields, classes=5), state)
+    assert "resnet has 5 classes: its new predictions/kernel stays" in caplog.text
+
+
+@pytest.mark.parametrize("depth", [20, 32, *(pytest.param(n, marks=pytest.mark.slow) for n in (44, 56, 110, 1202))])
+def test_the_names_of_akamasters_files(depth, tmp_path):
+    """`module.`, `linear`, no shortcuts, no counters: 97, 157, 217, 277, ... tensors."""
+    torch = pytest.importorskip("torch")
+    source = randomize(ResNet(f"resnet{depth}"))
+    state = {f"module.{name}": torch.tensor(array) for name, array in state_dict(source, "akamaster").items()}
+    assert len(state) == 5 * (depth - 1) + 2
+    torch.save({"state_dict": state, "best_prec1": 91.78}, tmp_path / "net.th", _use_new_zipfile_serialization=False)
+    assert_same_weights(ResNet(f"resnet{depth}", weights=tmp_path / "net.th"), source)
+
+
+WRAPPED = {
+    "as it is": lambda state: state,
+    "net": lambda state: {"net": state, "acc": 95.4, "epoch": 199},  # kuangliu
+    "model": lambda state: {"model": state, "epoch": 3, "args": None},
+    "state_dict, module": lambda state: {
+        "epoch": 1,
+        "arch": "x",
+        "state_dict": {f"module.{k}": v for k, v in state.items()},
+    },
+    "model_state_dict": lambda state: {"model_state_dict": state, "loss": 0.1},
+}
+
+
+@pytest.mark.parametrize("counters", [True, False])
+@pytest.mark.parametrize("wrap", WRAPPED)
+@pytest.mark.parametrize("naming", ["torchvision", "akamaster", "kuangliu", "Cadene"])
+def test_cifar_files_as_others_write_them(naming, wrap, counters, tmp_path):
+    """fc, linear or last_linear; downsample or shortcut; with and without num_batches_tracked."""
+    torch = pytest.importorskip("torch")
+    shortcut = "zero_pad" if naming == "akamaster" else "projection"
+    source = randomize(tiny(shortcut=shortcut))
+    state = {name: torch.tensor(array) for name, array in state_dict(source, naming).items()}
+    assert len(state) == len(source.weights)
+    if counters:
+        means = [name for name in state if name.endswith("running_mean")]
+        state |= {name.replace("running_mean", "num_batches_tracked"): torch.tensor(7) for name in means}
+    torch.save(WRAPPED[wrap](state), tmp_path / "net.pt")
+    model = tiny(shortcut=shortcut)
+    load_pretrained(model, tmp_path / "net.pt")
+    assert_same_weights(model, source)
+
+
+@pytest.mark.parametrize("zero_channels", ["both", "end"])
+def test_option_a_of_fb_resnet_torch(zero_channels, tmp_path):
+    """Its zero channels stand at the end. Nothing in a state dict with "fc" says so; our own files do."""
+    fields = dict(shortcut="zero_pad", zero_channels=zero_channels)
+    source, other = randomize(tiny(**fields)), {"both": "end", "end": "both"}[zero_channels]
+    model = tiny(**fields)
+    load_pretrained(model, {f"{name}": array for name, array in state_dict(source).items()})
+    assert_same_weights(model, source)
+    save_pretrained(source, tmp_path / "net.safetensors")
+    load_pretrained(model, tmp_path / "net.safetensors")
+    for wrong in (dict(shortcut="zero_pad", zero_channels=other), dict(shortcut="none")):
+        with pytest.raises(ValueError, match=f"is of a net with the shortcut 'zero_pad {zero_channels}'"):
+            load_pretrained(tiny(**wrong), tmp_path / "net.safetensors")
+
+
+def test_biases_before_bn_go_into_its_mean(rng, caplog):
+    """As fb.resnet.torch has them, in the names of Cadene's conversion."""
+    source = randomize(tiny(), seed=4)
+    state = state_dict(source, "Cadene")
+    kernels = [name for name in state if state[name].ndim == 4]
+    biases = {name.replace("weight", "bias"): rng.normal(size=len(state[name])).astype("float32") for name in kernels}
+    model = tiny()
+    with caplog.at_level(logging.INFO, "keras_resnet"):
+        load_pretrained(model, state | biases)
+    assert "resnet has no layer1.0.conv1.bias: it goes into layer1.0.bn1.running_mean" in caplog.text
+    mean = source.get_layer("conv3_block1_0_bn").moving_mean - biases["layer2.0.downsample.0.bias"]
+    np.testing.assert_allclose(model.get_layer("conv3_block1_0_bn").moving_mean, mean, rtol=1e-6)
+    with pytest.raises(ValueError, match="unexpected: layer1.0.conv1.bias"):
+        load_pretrained(model, state | biases | {"layer1.0.conv1.bias": np.zeros(5, "float32")})
+
+
+def test_a_tensor_under_both_of_its_names():
+    dense = keras_resnet.DenseVariant((2, 2), growth_rate=4, filters=8, classes=3, image_size=64)
+    model = ResNet(dense)
+    state = state_dict(model, "DenseNet")
+    state["features.denseblock1.denselayer1.norm.1.weight"] = state["features.denseblock1.denselayer1.norm1.weight"]
+    with pytest.raises(ValueError, match="names a tensor twice, as norm.1 and as norm1"):
+        load_pretrained(model, state)
+
+
+@pytest.mark.parametrize("field", ["kernel", "bias"])
+def test_a_damaged_head_is_no_new_head(field):
+    state = state_dict(tiny(classes=7))
+    name = {"kernel": "fc.weight", "bias": "fc.bias"}[field]
+    state[name] = state[name][..., :2] if field == "kernel" else state[name][:2]
+    with pytest.raises(ValueError, match=f"shape: {name}"):
+        load_pretrained(tiny(classes=5), state)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    ("row", "layer_type", "hidden"),
+    [("resnet18", "basic", (64, 128, 256, 512)), ("resnet50", "bottleneck", (256, 512, 1024, 2048))],
+)
+def test_answers_are_those_of_transformers(row, layer_type, hidden, rng):
+    """microsoft/resnet-18 and -50 are such."""
+    pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ResNetConfig(
+        layer_type=layer_type, hidden_sizes=list(hidden), depths=list(VARIANTS[row].depths), num_labels=7
+    )
+    theirs = at_random(transformers.ResNetForImageClassification(config))
+    state = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
+    for size in (64, 97):
+        model = ResNet(row, input_shape=(size, size, 3), classes=7, classifier_activation=None, weights=state)
+        x = rng.normal(size=(1, size, size, 3)).astype("float32")
+        assert_close(model(x), answers(lambda x: theirs(x).logits, x))
 
 
 # ---- what is refused: the weights fit, the net is another
@@ -152,6 +277,8 @@ def test_the_hub(tmp_path, monkeypatch):
     torch.save({name: torch.tensor(array) for name, array in state_dict(source).items()}, tmp_path / "net.bin")
 
     def hf_hub_download(repository, file, revision=None):
+        if file == "config.json":
+            raise errors.EntryNotFoundError("none")
         asked.append((repository, file, revision))
         if file == "model.safetensors":
             raise errors.EntryNotFoundError("none")
@@ -160,7 +287,7 @@ def test_the_hub(tmp_path, monkeypatch):
     monkeypatch.setattr(hub, "hf_hub_download", hf_hub_download)
     model = keras_resnet.ResNet18(input_shape=(32, 32, 3), weights="imagenet")
     assert_same_weights(model, source)
-    assert asked == [("timm/resnet18.a1_in1k", file, None) for file in pretrained.HUB_FILES]
+    assert asked == [("timm/resnet18.a1_in1k", file, None) for file in pretrained.HUB_FILES[:2]]
     asked.clear()
     load_pretrained(model, "hf://somebody/net", revision="abc")
     assert asked[-1] == ("somebody/net", "pytorch_model.bin", "abc")
@@ -207,20 +334,21 @@ def test_there_and_back(fields, tmp_path):
 
 @pytest.mark.peers
 @pytest.mark.parametrize(
-    ("row", "name"), [("resnet18", "resnet18"), ("resnet50v2", "resnetv2_50"), ("densenet121",) * 2]
+    ("library", "row"),
+    [("torchvision", "resnet18"), ("torchvision", "densenet121"), ("timm", "resnet50v2"), ("timm", "seresnet18")],
 )
-def test_pytorch_takes_what_is_trained_here(row, name, rng, tmp_path):
-    torch_net = timm().create_model(name)
+def test_pytorch_takes_what_is_trained_here(library, row, rng, tmp_path):
+    theirs = peer(library, row)
     from safetensors.torch import load_file
 
     model = randomize(ResNet(row, input_shape=(64, 64, 3), classifier_activation=None))
+    for layer in model.layers:  # gates near 1/2, see at_random
+        if "_se_fc" in layer.name:
+            layer.kernel.assign(0.01 * layer.kernel)
     save_pretrained(model, tmp_path / "net.safetensors")
-    state = load_file(tmp_path / "net.safetensors")
-    if row == "resnet50v2":  # its classifier is a 1x1 convolution
-        state["head.fc.weight"] = state["head.fc.weight"][:, :, None, None]
-    torch_net.load_state_dict(state)
+    theirs.load_state_dict(load_file(tmp_path / "net.safetensors"))  # strictly
     x = rng.normal(size=(2, 64, 64, 3)).astype("float32")
-    assert_close(model(x), answers(torch_net.eval(), x))
+    assert_close(model(x), answers(theirs.eval(), x))
 
 
 def test_what_pytorch_has_no_net_for(tmp_path):
@@ -267,19 +395,25 @@ def test_preprocessing_within_the_model(rng):
     expected = plain(keras_resnet.preprocess_input(pixels, mode="caffe"))
     np.testing.assert_allclose(np.array(whole(pixels)), expected, rtol=1e-4, atol=1e-5)
     load_pretrained(whole, state_dict(plain))
-    with pytest.raises(ValueError, match="include_preprocessing=True needs `weights` with a name.*NoneType"):
+    with pytest.raises(
+        ValueError,
+        match="include_preprocessing=True needs `weights` whose preprocessing is known.*Received: weights=None",
+    ):
         ResNet(row, include_preprocessing=True)
     with pytest.raises(ValueError, match="Received: 'caffee'"):
         ResNet(row, include_preprocessing="caffee")
 
 
 def test_the_preprocessing_of_the_weights(monkeypatch):
-    monkeypatch.setattr("keras_resnet.resnet.read_source", lambda *source, **options: None)
+    """It is that of the source: the model needs no name for it."""
+    monkeypatch.setattr("keras_resnet.resnet.give", lambda *found: None)
+    expected = keras_resnet.model_preprocessing(default_checkpoint("resnet18"))
+    found = pretrained.Checkpoint("imagenet", {}, expected)
+    monkeypatch.setattr("keras_resnet.resnet.read_source", lambda *source, **options: found)
     model = keras_resnet.ResNet18(
         input_shape=(64, 64, 3), weights="imagenet", include_preprocessing=True, name="of another name"
     )
     (layer,) = [layer for layer in model.layers if layer.name == "preprocessing_normalization"]
-    expected = keras_resnet.model_preprocessing(default_checkpoint("resnet18"))
     np.testing.assert_allclose(np.array(layer.mean).ravel(), 255 * np.array(expected.mean), rtol=1e-5)
 
 
@@ -297,17 +431,32 @@ def accuracy(model):
 @pytest.mark.slow
 @pytest.mark.cifar10
 def test_our_own_checkpoint():
-    """`python -m experiments.train --recipe fast --seed 0`, in float32."""
-    assert accuracy(keras_resnet.ResNet20(weights="cifar10", include_preprocessing=True)) == pytest.approx(
-        0.9125, abs=2e-4
-    )
+    """`python -m experiments.train --recipe fast --seed 0` and the same with `--shortcut projection`, in float32."""
+    for shortcut, expected in (("A", 0.9125), ("B", 0.9124)):
+        model = keras_resnet.ResNet20(shortcut=shortcut, weights="cifar10", include_preprocessing=True)
+        assert accuracy(model) == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("shortcut", ["B", "projection"])
+def test_our_own_checkpoint_is_of_its_shortcut(shortcut):
+    model = keras_resnet.ResNet20(shortcut=shortcut, weights="cifar10")
+    other = keras_resnet.ResNet20(shortcut=shortcut)
+    load_pretrained(other, "cifar10", row="resnet20")
+    assert_same_weights(model, other)
+    assert len(model.weights) == len(keras_resnet.ResNet20(weights="cifar10").weights) + 10
+    assert set(keras_resnet.weights.own_checkpoints()) == {"resnet20", "resnet20_projection"}
 
 
 def test_our_own_checkpoint_is_of_its_row():
-    with pytest.raises(ValueError, match="that this package has trained: the row must be one of.*Received: 'resnet56'"):
+    with pytest.raises(
+        ValueError,
+        match="what this package has trained: the row, with its shortcut.* must be one of.*Received: 'resnet56'",
+    ):
         keras_resnet.ResNet56(weights="cifar10")
-    with pytest.raises(ValueError, match="zero_channels='both'.*has no such shortcut"):
+    with pytest.raises(ValueError, match=r"must be one of \['resnet20'.*Received: 'resnet20_none'"):
         keras_resnet.ResNet20(weights="cifar10", shortcut="none")
+    with pytest.raises(ValueError, match="zero_channels='both'.*pads at 'end'"):
+        keras_resnet.ResNet20(weights="cifar10", zero_channels="end")
     assert keras_resnet.ResNet20(weights="cifar10", classes=7).output.shape == (None, 7)
 
 

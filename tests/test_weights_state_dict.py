@@ -10,57 +10,30 @@ from conftest import randomize, tiny
 
 import keras_resnet
 from keras_resnet.weights.names import NAMINGS, named_variables
-from keras_resnet.weights.state_dict import load_state_dict, to_torch
+from keras_resnet.weights.state_dict import load_state_dict, match_naming, to_torch
 
-# our row: the net in timm (torchvision's are there too, under the same names); the slow ones are the larger
-TIMM = {
-    "resnet18": "resnet18",
-    "resnet34": "resnet34",
-    "resnet50": "resnet50",
-    "resnet50c": "resnet50c",
-    "resnet18d": "resnet18d",
-    "resnet50d": "resnet50d",
-    "resnet50s": "resnet50s",
-    "resnet50t": "resnet50t",
-    "resnext50_32x4d": "resnext50_32x4d",
-    "wide_resnet50_2": "wide_resnet50_2",
-    "seresnet18": "seresnet18",
-    "seresnet50": "seresnet50",
-    "seresnext50_32x4d": "seresnext50_32x4d",
-    "ecaresnet50d": "ecaresnet50d",
-    "resnetrs50": "resnetrs50",
-    "resnet50_gn": "resnet50_gn",
-    "resnet50v2": "resnetv2_50",
-    "resnetv2_50x1_bit": "resnetv2_50x1_bit",
-    "densenet121": "densenet121",
-}
-LARGER = {
-    "resnet101": "resnet101",
-    "resnet152": "resnet152",
-    "resnet101d": "resnet101d",
-    "resnet200d": "resnet200d",
-    "resnext101_32x8d": "resnext101_32x8d",
-    "resnext101_64x4d": "resnext101_64x4d",
-    "wide_resnet101_2": "wide_resnet101_2",
-    "seresnet152": "seresnet152",
-    "ecaresnet101d": "ecaresnet101d",
-    "resnetrs101": "resnetrs101",
-    "resnetrs200": "resnetrs200",
-    "resnet101v2": "resnetv2_101",
-    "resnetv2_101x1_bit": "resnetv2_101x1_bit",
-    "densenet161": "densenet161",
-    "densenet201": "densenet201",
-}
+# the rows that the projects have too; the names are ours, but for NAMES
+TORCHVISION = (
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d"),
+    *("resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
+    *("densenet121", "densenet161", "densenet169", "densenet201"),
+)
+TIMM = (
+    *TORCHVISION,
+    *("resnext101_32x4d", "seresnet18", "seresnet34", "seresnet50", "seresnet101", "seresnet152", "seresnext50_32x4d"),
+    *("seresnext101_32x4d", "ecaresnet50d", "ecaresnet101d", "resnet50c", "resnet101c", "resnet152c", "resnet18d"),
+    *("resnet34d", "resnet50d", "resnet101d", "resnet152d", "resnet200d", "resnet50s", "resnet101s", "resnet152s"),
+    *("resnet50t", "resnetrs50", "resnetrs101", "resnetrs152", "resnetrs200", "resnetrs270", "resnetrs350"),
+    *("resnetrs420", "resnet50_gn", "resnet50v2", "resnet101v2", "resnet152v2", "resnetv2_50x1_bit"),
+    *("resnetv2_50x3_bit", "resnetv2_101x1_bit", "resnetv2_101x3_bit", "resnetv2_152x2_bit", "resnetv2_152x4_bit"),
+)
+NAMES = {"resnet50v2": "resnetv2_50", "resnet101v2": "resnetv2_101", "resnet152v2": "resnetv2_152"}
 FAST = {
-    "resnet18",
-    "resnet50d",
-    "seresnet18",
-    "ecaresnet50d",
-    "resnetrs50",
-    "resnext50_32x4d",
-    "resnet50v2",
-    "densenet121",
+    *(("timm", row) for row in ("resnet18", "resnet50d", "seresnet18", "ecaresnet50d", "resnetrs50")),
+    *(("timm", row) for row in ("resnext50_32x4d", "resnet50v2", "densenet121")),
+    ("torchvision", "resnet18"),
 }
+ROWS = [("torchvision", row) for row in TORCHVISION] + [("timm", row) for row in TIMM]
 
 
 def timm():
@@ -68,6 +41,20 @@ def timm():
     # the operators of torchvision's wheel may need CUDA libraries; its models need none of them
     sys.modules.setdefault("torchvision._meta_registrations", types.ModuleType("torchvision._meta_registrations"))
     return pytest.importorskip("timm")
+
+
+def torchvision():
+    timm()
+    pytest.importorskip("torchvision")
+    import torchvision.models
+
+    return torchvision.models
+
+
+def peer(library, row, **arguments):
+    """The net of a row as timm or torchvision has it, everything at random."""
+    build = timm().create_model if library == "timm" else torchvision().get_model
+    return at_random(build(NAMES.get(row, row), **arguments))
 
 
 def at_random(net, seed=0):
@@ -80,7 +67,9 @@ def at_random(net, seed=0):
     tensors = [(name, tensor) for name, tensor in net.state_dict().items() if tensor.is_floating_point()]
     for name, tensor in tensors:
         if name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
-            scale = 0.2 if name.endswith("bn3.weight") else 1  # so that 50 blocks do not add up to millions
+            scale = (
+                0.2 if name.endswith(("bn3.weight", "norm3.weight")) else 1
+            )  # so that 50 blocks add up to no millions
             tensor.copy_(scale * (torch.rand(tensor.shape, generator=random) + 0.5))
         elif tensor.ndim > 1:
             scale = (2 / tensor[0].numel()) ** 0.5 * (0.01 if ".se." in name else 1)
@@ -105,49 +94,53 @@ def assert_close(ours, theirs, tolerance=1e-4):
     assert np.abs(np.asarray(ours) - theirs).max() < tolerance * np.abs(theirs).max()
 
 
+def stages_and_answer(net, x):
+    """The last map of every stage of a PyTorch net, the last of them as its classifier sees it, and its logits."""
+    if hasattr(net, "layer1"):
+        modules = [net.layer1, net.layer2, net.layer3, net.layer4]
+    elif hasattr(net, "stages"):
+        modules = [*net.stages[:3], net.norm]
+    else:
+        features = net.features
+        modules = [features.denseblock1, features.denseblock2, features.denseblock3, features.norm5]
+    maps = {}
+    hooks = [
+        module.register_forward_hook(lambda module, inputs, output, i=i: maps.update({i: output}))
+        for i, module in enumerate(modules)
+    ]
+    answer = answers(net, x)
+    for hook in hooks:
+        hook.remove()
+    maps = [maps[i].detach().permute(0, 2, 3, 1).numpy() for i in range(len(modules))]
+    return [*maps[:-1], np.maximum(maps[-1], 0)], answer
+
+
 @pytest.mark.peers
 @pytest.mark.parametrize(
-    "row",
-    [pytest.param(row, marks=[] if row in FAST else pytest.mark.slow) for row in TIMM | LARGER],
+    ("library", "row"), [pytest.param(*pair, marks=[] if pair in FAST else pytest.mark.slow) for pair in ROWS]
 )
-def test_answers_are_those_of_timm(row, rng):
-    theirs = at_random(timm().create_model((TIMM | LARGER)[row]))
-    for size in (97,) if row in FAST else (224, 225, 97):
+def test_answers_and_stages_are_those_of_pytorch(library, row, rng):
+    theirs = peer(library, row)
+    small = sum(tensor.numel() for tensor in theirs.state_dict().values()) < 30e6
+    for size in (97,) if (library, row) in FAST or not small else (224, 225, 97):
         model = keras_resnet.ResNet(row, input_shape=(size, size, 3), classifier_activation=None)
         load_state_dict(model, state_of(theirs))
         x = rng.normal(size=(1, size, size, 3)).astype("float32")
-        assert_close(model(x), answers(theirs, x))
-
-
-STAGES = ("resnet18", "resnet34", "resnet50", "resnet50d", "resnext50_32x4d", "wide_resnet50_2", "seresnext50_32x4d")
-STAGES += ("ecaresnet50d", "resnetrs50", "resnet50_gn", "densenet121")
+        maps, answer = stages_and_answer(theirs, x)
+        net = keras_resnet.feature_pyramid(model)
+        whole = keras.Model(model.inputs, [*net.outputs, model.output])
+        *stages, logits = whole(x)
+        assert_close(logits, answer)
+        assert len(stages) == len(maps) == 4
+        for ours, map in zip(stages, maps, strict=True):
+            assert_close(ours, map)
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize(
-    "row", [pytest.param(row, marks=pytest.mark.slow if row != "resnet18" else []) for row in STAGES]
-)
-@pytest.mark.parametrize(
-    "size", [97, pytest.param(224, marks=pytest.mark.slow), pytest.param(225, marks=pytest.mark.slow)]
-)
-def test_every_stage_is_that_of_timm(row, size, rng):
-    theirs = at_random(timm().create_model(row, features_only=True))
-    channels = theirs.feature_info.channels()
-    head = "classifier" if row.startswith("densenet") else "fc"
-    classifier = {f"{head}.weight": np.zeros((7, channels[-1])), f"{head}.bias": np.zeros(7)}
-    model = keras_resnet.ResNet(row, input_shape=(size, size, 3), classes=7)
-    state = {name.replace("features_", "features."): array for name, array in state_of(theirs).items()}
-    load_state_dict(model, state | classifier)
-    x = rng.normal(size=(1, size, size, 3)).astype("float32")
-
-    import torch
-
-    with torch.no_grad():
-        stages = [map.permute(0, 2, 3, 1).numpy() for map in theirs(torch.from_numpy(x).permute(0, 3, 1, 2))]
-    pyramid = keras_resnet.feature_pyramid(model)
-    assert list(pyramid.strides.values()) == theirs.feature_info.reduction()[1:]
-    for ours, map in zip(pyramid(x).values(), stages[1:], strict=True):
-        assert_close(ours, map)
+def test_every_row_that_they_share_is_there():
+    shared = {row for row in keras_resnet.VARIANTS if NAMES.get(row, row) in timm().list_models()}
+    assert shared == set(TIMM)
+    assert set(torchvision().list_models()) & set(keras_resnet.VARIANTS) == set(TORCHVISION)
 
 
 @pytest.mark.peers
@@ -161,18 +154,41 @@ def test_dilated_answers_are_those_of_timm(row, output_stride, rng):
     assert_close(model(x), answers(theirs, x))
 
 
+TRAINED = [
+    *ROWS[:1],
+    ("timm", "resnet18"),
+    ("timm", "resnet50d"),
+    ("timm", "seresnext50_32x4d"),
+    ("timm", "resnetrs50"),
+]
+TRAINED += [
+    ("timm", "resnet50v2"),
+    ("timm", "densenet121"),
+    ("torchvision", "resnet50"),
+    ("torchvision", "densenet121"),
+]
+
+
 @pytest.mark.peers
-def test_a_training_step_moves_the_statistics_as_pytorch_does(rng):
-    theirs = at_random(timm().create_model("resnet18"))
-    model = keras_resnet.ResNet18(input_shape=(64, 64, 3), classifier_activation=None)
+@pytest.mark.parametrize(
+    ("library", "row"),
+    [pytest.param(*pair, marks=[] if pair[1] == "resnet18" else pytest.mark.slow) for pair in TRAINED],
+)
+def test_a_training_step_moves_the_statistics_as_pytorch_does(library, row, rng):
+    theirs = peer(library, row)
+    model = keras_resnet.ResNet(row, input_shape=(64, 64, 3), classifier_activation=None)
     load_state_dict(model, state_of(theirs))
+    before = {name: np.array(array) for name, array in state_of(theirs).items()}
     x = rng.normal(size=(8, 64, 64, 3)).astype("float32")
     model(x, training=True)
     answers(theirs.train(), x)
     after = state_of(theirs)
-    for named in named_variables(model, "torchvision"):
+    moved = 0
+    for named in named_variables(model, match_naming(model, after)[0]):
         if "running" in named.tensor:
             assert_close(to_torch(named), after[named.tensor])
+            moved += not np.array_equal(before[named.tensor], after[named.tensor])
+    assert moved == 2 * sum(name.endswith("num_batches_tracked") for name in after)
 
 
 # ---- without PyTorch
@@ -223,7 +239,7 @@ def test_what_does_not_fit_is_listed_and_nothing_is_changed():
         load_state_dict(model, state)
     assert str(caught.value).splitlines()[1:] == [
         "  missing: layer1.0.conv2.weight (nearest: layer2.0.conv2.weight)",
-        "  unexpected: layer1.0.conv9.weight (4, 4, 3, 3)",
+        "  unexpected: layer1.0.conv9.weight (4, 4, 3, 3) (nearest: layer1.0.conv2.weight)",
         "  shape: fc.bias is (9,), predictions/bias needs (3,), turned as Keras has it",
     ]
     for ours, theirs in zip(model.get_weights(), before, strict=True):

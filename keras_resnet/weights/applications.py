@@ -8,11 +8,10 @@ latter are `resnet50v2_keras` and the like, for pixels of -1..1: a stage strides
 import re
 from pathlib import Path
 
-import h5py
 import keras
-import numpy as np
 
 from keras_resnet.errors import choose
+from keras_resnet.weights.keras_files import KerasFile, read_keras
 from keras_resnet.weights.state_dict import nearest, refuse
 
 BASE = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
@@ -28,20 +27,32 @@ KERAS_FILES = {
 }  # fmt: skip
 
 EPSILON = 1.001e-5
-# how many variables a layer has -> the names of those that .weights.h5 numbers
-NUMBERED = {
-    1: {"0": "kernel"},
-    2: {"0": "kernel", "1": "bias"},
-    4: {"0": "gamma", "1": "beta", "2": "moving_mean", "3": "moving_variance"},
-}
-RENAMED = {"probs": "predictions"}  # the classifier, before TensorFlow took keras.applications over
 
 
 def applications_file(row: str, include_top: bool = True) -> Path:
-    """The published file of a row of KERAS_FILES, downloaded once to where keras.applications itself has it."""
+    """The published file of a row of KERAS_FILES, downloaded once to where keras.applications itself has it.
+
+    ValueError where it is not what its md5 says, OSError where it cannot be had.
+    """
     md5 = choose(KERAS_FILES, row, "row")[0 if include_top else 1]
     name = f"{row.removesuffix('_keras')}_weights_tf_dim_ordering_tf_kernels{'' if include_top else '_notop'}.h5"
-    return Path(keras.utils.get_file(name, BASE + name, cache_subdir="models", file_hash=md5))
+    try:
+        return Path(keras.utils.get_file(name, BASE + name, cache_subdir="models", file_hash=md5))
+    except ValueError:
+        raise
+    except Exception as error:  # it has none of its own
+        raise OSError(f"The weights of {row!r} could not be downloaded. {error}") from error
+
+
+def is_of_applications(model: keras.Model, file: KerasFile) -> bool:
+    """Whether convolutions have the biases that those of keras.applications have; as `model`, those of its files."""
+    layers = {layer.name for layer in model.layers}
+    return "conv1_conv/bias" in file.tensors and not (file.layers and layers <= file.layers.keys())
+
+
+def applications_preprocessing(file: KerasFile) -> str:
+    """The row of PREPROCESSINGS that belongs to a file of keras.applications."""
+    return "tf" if "post_bn/gamma" in file.tensors else "caffe"
 
 
 def load_applications(model: keras.Model, path) -> None:
@@ -56,7 +67,8 @@ def load_applications(model: keras.Model, path) -> None:
     Raises ValueError that lists what is missing, what is left over and what has another shape, and for a model that
     strides elsewhere than theirs and for one with a `bn_epsilon` above EPSILON; then nothing is changed.
     """
-    tensors = read_h5(path)
+    file = path if isinstance(path, KerasFile) else read_keras(path)
+    tensors = dict(file.tensors)
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     v2 = "post_bn/gamma" in tensors  # whose convolutions have no bias where BN follows, and ours one where none does
     biases = {} if v2 else {layer.name: f"{layer.name.removesuffix('_bn')}_conv/bias" for layer in norms}
@@ -77,44 +89,12 @@ def load_applications(model: keras.Model, path) -> None:
         if layer.epsilon > EPSILON:
             raise ValueError(f"bn_epsilon must be at most {EPSILON}. Received: {layer.epsilon} in {layer.name!r}")
         if not v2:
-            tensors[f"{layer.name}/moving_mean"] -= tensors[biases[layer.name]]
-        tensors[f"{layer.name}/moving_variance"] += EPSILON - layer.epsilon
+            mean = f"{layer.name}/moving_mean"
+            tensors[mean] = tensors[mean] - tensors[biases[layer.name]]
+        variance = f"{layer.name}/moving_variance"
+        tensors[variance] = tensors[variance] + (EPSILON - layer.epsilon)
     for name, variable in targets.items():
         variable.assign(tensors[name])
-
-
-def read_h5(path) -> dict[str, np.ndarray]:
-    """The weights in a `.h5` or `.weights.h5` of Keras, `{"conv1_conv/kernel": (7, 7, 3, 64), ...}`, as float32.
-
-    By the names of the layers, not by their order, and without the model. A damaged file is a ValueError.
-    """
-    tensors: dict[str, np.ndarray] = {}
-
-    def read(place, item):
-        if not isinstance(item, h5py.Dataset):
-            return
-        layer, *_, variable = place.split("/")
-        if variable.isdigit():
-            layer = item.parent.attrs.get("name", layer)
-            variable = NUMBERED.get(len(item.parent), {}).get(variable, variable)
-        name = f"{RENAMED.get(layer, layer)}/{variable.removesuffix(':0')}"
-        if name in tensors:
-            raise ValueError(f"{name} is in it twice")
-        tensors[name] = np.asarray(item, "float32")
-
-    path = Path(path)
-    with path.open("rb") as raw:
-        try:
-            with h5py.File(raw, "r") as file:
-                # "layers" of a .weights.h5, "model_weights" of a whole model, else the file itself
-                root = next((file[group] for group in ("layers", "model_weights") if group in file), file)
-                root.visititems(read)
-                if not tensors:
-                    raise ValueError("no weights in it")
-        except Exception as error:  # damaged bytes lead HDF5 to errors of every kind
-            reason = str(error) or type(error).__name__
-            raise ValueError(f"path must be a whole .h5 file of Keras. Received: {str(path)!r}: {reason}") from error
-    return tensors
 
 
 def _check_strides(model: keras.Model) -> None:

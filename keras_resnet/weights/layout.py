@@ -7,7 +7,9 @@ import re
 
 import keras
 
-from keras_resnet.weights.names import NAMINGS
+from keras_resnet.layers import StandardizedConv2D
+from keras_resnet.preprocessing import Preprocessing, normalization_of
+from keras_resnet.weights.names import find_naming
 
 BLOCK = re.compile(r"(conv\d+_block\d+)_(out|concat)")
 
@@ -26,9 +28,14 @@ ORDERS = {
 }
 
 
-def check_layout(model: keras.Model, naming: str, source: str) -> None:
-    """ValueError where `model` has the weights of the nets that `naming` is of, and is none of them."""
-    rules = NAMINGS[naming]
+def check_layout(
+    model: keras.Model, naming: str, source: str, bottleneck_stride: str = "3x3", pooled: bool = False
+) -> None:
+    """ValueError where `model` has the weights of the nets that `naming` is of, and is none of them.
+
+    `bottleneck_stride` is theirs, and whether their projections are `pooled`, where a file tells.
+    """
+    rules, layers = find_naming(naming), model.layers
     steps, name = last_block(model)
     n = sum(step.endswith("_conv") for step in steps)
     expected = ORDERS[rules.order](n).split()
@@ -37,25 +44,39 @@ def check_layout(model: keras.Model, naming: str, source: str) -> None:
             f"{source} is of nets whose blocks go {' '.join(expected)!r}. The weights fit, but {model.name!r} computes "
             f"{' '.join(steps)!r} in {name}: the order of BN and ReLU must be {rules.order!r}."
         )
-    names = {layer.name for layer in model.layers}
-    pooled = [layer.name for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)]
+    names = {layer.name for layer in layers}
+    maxima = [layer.name for layer in layers if isinstance(layer, keras.layers.MaxPooling2D)]
     stage_wise = rules.order == "stage_wise"
-    if not stage_wise and any(name.endswith("_0_pool") for name in pooled):
+    if not stage_wise and any(name.endswith("_0_pool") for name in maxima):
         raise ValueError(
             f"{source} is of nets whose projections take means. The weights fit, but {model.name!r} takes maxima: "
             "shortcut must be 'pooled_projection'."
         )
-    stem = model.get_layer("conv1_conv" if "conv1_conv" in names else "conv1_1_conv")
+    # torchvision and timm count the pool among the modules of a shortcut; of timm's V2 nets those with a deep stem pool
+    pooled = "conv1_2_conv" in names if naming == "timm v2" else pooled
+    unsaid = naming in ("Hugging Face", "kuangliu", "BiT", "timm v2", "keras-hub", "keras-hub v2")
+    if unsaid and pooled != any(name.endswith("_0_pool") for name in names):
+        raise ValueError(
+            f"{source} is of nets whose projections {'take means' if pooled else 'stride'}. The weights fit, but those "
+            f"of {model.name!r} do not: shortcut must be {'pooled_projection' if pooled else 'projection'!r}."
+        )
+    stem = next(layer for layer in layers if layer.name in ("conv1_conv", "conv1_1_conv"))
     if not stage_wise and max(stem.strides) > 1 and not names & {"pool1_pool", "pool1_conv"}:
         raise ValueError(f"{source} is of nets that pool after conv1, and {model.name!r} does not: stem must be '7x7'.")
-    for layer in model.layers:
-        if re.fullmatch(r"conv\d+_block\d+_1_conv", layer.name) and n == 3 and max(layer.strides) > 1:
-            raise ValueError(
-                f"{source} is of nets that stride in the 3x3 layer of a bottleneck, {model.name!r} strides in "
-                f"{layer.name!r}. Build it with bottleneck_stride='3x3'."
-            )
+    if n == 3 and stride_of(model) not in (None, bottleneck_stride):
+        raise ValueError(
+            f"{source} is of nets that stride in the {bottleneck_stride} layer of a bottleneck, {model.name!r} strides "
+            f"in the {stride_of(model)}. Build it with bottleneck_stride={bottleneck_stride!r}."
+        )
+    standardized = any(isinstance(layer, StandardizedConv2D) for layer in layers)
+    needs = naming == "BiT" or (naming == "timm v2" and any(name.endswith("_gn") for name in names))  # which is BiT's
+    if standardized != needs:
+        raise ValueError(
+            f"{source} is of nets whose kernels are {'' if needs else 'not '}standardized. The weights fit, but those "
+            f"of {model.name!r} are {'' if standardized else 'not'}: weight_standardization must be {needs}."
+        )
     if rules.zero_channels is not None:
-        sides = {layer.side for layer in model.layers if hasattr(layer, "side")}
+        sides = {layer.side for layer in layers if hasattr(layer, "side")}
         if sides != {rules.zero_channels}:
             raise ValueError(
                 f"{source} is of nets with shortcut='zero_pad' and zero_channels={rules.zero_channels!r}. The weights "
@@ -79,3 +100,45 @@ def last_block(model: keras.Model) -> tuple[list[str], str]:
         beside = re.compile(r".*_dropout")
     steps = [step.replace("_gn", "_bn") for step in steps if not beside.fullmatch(step)]
     return [step for step in steps if step != "0_bn" or "concat" in steps], block
+
+
+def stride_of(model: keras.Model) -> str | None:
+    """The weight layer of a bottleneck that strides, "1x1" or "3x3"; None where none does."""
+    for layer in model.layers:
+        match = re.fullmatch(r"conv\d+_block\d+_([12])_conv", layer.name)
+        if match and max(layer.strides) > 1:
+            return {"1": "1x1", "2": "3x3"}[match[1]]
+    return None
+
+
+def shortcut_of(model: keras.Model) -> str:
+    """What the names of weights do not tell of the shortcuts: "zero_pad both", "zero_pad end", "identity", "none", or
+    else "projection".
+    """
+    names = {layer.name for layer in model.layers}
+    for layer in model.layers:
+        if hasattr(layer, "side"):
+            return f"zero_pad {layer.side}"
+    if any(re.fullmatch(r"conv\d+_block\d+_0_conv", name) for name in names):
+        return "projection"
+    adds = any(isinstance(layer, keras.layers.Add | keras.layers.Concatenate) for layer in model.layers)
+    return "identity" if adds else "none"
+
+
+def check_shortcut(model: keras.Model, theirs: str | None, source: str) -> None:
+    if theirs is not None and shortcut_of(model) != theirs:
+        raise ValueError(
+            f"{source} is of a net with the shortcut {theirs!r}. The weights fit, but that of {model.name!r} is "
+            f"{shortcut_of(model)!r}."
+        )
+
+
+def check_preprocessing(model: keras.Model, theirs: Preprocessing | None, source: str) -> None:
+    """ValueError where the model normalizes its pixels in another way than those that the weights were trained on."""
+    ours = normalization_of(model)
+    if theirs is not None and ours is not None and not ours.is_like(theirs):
+        raise ValueError(
+            f"{source} was trained on pixels less {theirs.mean} over {theirs.std} (of {theirs.scale:g}, "
+            f"{theirs.channels}). {model.name!r} normalizes in another way: "
+            f"include_preprocessing must be True or {theirs}."
+        )

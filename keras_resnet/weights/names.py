@@ -1,7 +1,7 @@
 """What other projects call our layers: one table a project, from the names of our layers to those of their modules."""
 
 import re
-from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 import keras
@@ -77,6 +77,15 @@ BIT: Rules = (
     (r"post_gn", "resnet/group_norm"),
     (r"predictions", "resnet/head/conv2d"),
 )
+OURS: Rules = ((r"(?P<name>.+)", "{name}"), (r"predictions", "predictions"))
+KERAS_HUB: Rules = (
+    (r"conv1_(?P<i>\d)_conv", "conv{i}_conv"),
+    (r"conv1_(?P<i>\d)_bn", "conv{i}_bn"),
+    (rf"{BLOCK}_preact_bn", "stack{stage}_block{block}_pre_activation_bn"),
+    (rf"{BLOCK}_(?P<name>.+)", "stack{stage}_block{block}_{name}"),
+    (r"(?P<name>(conv1|post)_.+)", "{name}"),
+    (r"predictions", "predictions"),
+)
 
 
 def renamed(rules: Rules, layer: str, module: str) -> Rules:
@@ -105,14 +114,30 @@ class Naming(NamedTuple):
     zero_channels: str | None = None  # "both": nets with option A alone, whose new channels stand on both sides
 
 
+# What kuangliu/pytorch-cifar calls its modules; akamaster too, whose published nets have option A.
+KUANGLIU = renamed(
+    renamed(renamed(TORCHVISION, "predictions", "linear"), rf"{BLOCK}_0_conv", "layer{layer}.{block}.shortcut.0"),
+    rf"{BLOCK}_0_{NORM}",
+    "layer{layer}.{block}.shortcut.1",
+)
+
 NAMINGS: dict[str, Naming] = {
     "torchvision": Naming(TORCHVISION),  # and timm, chenyaofo
     "akamaster": Naming(renamed(TORCHVISION, "predictions", "linear"), zero_channels="both"),
+    "kuangliu": Naming(KUANGLIU),
+    # fb.resnet.torch as github.com/Cadene/pretrained-models.pytorch converted it, with the biases of its convolutions
+    "Cadene": Naming(renamed(TORCHVISION, "predictions", "last_linear")),
     "iResNet": Naming(IRESNET, order="stage_wise"),
     "timm v2": Naming(TIMM_V2, order="preactivation"),
     "Hugging Face": Naming(HUGGING_FACE),
     "DenseNet": Naming(DENSENET, order="dense"),  # torchvision and timm
     "BiT": Naming(BIT, TENSORFLOW, out_first=False, order="preactivation"),
+}
+# the files of Keras: ours, whose layout is in the file, and keras-hub's
+KERAS_NAMINGS: dict[str, Naming] = {
+    "keras_resnet": Naming(OURS, TENSORFLOW, out_first=False),
+    "keras-hub": Naming(KERAS_HUB, TENSORFLOW, out_first=False),
+    "keras-hub v2": Naming(KERAS_HUB, TENSORFLOW, out_first=False, order="preactivation"),
 }
 
 
@@ -125,12 +150,18 @@ class Named(NamedTuple):
     out_first: bool
 
 
-def module_name(rules: Rules, layer: str, pool: int) -> str | None:
+def find_naming(naming: str) -> Naming:
+    return (NAMINGS | KERAS_NAMINGS)[naming]
+
+
+@cache
+def module_name(naming: str, layer: str, pool: int) -> str | None:
     """What the project calls the layer; None where it has no word for it."""
-    for pattern, template in rules:
+    for pattern, template in find_naming(naming).rules:
         if match := re.fullmatch(pattern, layer):
             stage, block, i = (int(match.groupdict().get(name) or 1) for name in ("stage", "block", "i"))
             return template.format(
+                name=match.groupdict().get("name"),
                 stage=stage - 2,
                 layer=stage - 1,
                 block=block - 1,
@@ -148,18 +179,29 @@ def module_name(rules: Rules, layer: str, pool: int) -> str | None:
     return None
 
 
-def named_variables(model: keras.Model, naming: str) -> Iterator[Named]:
+def variables_of(model: keras.Model) -> dict[str, dict[str, keras.Variable]]:
+    """Layer -> the last part of a path -> a variable; of every layer, and nothing for those without weights."""
+    return {
+        layer.name: {variable.path.rpartition("/")[2]: variable for variable in layer.weights} for layer in model.layers
+    }
+
+
+def named_variables(model: keras.Model, naming: str) -> list[Named]:
     """Every variable of the model with its name in a row of NAMINGS; ValueError where the row has none for it."""
-    rules, names, out_first, *_ = NAMINGS[naming]
-    pool = int(any(re.fullmatch(rf"{BLOCK}_0_pool", layer.name) for layer in model.layers))
-    for layer in model.layers:
-        variables = {variable.path.split("/")[-1]: variable for variable in layer.weights}
+    return name_variables(variables_of(model), naming)
+
+
+def name_variables(layers: dict[str, dict[str, keras.Variable]], naming: str) -> list[Named]:
+    _, names, out_first, *_ = find_naming(naming)
+    pool = int(any(layer.endswith("_0_pool") for layer in layers))
+    named = []
+    for layer, variables in layers.items():
         if not variables.keys() & PYTORCH.keys():
             continue
-        module = module_name(rules, layer.name, pool)
+        module = module_name(naming, layer, pool)
         if module is None:
             raise ValueError(
-                f"The naming {naming!r} has no name for the layer {layer.name!r}. It is right for nets of another kind."
+                f"The naming {naming!r} has no name for the layer {layer!r}. It is right for nets of another kind."
             )
-        for name, variable in variables.items():
-            yield Named(variable, module + names[name], layer.name, out_first)
+        named += [Named(variable, module + names[name], layer, out_first) for name, variable in variables.items()]
+    return named

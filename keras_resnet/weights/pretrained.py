@@ -1,31 +1,53 @@
 """Weights of other projects in our nets, and ours in theirs: by name, strictly."""
 
+import hashlib
 import json
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from keras_resnet.errors import choose
-from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing
-from keras_resnet.weights.applications import applications_file, load_applications
-from keras_resnet.weights.files import FORMATS, read_checkpoint
-from keras_resnet.weights.layout import check_layout
-from keras_resnet.weights.names import NAMINGS, Named, named_variables
-from keras_resnet.weights.state_dict import COUNTERS, assign, match_naming, to_torch
+from keras_resnet.preprocessing import INTERPOLATIONS, PREPROCESSINGS, Preprocessing
+from keras_resnet.variants import VARIANTS
+from keras_resnet.weights.applications import (
+    KERAS_FILES,
+    applications_file,
+    applications_preprocessing,
+    is_of_applications,
+    load_applications,
+)
+from keras_resnet.weights.files import FORMATS, read_checkpoint, safetensors_metadata
+from keras_resnet.weights.keras_files import KERAS_FORMATS, KerasFile, check_graph, read_keras
+from keras_resnet.weights.layout import check_layout, check_preprocessing, check_shortcut, shortcut_of
+from keras_resnet.weights.names import NAMINGS, Named, find_naming, named_variables
+from keras_resnet.weights.state_dict import COUNTERS, assign, is_float, match_naming, to_keras, to_torch
 
 log = logging.getLogger("keras_resnet")
 DATA = Path(__file__).parent.parent / "data"
-KERAS_FORMATS = (".weights.h5", ".keras", ".h5")
 # torchvision's DenseNet files were written when a module's name could hold a dot: norm.1.weight is norm1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
-HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+# what is a matrix here and a 1x1 convolution in timm: the classifier of its V2, the layers of SE
+CONVOLUTIONS = re.compile(r"head\.fc\.weight|\.se\.fc[12]\.weight")
+HUB_FILES = ("model.safetensors", "pytorch_model.bin", "task.weights.h5", "model.weights.h5")  # the last two: keras-hub
+HUB_NAME = re.compile(r"(?:hf://)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+ANTIALIASED = re.compile(r".*resne(t|x)t?(aa|blur)")  # nets of timm with ResNet's weights and a blur in every stride
+
+
+class Checkpoint(NamedTuple):
+    """What `load_pretrained` found, and what its source tells of it beside the names."""
+
+    told: str  # what errors call it
+    state: Mapping[str, np.ndarray] | KerasFile
+    preprocessing: Preprocessing | None = None
+    shortcut: str | None = None  # as in layout.shortcut_of
+    bottleneck_stride: str = "3x3"
 
 
 @cache
@@ -39,34 +61,39 @@ def default_checkpoint(row: str) -> str:
     return choose(default_checkpoints(), row, 'weights="imagenet" is for rows with a published checkpoint: the row')
 
 
-def own_checkpoints() -> dict[str, Path]:
-    """Row -> the file of what we trained on CIFAR-10 ourselves."""
-    return {path.name.removesuffix("_cifar10.npz"): path for path in DATA.glob("*_cifar10.npz")}
-
-
-def own_checkpoint(row: str) -> Path:
-    """The file that `"cifar10"` stands for; ValueError where there is none for the row."""
-    return choose(own_checkpoints(), row, 'weights="cifar10" is for the rows that this package has trained: the row')
-
-
 def default_checkpoints() -> dict[str, str]:
     """Row -> the hub name that `"imagenet"` stands for."""
     return {known["row"]: name for name, known in checkpoints().items() if known.get("default")}
 
 
-# sources that do not name a place -> how it is found for a row
-OWN: dict[str, Callable] = {"imagenet": default_checkpoint, "cifar10": own_checkpoint, "keras": applications_file}
+def own_checkpoints() -> dict[str, Path]:
+    """Row -> the file of what we trained on CIFAR-10 ourselves; "resnet20_projection" is resnet20 with option B."""
+    return {path.stem.removesuffix("_cifar10"): path for path in sorted(DATA.glob("*_cifar10.*"))}
 
 
-def model_preprocessing(source: str) -> Preprocessing:
+def own_checkpoint(row: str, shortcut: str | None = None) -> Path:
+    """The file that `"cifar10"` stands for; ValueError where there is none for the row and its shortcut."""
+    if shortcut is not None and row in VARIANTS and shortcut != getattr(VARIANTS[row], "shortcut", None):
+        row = f"{row}_{shortcut}"
+    what = 'weights="cifar10" is for what this package has trained: the row, with its shortcut if that is another,'
+    return choose(own_checkpoints(), row, what)
+
+
+def model_preprocessing(source, row: str | None = None) -> Preprocessing:
     """What the pictures of a checkpoint go through: size, crop, interpolation, mean and deviation.
 
-    `source` is a name as in `load_pretrained`, but not `"imagenet"` (see `default_checkpoint`). ValueError that lists
-    the nearest where nothing is known of it.
+    `source` is a name as in `load_pretrained`; `"imagenet"` and `"keras"` need the `row`. Nothing is downloaded.
+    ValueError that lists the nearest where nothing is known of it.
     """
     if source == "cifar10":
         return PREPROCESSINGS["cifar10"]
-    known = choose(checkpoints(), source.removeprefix("hf://"), "source")
+    if source == "keras":
+        choose(KERAS_FILES, row or "", "row")
+        return PREPROCESSINGS["tf" if str(row).endswith("v2_keras") else "caffe"]
+    if source == "imagenet":
+        source = default_checkpoint(row or "")
+    match = HUB_NAME.fullmatch(source) if isinstance(source, str) else None
+    known = choose(checkpoints(), match[1] if match else source, "source")
     return Preprocessing(
         size=known["size"],
         resize=int(known["size"] / known["crop"]),
@@ -82,59 +109,91 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
     `source` is one of
 
     - a file: `.safetensors`, `.pth`, `.pt`, `.th`, `.bin` (read without PyTorch; nothing in it is executed), `.npz` of
-      BiT, `.h5` of keras.applications, or our own `.weights.h5` and `.keras`;
+      BiT, `.h5` of keras.applications, `.weights.h5` and `.keras` of ours, of keras.applications and of keras-hub;
     - a dict of arrays, named and laid out as a PyTorch state dict;
-    - the name of a repository on the Hugging Face hub, `"timm/resnet50.a1_in1k"` or `"hf://org/repo"`, at `revision`
-      (needs `pip install 'keras-resnet-family[weights]'`; cache and offline mode are those of huggingface_hub);
+    - the name of a repository on the Hugging Face hub, `"timm/resnet50.a1_in1k"`, `"hf://org/repo"` or
+      `"hf://org/repo@revision"` (needs `pip install 'keras-resnet-family[weights]'`; cache, offline mode and
+      HF_ENDPOINT are those of huggingface_hub); `revision` is a commit, a tag or a branch;
     - `"imagenet"`, the default checkpoint of `row` (by default the model's name), see `default_checkpoint`;
-    - `"cifar10"`, our own of `row`, in the package;
-    - `"keras"`, that of keras.applications, for ResNet-50/101/152 with `bottleneck_stride="1x1"` (its preprocessing is
-      "caffe") and for `resnet50v2_keras` and the like ("tf"), with 1000 classes or no top.
+    - `"cifar10"`, our own of `row` and the shortcut of `model`, in the package;
+    - `"keras"`, that of keras.applications, for ResNet-50/101/152 with `bottleneck_stride="1x1"` and for
+      `resnet50v2_keras` and the like, with 1000 classes or no top.
 
-    The preprocessing that belongs to a source is `model_preprocessing(source)`.
+    The preprocessing that belongs to a source is `model_preprocessing(source)`; a `model` that includes another is
+    refused.
 
-    Names of torchvision, timm, Hugging Face, akamaster, chenyaofo and BiT are known. What the names do not tell (where
-    a bottleneck strides, where zero channels go, the order of BN and ReLU) must be that of the source, too. Three
-    differences are adapted, and logged: a classifier of another number of classes stays as it is, one that `model` has
-    not is left out, and kernels of conv1 are summed for one input channel, repeated and scaled for more than three.
+    Names of torchvision, timm, Hugging Face, akamaster, chenyaofo, kuangliu, Cadene and BiT are known. What the names
+    do not tell (where a bottleneck strides, where zero channels go, the order of BN and ReLU) must be that of the
+    source, too. Some differences are adapted, and logged: a classifier of another number of classes stays as it is, one
+    that `model` has not is left out, kernels of conv1 are summed for one input channel, repeated and scaled for more
+    than three, and biases before BN go into its moving mean.
+
+    A source cannot always tell: a state dict with "fc" and option A fits nets that pad on either side and plain nets
+    (what `save_pretrained` writes says which), one without the hub's config fits nets that blur where they stride
+    (timm's resnetaa50), and a `.weights.h5` of ours does not say on which side zero channels stand, whether BN
+    comes before ReLU, nor `bn_epsilon` (`.keras` does).
     """
-    told = source if isinstance(source, str) else "The state dict" if isinstance(source, Mapping) else str(source)
-    include_top = any(layer.name == "predictions" for layer in model.layers)
-    give(model, read_source(source, row or model.name, revision, include_top), told)
+    top = any(layer.name == "predictions" for layer in model.layers)
+    shortcut = shortcut_of(model).split()[0]
+    give(model, read_source(source, row or model.name, revision, include_top=top, shortcut=shortcut))
 
 
-def give(model: keras.Model, state: Mapping[str, np.ndarray] | Path, told: str) -> None:
-    """Gives `model` what `read_source` found; `told` is what errors call it."""
-    if isinstance(state, Path):
-        foreign = state.suffix == ".h5" and not state.name.endswith(".weights.h5")
-        load_applications(model, state) if foreign else model.load_weights(state)
+def give(model: keras.Model, found: Checkpoint) -> None:
+    """Gives `model` what `read_source` found."""
+    told, state = found.told, found.state
+    check_preprocessing(model, found.preprocessing, told)
+    if isinstance(state, KerasFile):
+        if is_of_applications(model, state):
+            check_preprocessing(model, PREPROCESSINGS[applications_preprocessing(state)], told)
+            load_applications(model, state)
+            return
+        hub = "keras-hub v2" if "post_bn/gamma" in state.tensors else "keras-hub"
+        naming, targets = match_naming(model, state.tensors, ("keras_resnet", hub))
+        if naming == "keras_resnet":
+            check_graph(model, state, told)
+        else:
+            check_layout(model, naming, told, pooled="averagepooling2d" in state.layers.values())
+        assign(model, *adapted(model, dict(state.tensors), targets, naming))
         return
-    state = {
-        OLD_DENSENET.sub(r"\1\2", name): np.asarray(array)
-        for name, array in state.items()
-        if not name.endswith(COUNTERS)
-    }
-    naming, targets = match_naming(model, state)
-    check_layout(model, naming, told)
-    state, targets = adapted(model, state, targets, naming)
-    assign(model, state, targets)
+    names = {OLD_DENSENET.sub(r"\1\2", name): name for name in state if not name.endswith(COUNTERS)}
+    if len(names) < sum(not name.endswith(COUNTERS) for name in state):
+        raise ValueError(f"{told} names a tensor twice, as norm.1 and as norm1")
+    state = {name: np.asarray(state[theirs]) for name, theirs in names.items()}
+    naming, targets = match_naming(model, state, NAMINGS)
+    if naming == "BiT":
+        check_preprocessing(model, PREPROCESSINGS["half"], told)
+    check_layout(model, naming, told, found.bottleneck_stride)
+    check_shortcut(model, found.shortcut, told)
+    assign(model, *adapted(model, state, targets, naming))
 
 
 def read_source(
-    source, row: str, revision: str | None = None, include_top: bool = True
-) -> Mapping[str, np.ndarray] | Path:
-    """A state dict, or the path of a file that Keras loads itself."""
+    source, row: str, revision: str | None = None, *, include_top: bool = True, shortcut: str | None = None
+) -> Checkpoint:
+    """The tensors of a source, and what else it tells; `row`, `include_top` and `shortcut` choose between files."""
     if isinstance(source, Mapping):
-        return source
-    if isinstance(source, str) and source in OWN:
-        source = applications_file(row, include_top) if source == "keras" else OWN[source](row)
+        return Checkpoint("The state dict", source)
+    told = str(source)
+    known = None
+    if isinstance(source, str) and source in ("imagenet", "keras", "cifar10"):
+        if source == "cifar10":
+            path = own_checkpoint(row, shortcut)
+            return read_file(path, told)._replace(preprocessing=model_preprocessing(source))
+        if source == "keras":
+            path = applications_file(row, include_top)
+            return read_file(path, told)._replace(preprocessing=model_preprocessing(source, row))
+        source = default_checkpoint(row)
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
         if path.is_file():
-            return path if path.name.endswith(KERAS_FORMATS) else read_checkpoint(path)
+            return read_file(path, told)
         is_file_name = path.name.endswith((*KERAS_FORMATS, *FORMATS))
-        if isinstance(source, str) and re.fullmatch(r"(hf://)?[\w.-]+/[\w.-]+", source) and not is_file_name:
-            return read_checkpoint(download(source.removeprefix("hf://"), revision))
+        match = HUB_NAME.fullmatch(source) if isinstance(source, str) and not is_file_name else None
+        if match:
+            path, config = download(match[1], revision or match[2])
+            if match[1] in checkpoints():
+                known = model_preprocessing(match[1])
+            return told_by_config(read_file(path, told), config, known)
     raise ValueError(
         "The `weights` argument should be either `None` (random initialization), 'imagenet', 'cifar10', 'keras', a "
         "dict of arrays, a name on the Hugging Face hub such as 'timm/resnet50.a1_in1k', or the path to a file, "
@@ -142,44 +201,132 @@ def read_source(
     )
 
 
-def download(repository: str, revision: str | None) -> Path:
-    """The weights of a repository on the hub, in its cache."""
+def read_file(path: Path, told: str) -> Checkpoint:
+    if path.name.endswith(KERAS_FORMATS):
+        return Checkpoint(told, read_keras(path))
+    state = read_checkpoint(path)
+    says = safetensors_metadata(path) if path.suffix == ".safetensors" else {}
+    return Checkpoint(told, state, shortcut=says.get("shortcut"))
+
+
+def told_by_config(found: Checkpoint, config: dict[str, Any], known: Preprocessing | None) -> Checkpoint:
+    """What the `config.json` of a repository, of timm or of transformers, adds. ValueError for nets of another kind."""
+    architecture = str(config.get("architecture", ""))
+    if ANTIALIASED.match(architecture):
+        raise ValueError(f"{found.told} is of {architecture!r}, which blurs where it strides. The nets here do not.")
+    if config.get("hidden_act", "relu") != "relu":
+        raise ValueError(f"{found.told} is of nets with {config['hidden_act']!r} for ReLU. The nets here have ReLU.")
+    stride = "1x1" if config.get("downsample_in_bottleneck") else "3x3"
+    pixels = config.get("pretrained_cfg")
+    if known is None and isinstance(pixels, dict) and pixels.get("interpolation") in INTERPOLATIONS:
+        size = pixels["input_size"][-1]
+        known = Preprocessing(
+            size=size,
+            resize=int(size / pixels["crop_pct"]),
+            interpolation=pixels["interpolation"],
+            mean=tuple(pixels["mean"]),
+            std=tuple(pixels["std"]),
+        )
+    return found._replace(preprocessing=known, bottleneck_stride=stride)
+
+
+def download(repository: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
+    """The weights of a repository on the hub, in its cache and with the digest that the hub names, and its config.
+
+    OSError that names the repository where the hub cannot be reached, hides it or gives other bytes than it promised,
+    ValueError where it has no such repository, revision or weights.
+    """
     try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError
+        import huggingface_hub
+        from huggingface_hub import errors
     except ImportError as error:
         raise ImportError("The hub needs huggingface_hub: pip install 'keras-resnet-family[weights]'") from error
+    what = f"{repository!r}" + (f" at {revision!r}" if revision else "")
+
+    def fetch(file: str) -> Path:
+        return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
+
+    unreached = None
     for file in HUB_FILES:
         try:
-            return Path(hf_hub_download(repository, file, revision=revision))
-        except EntryNotFoundError:
+            path = fetch(file)
+            break
+        except errors.LocalEntryNotFoundError as error:  # not in the cache, and the hub is not asked or not there
+            unreached = error
+        except errors.EntryNotFoundError:
             continue
-    raise ValueError(f"{repository!r} holds none of {list(HUB_FILES)}")
+        except errors.GatedRepoError as error:
+            raise OSError(f"{what} is gated: accept its terms on the hub, and `hf auth login`. {error}") from error
+        except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.HFValidationError) as error:
+            raise ValueError(f"The hub has no {what}, or hides it from who is not logged in. {error}") from error
+        except Exception as error:  # its client has errors of its own for what goes wrong on the way
+            raise OSError(f"{what} could not be downloaded: {error}") from error
+    else:
+        if unreached:
+            raise OSError(f"{what} is not in the cache, and the hub could not be asked. {unreached}") from unreached
+        raise ValueError(f"{what} holds none of {list(HUB_FILES)}")
+    check_digest(path, what)
+    try:
+        config = json.loads(fetch("config.json").read_text(encoding="utf-8"))
+    except Exception:  # it need not have one
+        config = {}
+    return path, config if isinstance(config, dict) else {}
 
 
-def adapted(model: keras.Model, state: dict, targets: list[Named], naming: str) -> tuple[dict, list[Named]]:
+def check_digest(path: Path, what: str) -> None:
+    """OSError where a file of the hub's cache is not what its name there, its sha256, says; it is then removed."""
+    blob = path.resolve()
+    if re.fullmatch("[0-9a-f]{64}", blob.name):
+        with blob.open("rb") as file:
+            came = hashlib.file_digest(file, "sha256").hexdigest()
+        if came != blob.name:
+            path.unlink()
+            blob.unlink(missing_ok=True)
+            raise OSError(f"{what} came damaged and was removed: its sha256 must be {blob.name}. Received: {came}")
+
+
+def adapted(
+    model: keras.Model, state: dict[str, np.ndarray], targets: list[Named], naming: str
+) -> tuple[dict[str, np.ndarray], list[Named]]:
     """The state dict and the targets, less what is left out on purpose; each such difference is logged."""
-    state = dict(state)
+    rules, names, *_ = find_naming(naming)
     head = [target for target in targets if target.layer == "predictions"]
     if not head:
-        rules, names, *_ = NAMINGS[naming]
         for tensor in (rules[-1][1] + names[part] for part in ("kernel", "bias")):
             if state.pop(tensor, None) is not None:
                 log.info("%s has no classifier: %s is left out", model.name, tensor)
-    for target in head:
-        array = state.get(target.tensor)
-        if array is not None and _classes(array, target) != target.variable.shape[-1]:
+    if head and _is_of_other_classes(state, head):
+        for target in head:
             log.info("%s has %s classes: its new %s stays", model.name, target.variable.shape[-1], target.variable.path)
             del state[target.tensor]
-            targets = [other for other in targets if other is not target]
+        targets = [target for target in targets if target.layer != "predictions"]
     for target in targets:
-        if target.layer in ("conv1_conv", "conv1_1_conv") and target.tensor in state:
+        if re.fullmatch(r"conv1(_1)?_conv/kernel", target.variable.path) and target.tensor in state:
             state[target.tensor] = _with_channels(state[target.tensor], target, model.name)
+    if find_naming(naming).order == "original":
+        _absorb_biases(model, state, targets)
     return state, targets
 
 
-def _classes(array: np.ndarray, target: Named) -> int:
-    return array.shape[0 if target.out_first else -1]
+def _is_of_other_classes(state: dict[str, np.ndarray], head: list[Named]) -> bool:
+    """Whether the classifier is there and right but for the number of its classes."""
+    shapes = [to_keras(state[target.tensor], target).shape for target in head if target.tensor in state]
+    wanted = [tuple(target.variable.shape) for target in head]
+    alike = [shape[:-1] for shape in shapes] == [shape[:-1] for shape in wanted] and all(shapes)
+    return alike and len({shape[-1] for shape in shapes}) == 1 and shapes[0][-1] != wanted[0][-1]
+
+
+def _absorb_biases(model: keras.Model, state: dict[str, np.ndarray], targets: list[Named]) -> None:
+    """A bias before BN comes off its running mean, which changes no answer."""
+    means = {target.layer: target for target in targets if target.variable.path.endswith("moving_mean")}
+    for target in targets:
+        mean = means.get(target.layer.removesuffix("_conv") + "_bn")
+        bias = state.get(name := target.tensor.replace(".weight", ".bias"))
+        if mean is None or bias is None or not target.layer.endswith("_conv") or mean.tensor not in state:
+            continue
+        if is_float(bias) and bias.shape == state[mean.tensor].shape == tuple(mean.variable.shape):
+            log.info("%s has no %s: it goes into %s", model.name, name, mean.tensor)
+            state[mean.tensor] = state[mean.tensor] - state.pop(name)
 
 
 def _with_channels(array: np.ndarray, target: Named, name: str) -> np.ndarray:
@@ -187,19 +334,21 @@ def _with_channels(array: np.ndarray, target: Named, name: str) -> np.ndarray:
     equal ones, and of more channels as much in all.
     """
     axis, channels = (1, target.variable.shape[2]) if target.out_first else (2, target.variable.shape[2])
-    theirs = array.shape[axis] if array.ndim == 4 else channels
-    if channels == theirs or theirs != 3:
+    h, w, _, filters = target.variable.shape
+    expected = (filters, 3, h, w) if target.out_first else (h, w, 3, filters)
+    if channels == 3 or array.shape != expected or not is_float(array):
         return array
-    log.info("%s has %s input channels: the kernels of conv1 are adapted from %s", name, channels, theirs)
+    log.info("%s has %s input channels: the kernels of conv1 are adapted from 3", name, channels)
+    array = array.astype("float32")
     if channels == 1:
         return array.sum(axis=axis, keepdims=True)
-    repeated = np.take(array, np.arange(channels) % theirs, axis=axis)
-    return repeated * (theirs / channels)
+    return np.take(array, np.arange(channels) % 3, axis=axis) * np.float32(3 / channels)
 
 
 def save_pretrained(model: keras.Model, path) -> None:
     """Writes the weights as a `.safetensors` file in the names of torchvision and timm (DenseNet: torchvision's).
 
+    What the names do not tell of the shortcuts stands beside them, for `load_pretrained`.
     PyTorch's `load_state_dict` takes them: what is trained here goes on there. ValueError where they have no such net.
     """
     try:
@@ -211,7 +360,7 @@ def save_pretrained(model: keras.Model, path) -> None:
         raise ValueError(f"path must end in .safetensors. Received: {str(path)!r}")
     for naming in ("torchvision", "timm v2", "DenseNet"):
         try:
-            targets = list(named_variables(model, naming))
+            targets = named_variables(model, naming)
             check_layout(model, naming, "The format")
             break
         except ValueError as error:
@@ -219,11 +368,14 @@ def save_pretrained(model: keras.Model, path) -> None:
     else:
         raise ValueError(f"torchvision and timm have no net such as {model.name!r}. {reason}") from reason
     tensors = {target.tensor: np.ascontiguousarray(to_torch(target)) for target in targets}
+    for name, tensor in tensors.items():
+        if tensor.ndim == 2 and CONVOLUTIONS.search(name):
+            tensors[name] = tensor[:, :, None, None]
     means = [name for name in tensors if name.endswith("running_mean")]
     counters = {name.replace("running_mean", COUNTERS): np.array(0, "int64") for name in means}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(tensors | counters, unfinished, metadata={"format": "pt"})
+        save_file(tensors | counters, unfinished, metadata={"format": "pt", "shortcut": shortcut_of(model)})
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -1,12 +1,12 @@
 """A PyTorch state dict into a model: by name, each tensor once, each weight once, or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 import keras
 import numpy as np
 
-from keras_resnet.weights.names import NAMINGS, Named, named_variables
+from keras_resnet.weights.names import NAMINGS, Named, name_variables, named_variables, variables_of
 
 COUNTERS = "num_batches_tracked"  # of BN; older files have none, and nothing here needs it
 
@@ -18,12 +18,13 @@ def load_state_dict(model: keras.Model, state: Mapping[str, np.ndarray], naming:
     """Gives `model` the weights of a dict of arrays that is named and laid out as a PyTorch state dict.
 
     `naming` is a row of `names.NAMINGS`, by default the one that most names of `state` belong to. Kernels are turned
-    from (out, in, h, w) to (h, w, in, out), 16-bit floats become the variables' own type.
+    from (out, in, h, w) to (h, w, in, out), other floats become the variables' own type.
 
-    Raises ValueError that lists what is missing, what is left over and what has another shape; then nothing is changed.
+    Raises ValueError that lists what is missing, what is left over and what has another shape or is of no floats; then
+    nothing is changed.
     """
     state = {name: array for name, array in state.items() if not name.endswith(COUNTERS)}
-    assign(model, state, list(named_variables(model, naming)) if naming else match_naming(model, state)[1])
+    assign(model, state, named_variables(model, naming) if naming else match_naming(model, state)[1])
 
 
 def assign(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
@@ -32,41 +33,57 @@ def assign(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Na
     wrong = [
         f"missing: {name}{nearest(name, state)}" for name in (target.tensor for target in targets) if name not in state
     ]
-    wrong += [f"unexpected: {name} {np.shape(state[name])}" for name in state if name not in wanted]
-    values = {target.tensor: to_keras(state[target.tensor], target) for target in targets if target.tensor in state}
+    wrong += [
+        f"unexpected: {name} {np.shape(state[name])}{nearest(name, wanted)}" for name in state if name not in wanted
+    ]
     for target in targets:
-        if target.tensor in values and values[target.tensor].shape != tuple(target.variable.shape):
+        if target.tensor not in state:
+            continue
+        array = np.asarray(state[target.tensor])
+        if not is_float(array):
+            wrong.append(f"dtype: {target.tensor} is of {array.dtype}, {target.variable.path} needs floats")
+        elif to_keras(array, target).shape != tuple(target.variable.shape):
             wrong.append(
-                f"shape: {target.tensor} is {np.shape(state[target.tensor])}, {target.variable.path} needs "
+                f"shape: {target.tensor} is {array.shape}, {target.variable.path} needs "
                 f"{tuple(target.variable.shape)}, turned as Keras has it"
             )
     refuse(model, wrong)
     for target in targets:
-        target.variable.assign(values[target.tensor])
+        target.variable.assign(to_keras(np.asarray(state[target.tensor]), target, keras.ops.transpose))
 
 
-def match_naming(model: keras.Model, state: Mapping[str, np.ndarray]) -> tuple[str, list[Named]]:
-    """The naming that finds most of the model's variables in `state`, and these variables."""
-    found: dict[str, list[Named]] = {}
-    for naming in NAMINGS:
+def match_naming(
+    model: keras.Model, state: Mapping[str, np.ndarray], namings: Iterable[str] = NAMINGS
+) -> tuple[str, list[Named]]:
+    """The naming, of these, that finds most of the model's variables in `state`, and these variables."""
+    layers, found = variables_of(model), {}
+    for naming in namings:
         try:
-            found[naming] = list(named_variables(model, naming))
+            found[naming] = name_variables(layers, naming)
         except ValueError:  # it has no names for such a net
             continue
     if not found:
-        raise ValueError(f"No naming of {list(NAMINGS)} has names for all layers of {model.name!r}.")
+        raise ValueError(f"No naming of {list(namings)} has names for all layers of {model.name!r}.")
     return max(found.items(), key=lambda pair: sum(target.tensor in state for target in pair[1]))
 
 
-def to_keras(array: np.ndarray, target: Named) -> np.ndarray:
-    """The array as the variable lays it out; a classifier written as a 1x1 convolution becomes a matrix."""
-    array = np.asarray(array)
+def is_float(array: np.ndarray) -> bool:
+    return array.dtype.kind == "f" or array.dtype.name in ("bfloat16", "float16")
+
+
+def to_keras(array: np.ndarray, target: Named, transpose=np.transpose):
+    """The array as the variable lays it out; a classifier written as a 1x1 convolution becomes a matrix.
+
+    A view of NumPy's, which costs nothing; `keras.ops.transpose` gives a tensor, in a third of the time that NumPy
+    takes to copy such a view.
+    """
     if not target.variable.path.endswith("kernel"):
         return array
     rank = len(target.variable.shape)
     if rank == 2 and array.ndim == 4:
-        array = array.squeeze((2, 3) if target.out_first else (0, 1)) if 1 in array.shape else array
-    return array.transpose(AXES[rank]) if target.out_first and array.ndim == rank else array
+        ones = (2, 3) if target.out_first else (0, 1)
+        array = array.squeeze(ones) if all(array.shape[axis] == 1 for axis in ones) else array
+    return transpose(array, AXES[rank]) if target.out_first and array.ndim == rank else array
 
 
 def to_torch(target: Named) -> np.ndarray:
@@ -83,6 +100,6 @@ def refuse(model: keras.Model, wrong: list[str]) -> None:
         raise ValueError(f"These weights are not of {model.name!r}:\n  " + "\n  ".join(wrong[:20]) + more)
 
 
-def nearest(name: str, names: Mapping) -> str:
+def nearest(name: str, names) -> str:
     near = get_close_matches(name, names, n=1)
     return f" (nearest: {near[0]})" if near else ""

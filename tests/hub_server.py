@@ -1,0 +1,93 @@
+"""A server on the loopback that answers as the Hugging Face hub does: revisions, etags, redirects to another host."""
+
+import hashlib
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub:
+    """`files`: {"org/repo": {"model.safetensors": bytes}}; what is wrong with it is set between two requests."""
+
+    def __init__(self, files):
+        self.files = files
+        self.requests = []
+        self.truncated = False  # the data end before the length that was said
+        self.damaged = False  # one byte is not what its digest was made of
+        self.gated = set()
+        self.revisions = {"main", "v1.0", COMMIT}
+
+    def digest(self, data):
+        return hashlib.sha256(data).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status, headers=(), data=b""):
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(data)), **dict(headers)}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+    def do_GET(self):
+        hub = self.server.hub
+        hub.requests.append((self.command, self.path))
+        path = self.path.split("?")[0].strip("/")
+        if path.startswith("cdn/"):
+            return self.send_file(hub.files[path[4:].rpartition("/")[0]][path.rpartition("/")[2]])
+        if "/resolve/" not in path:
+            return self.answer(404)
+        org, name, _, revision, file = path.split("/", 4)
+        repository = f"{org}/{name}"
+        if repository in hub.gated:
+            return self.answer(403, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to it is restricted."})
+        if repository not in hub.files:
+            return self.answer(401, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
+        if revision not in hub.revisions:
+            return self.answer(404, {"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"})
+        commit = {"X-Repo-Commit": COMMIT}
+        if file not in hub.files[repository]:
+            return self.answer(404, {**commit, "X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"})
+        data = hub.files[repository][file]
+        if file.endswith(".json"):
+            return self.answer(200, {**commit, "ETag": f'"{hashlib.sha1(data).hexdigest()}"'}, data)
+        linked = {"X-Linked-Size": str(len(data)), "X-Linked-ETag": f'"{hub.digest(data)}"'}
+        place = f"http://localhost:{self.server.server_port}/cdn/{repository}/{file}"
+        return self.answer(302, {**commit, **linked, "Location": place})
+
+    do_HEAD = do_GET
+
+    def send_file(self, data):
+        hub = self.server.hub
+        first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-") or 0)
+        rest = bytearray(data[first:])
+        if hub.damaged:
+            rest[-1] ^= 1
+        headers = {"ETag": f'"{hub.digest(data)}"', "Content-Length": str(len(rest))}
+        if first:
+            headers["Content-Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
+        if hub.truncated:
+            self.close_connection = True
+            rest = rest[: len(rest) // 2]
+        self.answer(206 if first else 200, headers, bytes(rest))
+
+    def log_message(self, *message):
+        pass
+
+
+@contextmanager
+def serving(hub):
+    """The address of the server, which stops with the block."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.hub, server.daemon_threads = hub, True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,252 @@
+"""The hub: from its address to the weights in the model, or to one clear error and a model as it was.
+
+Against a server on the loopback that answers as the hub does, and with the hub's own client.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import randomize, tiny
+from hub_server import COMMIT, Hub, serving
+from test_weights_pretrained import assert_same_weights
+from test_weights_state_dict import state_dict
+
+import keras_resnet
+from keras_resnet import ResNet, load_pretrained, save_pretrained
+from keras_resnet.weights import pretrained
+
+constants = pytest.importorskip("huggingface_hub.constants")
+CONFIG = {
+    "architecture": "resnet14",
+    "pretrained_cfg": {
+        **{"input_size": [3, 32, 32], "crop_pct": 0.875, "interpolation": "bicubic"},
+        **{"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def source():
+    return randomize(tiny())
+
+
+@pytest.fixture
+def hub(source, tmp_path):
+    pytest.importorskip("safetensors")
+    save_pretrained(source, tmp_path / "net.safetensors")
+    data = (tmp_path / "net.safetensors").read_bytes()
+    config = json.dumps(CONFIG).encode()
+    return Hub({"org/net": {"model.safetensors": data, "config.json": config}, "org/empty": {"README.md": b""}})
+
+
+@pytest.fixture
+def client(hub, tmp_path, monkeypatch):
+    """The hub's client with an empty cache; the server is there as long as the test."""
+    with serving(hub) as address:
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, address)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        for module in ("file_download", "utils._http"):  # the seconds that it waits before it tries again
+            place = f"huggingface_hub.{module}.time.sleep"
+            monkeypatch.setattr(place, lambda seconds: None, raising=False)
+        yield address
+
+
+def refused(name, error, match, **options):
+    """The error, and the model as it was."""
+    model = randomize(tiny(), seed=3)
+    before = model.get_weights()
+    with pytest.raises(error, match=match) as caught:
+        load_pretrained(model, name, **options)
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    return caught.value
+
+
+def test_a_cold_and_a_warm_cache(client, hub, source):
+    cold, warm = tiny(), tiny()
+    load_pretrained(cold, "hf://org/net")
+    assert ("GET", "/cdn/org/net/model.safetensors") in hub.requests  # by way of a redirect
+    hub.requests.clear()
+    load_pretrained(warm, "org/net")
+    assert not [request for request in hub.requests if request[0] == "GET"]
+    assert_same_weights(cold, source)
+    assert_same_weights(warm, source)
+
+
+@pytest.mark.parametrize("how", [dict(source="hf://org/net@v1.0"), dict(source="org/net", revision="v1.0")])
+def test_a_revision(client, hub, source, how):
+    model = tiny()
+    load_pretrained(model, **how)
+    assert_same_weights(model, source)
+    assert {path.split("/")[4] for _, path in hub.requests if "/resolve/" in path} == {"v1.0"}
+
+
+def test_a_commit_in_the_cache_needs_no_hub(client, hub, source):
+    load_pretrained(tiny(), f"hf://org/net@{COMMIT}")
+    hub.requests.clear()
+    model = tiny()
+    load_pretrained(model, f"hf://org/net@{COMMIT}")
+    assert_same_weights(model, source)
+    assert hub.requests == []
+
+
+def test_offline(client, hub, source, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    refused("hf://org/net", OSError, "'org/net' is not in the cache, and the hub could not be asked")
+    assert hub.requests == []
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    load_pretrained(tiny(), "hf://org/net")
+    hub.requests.clear()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    model = tiny()
+    load_pretrained(model, "hf://org/net")
+    assert_same_weights(model, source)
+    assert hub.requests == []
+
+
+def test_a_truncated_download(client, hub, source, tmp_path):
+    hub.truncated = True
+    refused("hf://org/net", OSError, "'org/net' could not be downloaded")
+    hub.truncated = False
+    model = tiny()
+    load_pretrained(model, "hf://org/net")  # what had come is taken up, or thrown away
+    assert_same_weights(model, source)
+
+
+def test_a_wrong_digest(client, hub, source, tmp_path):
+    """The hub's client compares lengths alone."""
+    hub.damaged = True
+    refused(
+        "hf://org/net", OSError, "'org/net' came damaged and was removed: its sha256 must be [0-9a-f]{64}. Received"
+    )
+    hub.damaged = False
+    model = tiny()
+    load_pretrained(model, "hf://org/net")
+    assert_same_weights(model, source)
+
+
+def test_a_file_that_went_bad_in_the_cache(client, hub, source, tmp_path):
+    load_pretrained(tiny(), "hf://org/net")
+    (blob,) = [path for path in (tmp_path / "cache").rglob("*") if len(path.name) == 64 and path.is_file()]
+    blob.write_bytes(blob.read_bytes()[:-1] + b"\0")
+    refused("hf://org/net", OSError, "'org/net' came damaged and was removed")
+    model = tiny()
+    load_pretrained(model, "hf://org/net")
+    assert_same_weights(model, source)
+
+
+def test_what_the_hub_has_not(client, hub):
+    refused("hf://org/other", ValueError, "The hub has no 'org/other', or hides it")
+    refused("hf://org/net@v2.0", ValueError, "The hub has no 'org/net' at 'v2.0'")
+    refused("hf://org/empty", ValueError, r"'org/empty' holds none of \['model.safetensors', 'pytorch_model.bin'")
+    refused("hf://org/-bad-", ValueError, "The hub has no 'org/-bad-'")
+
+
+def test_what_the_hub_does_not_give_to_everybody(client, hub):
+    hub.gated.add("org/net")
+    refused("hf://org/net", OSError, "'org/net' is gated: accept its terms")
+
+
+def test_a_hub_that_is_not_there(hub, tmp_path, monkeypatch):
+    with serving(hub) as address:
+        pass
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE
+    template = template.replace(constants.ENDPOINT, address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    refused("hf://org/net", OSError, "'org/net' (is not in the cache|could not be downloaded)")
+
+
+def test_not_a_checkpoint_at_all(client, hub):
+    hub.files["org/net"]["model.safetensors"] = b"<!DOCTYPE html>" * 9
+    refused("hf://org/net", ValueError, "path must be a whole checkpoint")
+
+
+# ---- what the config beside the weights tells
+
+
+def test_the_preprocessing_of_a_repository(client, hub, rng):
+    row = keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3", image_size=8, classes=3)
+    model = ResNet(row, weights="hf://org/net", include_preprocessing=True)
+    pixels = rng.integers(0, 256, size=(2, 8, 8, 3)).astype("float32")
+    plain = ResNet(row, weights="hf://org/net")
+    np.testing.assert_allclose(model(pixels), plain((pixels / 255 - 0.5) / 0.25), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="hf://org/net was trained on pixels less .*normalizes in another way"):
+        ResNet(row, weights="hf://org/net", include_preprocessing="torch")
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"architecture": "resnetaa50"}, "is of 'resnetaa50', which blurs where it strides"),
+        ({"architecture": "seresnextaa101d_32x8d"}, "which blurs"),
+        ({"architecture": "resnetblur50"}, "which blurs"),
+        ({"hidden_act": "gelu"}, "is of nets with 'gelu' for ReLU"),
+    ],
+)
+def test_nets_that_the_names_do_not_tell_apart(client, hub, config, says):
+    hub.files["org/net"]["config.json"] = json.dumps(config).encode()
+    refused("hf://org/net", ValueError, says)
+
+
+@pytest.mark.parametrize("stride", ["1x1", "3x3"])
+def test_where_a_bottleneck_of_transformers_strides(client, hub, stride, tmp_path):
+    """`downsample_in_bottleneck` is their name for the first 1x1."""
+    models = {key: randomize(tiny(block="bottleneck", bottleneck_stride=key)) for key in ("1x1", "3x3")}
+    np.savez(tmp_path / "net.npz", **state_dict(models[stride], "Hugging Face"))
+    hub.files["org/net"] = {"config.json": json.dumps({"downsample_in_bottleneck": stride == "1x1"}).encode()}
+    from safetensors.numpy import save
+
+    state = {name: np.ascontiguousarray(array) for name, array in state_dict(models[stride], "Hugging Face").items()}
+    hub.files["org/net"]["model.safetensors"] = save(state)
+    for ours in models:
+        model = tiny(block="bottleneck", bottleneck_stride=ours)
+        if ours == stride:
+            load_pretrained(model, "hf://org/net")
+            assert_same_weights(model, models[stride])
+        else:
+            with pytest.raises(ValueError, match=f"Build it with bottleneck_stride='{stride}'"):
+                load_pretrained(model, "hf://org/net")
+
+
+# ---- as it is used: the client's own settings, in a process of its own
+
+USE = """
+import sys, keras_resnet
+row = keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3", image_size=8, classes=3)
+model = keras_resnet.ResNet(row, weights="hf://org/net")
+print(float(abs(model.get_weights()[0]).sum()))
+"""
+
+
+@pytest.mark.slow
+def test_the_settings_of_the_client(hub, source, tmp_path):
+    """HF_ENDPOINT, HF_HUB_CACHE, and at last HF_HUB_OFFLINE with the server gone; a bar shows the progress."""
+    settings = {
+        **os.environ,
+        "HF_HUB_CACHE": str(tmp_path / "cache"),
+        "HF_HUB_DISABLE_XET": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    settings.pop("HF_HUB_DISABLE_PROGRESS_BARS", None)
+    settings["TQDM_POSITION"] = "-1"  # its word for a bar where there is no terminal
+    outputs = []
+    with serving(hub) as address:
+        settings["HF_ENDPOINT"] = address
+        outputs.append(subprocess.run([sys.executable, "-c", USE], env=settings, capture_output=True, text=True))
+    settings["HF_HUB_OFFLINE"] = "1"
+    outputs.append(subprocess.run([sys.executable, "-c", USE], env=settings, capture_output=True, text=True))
+    for output in outputs:
+        assert output.returncode == 0, output.stderr[-2000:]
+        assert float(output.stdout) == pytest.approx(np.abs(source.get_weights()[0]).sum(), rel=1e-6)
+    assert "model.safetensors" in outputs[0].stderr and "100%" in outputs[0].stderr
+    assert pretrained.HUB_FILES[0] not in outputs[1].stderr

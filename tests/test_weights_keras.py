@@ -1,0 +1,247 @@
+"""Files of Keras: ours by name and graph, keras-hub's by theirs; what fits by shape alone is refused."""
+
+import shutil
+import threading
+from functools import partial
+from hashlib import md5
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import keras
+import numpy as np
+import pytest
+from conftest import randomize, tiny
+from test_weights_applications import ours, write_legacy
+from test_weights_pretrained import assert_same_weights
+
+import keras_resnet
+from keras_resnet import load_pretrained
+from keras_resnet.weights import applications
+
+# two nets whose weights have the same names and shapes: fields of ours, of theirs, and whether .weights.h5 tells
+TWINS = {
+    "plain": ({"shortcut": "zero_pad"}, {"shortcut": "none"}, True),
+    "identity": ({"shortcut": "none"}, {"shortcut": "zero_pad"}, True),
+    "side": ({"shortcut": "zero_pad"}, {"shortcut": "zero_pad", "zero_channels": "end"}, False),
+    "order": ({}, {"order": "conv_relu_bn"}, False),
+    "addition": ({}, {"order": "relu_before_addition"}, True),
+    "1x1": ({"block": "bottleneck"}, {"block": "bottleneck", "bottleneck_stride": "1x1"}, True),
+    "pool": ({"shortcut": "projection"}, {"shortcut": "pooled_projection"}, True),
+    "maxima": ({"shortcut": "pooled_projection"}, {"shortcut": "max_pooled_projection"}, True),
+    "dilation": ({}, {"output_stride": 1}, True),
+    "standardized": ({}, {"weight_standardization": True}, True),
+    "epsilon": ({}, {"bn_epsilon": 1e-3}, False),
+}
+SAVE = {
+    ".keras": lambda model, path: model.save(path),
+    ".weights.h5": lambda model, path: model.save_weights(path),
+    ".h5": lambda model, path: model.save(path),
+}
+
+
+@pytest.mark.parametrize("suffix", SAVE)
+@pytest.mark.parametrize("twin", TWINS)
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_twin_is_refused_and_nothing_is_changed(twin, suffix, tmp_path):
+    mine, theirs, tells = TWINS[twin]
+    source, model = randomize(tiny(**theirs)), randomize(tiny(**mine), seed=1)
+    path = tmp_path / f"net{suffix}"
+    SAVE[suffix](source, path)
+    same = randomize(tiny(**theirs), seed=2)
+    load_pretrained(same, path)
+    assert_same_weights(same, source)
+    if not tells and suffix == ".weights.h5":  # said in load_pretrained's docstring
+        return
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="net.* is of another net than 'resnet'"):
+        load_pretrained(model, path)
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_keras_itself_loads_the_twin(tmp_path):
+    """Why this is here: were it otherwise, Keras could do it."""
+    randomize(tiny(shortcut="none")).save_weights(tmp_path / "plain.weights.h5")
+    tiny(shortcut="zero_pad").load_weights(tmp_path / "plain.weights.h5")
+
+
+def test_resnet20_does_not_take_plain20s_file(tmp_path):
+    keras_resnet.PlainNet20().save_weights(tmp_path / "plain.weights.h5")
+    with pytest.raises(
+        ValueError, match=r"(?s)of another net than 'resnet20'.*conv2_block1_add \(add\) is only in the"
+    ):
+        keras_resnet.ResNet20(weights=tmp_path / "plain.weights.h5")
+
+
+@pytest.mark.parametrize("suffix", SAVE)
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_what_may_differ(suffix, tmp_path, caplog):
+    """The head, dropout, stochastic depth, weight decay, momentum, size of the pictures, and the name."""
+    source = randomize(tiny(drop_path=0.2, block_dropout=0.1, dropout=0.3, weight_decay=1e-4, bn_momentum=0.5))
+    path = tmp_path / f"net{suffix}"
+    SAVE[suffix](source, path)
+    row = keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3", image_size=16, classes=3)
+    with caplog.at_level("INFO", "keras_resnet"):
+        model = keras_resnet.ResNet(row, weights=path, classes=5, name="other", classifier_activation=None)
+        headless = keras_resnet.ResNet(row, weights=path, include_top=False)
+    assert "other has 5 classes: its new predictions/kernel stays" in caplog.text
+    assert "resnet has no classifier: predictions/kernel is left out" in caplog.text
+    expected = {weight.path: np.array(weight) for weight in source.weights}
+    for weight in [*headless.weights, *model.weights]:
+        if not weight.path.startswith("predictions"):
+            np.testing.assert_array_equal(weight, expected[weight.path], err_msg=weight.path)
+
+
+def test_preprocessing_in_a_file_of_keras(tmp_path):
+    source = randomize(tiny(shortcut="zero_pad"))
+    row = keras_resnet.Variant(
+        "building_block", (2, 2), filters=4, stem="3x3", image_size=8, classes=3, shortcut="zero_pad"
+    )
+    build = partial(keras_resnet.ResNet, row)
+    whole = build(include_preprocessing="caffe")
+    whole.set_weights(source.get_weights())
+    whole.save(tmp_path / "whole.keras")
+    source.save(tmp_path / "plain.keras")
+    assert_same_weights(build(weights=tmp_path / "whole.keras", include_preprocessing="caffe"), source)
+    assert_same_weights(build(weights=tmp_path / "plain.keras", include_preprocessing="caffe"), source)
+    with pytest.raises(ValueError, match="normalization has .*mean"):
+        build(weights=tmp_path / "whole.keras", include_preprocessing="torch")
+    with pytest.raises(ValueError, match="normalization .* is only in the file"):
+        build(weights=tmp_path / "whole.keras")
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16"], indirect=True)
+def test_the_policy_does_not_matter(policy, tmp_path):
+    source = randomize(tiny())
+    source.save(tmp_path / "net.keras")
+    keras.config.set_dtype_policy("float32")
+    model = tiny()
+    load_pretrained(model, tmp_path / "net.keras")
+    assert_same_weights(model, source)
+
+
+@pytest.mark.parametrize("row", ["resnetrs50", "ecaresnet50d", "resnet50_gn", "resnetv2_50x1_bit", "resnet50v2_keras"])
+def test_every_kind_of_layer_there_and_back(row, tmp_path):
+    build = partial(keras_resnet.ResNet, row, depths=(2, 2), input_shape=(64, 64, 3), classes=3)
+    source = randomize(build())
+    source.save_weights(tmp_path / "net.weights.h5")
+    assert_same_weights(build(weights=tmp_path / "net.weights.h5"), source)
+
+
+def test_a_dense_net_there_and_back(tmp_path):
+    dense = keras_resnet.DenseVariant((2, 2), growth_rate=4, filters=8, classes=3, image_size=64)
+    source = randomize(keras_resnet.ResNet(dense))
+    source.save(tmp_path / "net.keras")
+    assert_same_weights(keras_resnet.ResNet(dense, weights=tmp_path / "net.keras"), source)
+
+
+# ---- keras-hub
+
+HUB = {
+    # our row: block_type, use_pre_activation
+    "resnet18": ("basic_block", False),
+    "resnet50": ("bottleneck_block", False),
+    "resnet50v2": ("bottleneck_block", True),
+    "resnet50d": ("bottleneck_block_vd", False),
+}
+
+
+def hub_classifier(row, depths=(2, 1, 1, 2), classes=5, size=97):
+    hub = pytest.importorskip("keras_hub")
+    block_type, preactivation = HUB[row]
+    deep = block_type.endswith("vd")
+    backbone = hub.models.ResNetBackbone(
+        [32, 32, 64] if deep else [64],
+        [3, 3, 3] if deep else [7],
+        [64, 128, 256, 512],
+        list(depths),
+        [1, 2, 2, 2],
+        block_type,
+        use_pre_activation=preactivation,
+        image_shape=(size, size, 3),
+    )
+    return randomize(hub.models.ResNetImageClassifier(backbone=backbone, num_classes=classes))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@pytest.mark.parametrize("row", HUB)
+def test_answers_are_those_of_keras_hub(row, suffix, tmp_path, rng):
+    theirs = hub_classifier(row)
+    path = tmp_path / f"net{suffix}"
+    SAVE[suffix](theirs, path)
+    build = partial(keras_resnet.ResNet, row, depths=(2, 1, 1, 2), input_shape=(97, 97, 3))
+    model = build(classes=5, classifier_activation=None, weights=path)
+    x = rng.normal(size=(2, 97, 97, 3)).astype("float32")
+    expected = np.asarray(theirs(x))
+    assert np.abs(np.asarray(model(x)) - expected).max() < 1e-4 * np.abs(expected).max()
+    SAVE[suffix](theirs.backbone, tmp_path / f"backbone{suffix}")
+    expected = np.asarray(theirs.backbone(x))
+    maps = build(include_top=False, weights=tmp_path / f"backbone{suffix}")(x)
+    assert np.abs(np.asarray(maps) - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    ("row", "fields", "says"),
+    [
+        ("resnet50", {"bottleneck_stride": "1x1"}, "Build it with bottleneck_stride='3x3'"),
+        ("resnet50", {"shortcut": "pooled_projection"}, "projections stride.*shortcut must be 'projection'"),
+        ("resnet18", {"order": "conv_relu_bn"}, "the order of BN and ReLU must be 'original'"),
+        ("resnet50v2", {"weight_standardization": True}, "weight_standardization must be False"),
+    ],
+)
+def test_another_net_than_keras_hubs(row, fields, says, tmp_path):
+    path = tmp_path / "net.weights.h5"
+    hub_classifier(row).save_weights(path)
+    model = keras_resnet.ResNet(row, depths=(2, 1, 1, 2), input_shape=(97, 97, 3), classes=5, **fields)
+    with pytest.raises(ValueError, match=says):
+        load_pretrained(model, path)
+
+
+# ---- keras.applications' files from a server on the loopback
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A folder with a file such as they publish, and the address of a server for it."""
+    folder = tmp_path_factory.mktemp("published")
+    net = randomize(keras.applications.ResNet50(weights=None, include_top=False, input_shape=(64, 64, 3)))
+    name = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    write_legacy(net, folder / name)
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *message):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield net, folder / name, f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+    shutil.rmtree(folder)
+
+
+def test_the_published_files(published, tmp_path, monkeypatch):
+    net, file, address = published
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    get_file = keras.utils.get_file  # its folder is chosen when Keras is imported
+    monkeypatch.setattr(keras.utils, "get_file", partial(get_file, cache_dir=str(tmp_path)))
+    monkeypatch.setattr(applications, "BASE", address)
+    digest = md5(file.read_bytes()).hexdigest()
+    build = partial(ours, "resnet50", size=64, include_top=False)
+
+    monkeypatch.setitem(applications.KERAS_FILES, "resnet50", ("0" * 32, "0" * 32))
+    with pytest.raises((ValueError, OSError), match="(?i)hash|corrupt"):
+        build(weights="keras")
+
+    monkeypatch.setitem(applications.KERAS_FILES, "resnet50", ("0" * 32, digest))
+    model = build(weights="keras", include_preprocessing=True)
+    assert keras_resnet.weights.layout.normalization_of(model).channels == "bgr"
+    np.testing.assert_array_equal(model.get_layer("conv1_conv").kernel, net.get_layer("conv1_conv").kernel)
+    with pytest.raises(ValueError, match="keras was trained on pixels less .*bgr.* normalizes in another way"):
+        build(weights="keras", include_preprocessing="torch")
+
+    monkeypatch.setattr(applications, "BASE", address + "nowhere/")
+    monkeypatch.setattr(keras.utils, "get_file", partial(get_file, cache_dir=str(tmp_path / "other")))
+    with pytest.raises((ValueError, OSError), match="resnet50_weights.*404"):
+        build(weights="keras")
