@@ -67,7 +67,9 @@ def at_random(net, seed=0):
     tensors = [(name, tensor) for name, tensor in net.state_dict().items() if tensor.is_floating_point()]
     for name, tensor in tensors:
         if name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
-            scale = 0.2 if name.endswith(("bn3.weight", "norm3.weight")) else 1  # so that 50 blocks add up to no millions
+            scale = (
+                0.2 if name.endswith(("bn3.weight", "norm3.weight")) else 1
+            )  # so that 50 blocks add up to no millions
             tensor.copy_(scale * (torch.rand(tensor.shape, generator=random) + 0.5))
         elif tensor.ndim > 1:
             scale = (2 / tensor[0].numel()) ** 0.5 * (0.01 if ".se." in name else 1)
