@@ -1,5 +1,7 @@
 """The benchmarks measure, and a peer that is missing is a row that says so."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks import artifacts, peers, serve, sides
@@ -106,3 +108,15 @@ def test_the_twin_has_stock_layers_only(monkeypatch):
 def test_the_torch_net_is_the_same_net():
     pytest.importorskip("torch")
     assert sum(p.numel() for p in peers.torch_resnet20().parameters()) == 269_722
+
+
+def test_loading_is_measured(tmp_path):
+    pytest.importorskip("safetensors")
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("Linux tells a process what it had at most")
+    from benchmarks import load
+
+    load.write(tmp_path / "net.safetensors")
+    once = load.once("ours", tmp_path / "net.safetensors")
+    assert 0 < once["seconds"] < 60
+    assert 50 < once["megabytes"] < 400  # the file has 98

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_resnet
 from experiments import train, training
 from experiments.data import load
 from experiments.train import RECIPES
@@ -43,9 +44,13 @@ def test_which_nets_warm_up(variant, first):
 def test_the_shortcut_is_a_choice(tmp_path):
     """Option B has projections, and a directory of its own."""
     flags = [*FLAGS, "--shortcut", "B", "--epochs", "1", "--directory", str(tmp_path)]
+    flags += ["--checkpoint", str(tmp_path / "net.safetensors")]
     assert train.main(flags) == 0
     model = keras.models.load_model(tmp_path / "resnet20-projection-fast-0" / "model.keras")
     assert "conv3_block1_0_conv" in [layer.name for layer in model.layers]
+    copy = keras_resnet.ResNet20(shortcut="B", weights=tmp_path / "net.safetensors")
+    for a, b in zip(copy.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_the_cycle_goes_up_and_down_to_zero():
