@@ -198,7 +198,11 @@ PUBLISHED = (
 @pytest.mark.parametrize("row", PUBLISHED)
 def test_published_nets_fold(row):
     model = randomize(keras_resnet.ResNet(row, include_top=False, pooling="avg", input_shape=(64, 64, 3)))
-    assert difference(model(pictures(model)), fold_batch_norm(model)(pictures(model))) < 1e-4
+    for weight in model.weights:  # of numbers in the thousands a gate is shut or open by a hair, and rounding decides
+        factor = {"_se_": 0.01, "_eca": 0.01, "_3_bn/gamma": 0.2}
+        for place in (place for place in factor if place in weight.path):
+            weight.assign(weight * factor[place])
+    assert difference(model(pictures(model)), fold_batch_norm(model)(pictures(model))) < 1e-5
 
 
 FROZEN = [
