@@ -187,27 +187,27 @@ def train(run: Run, directory: Path, *, data_dir=None, looks: int = 1, devices: 
     keras.utils.set_random_seed(run.seed)
     batches = data.batches(recipe.batch_size, seed=run.seed, alternate=recipe.alternating_flip)
     choices = run.choices if devices == 1 else {"norm": "sync_bn", **run.choices}
-    with on_devices(devices):
-        model = build(run.variant, choices, recipe, data, run.epochs * len(batches), run.precision)
     progress = Progress(None, [])
     progress.say(f"{run.net}, {run.recipe}: {len(data.train.labels)} pictures of {data.name}, {run.precision}")
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "settings.json", asdict(run))
     epochs = Epochs(batches, directory / "history.json")
-    model.fit(
-        batches,
-        epochs=run.epochs,
-        validation_data=tuple(test),
-        validation_batch_size=500,
-        validation_freq=sorted({run.epochs * look // looks for look in range(1, looks + 1)} - {0}),
-        callbacks=[
-            epochs,
-            keras.callbacks.BackupAndRestore(str(directory / "backup"), delete_checkpoint=False),
-            keras.callbacks.TerminateOnNaN(),
-            progress.callback(),
-        ],
-        verbose=0,
-    )
+    with on_devices(devices):
+        model = build(run.variant, choices, recipe, data, run.epochs * len(batches), run.precision)
+        model.fit(
+            batches,
+            epochs=run.epochs,
+            validation_data=tuple(test),
+            validation_batch_size=500,
+            validation_freq=sorted({run.epochs * look // looks for look in range(1, looks + 1)} - {0}),
+            callbacks=[
+                epochs,
+                keras.callbacks.BackupAndRestore(str(directory / "backup"), delete_checkpoint=False),
+                keras.callbacks.TerminateOnNaN(),
+                progress.callback(),
+            ],
+            verbose=0,
+        )
     history = [epochs.figures[str(epoch + 1)] for epoch in range(len(epochs.figures))]
     if len(history) < run.epochs or not np.isfinite([figures["loss"] for figures in history]).all():
         raise training.Diverged(f"the loss was not a number in epoch {len(history)}")

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -74,6 +75,29 @@ def test_what_would_do_nothing_is_refused():
             keras_resnet.ResNet20()
     finally:
         keras.distribution.set_distribution(None)
+
+
+def test_the_devices_are_shared_while_it_trains(tmp_path, monkeypatch):
+    """JAX asks for the distribution when it is given the batches, not when the net is built."""
+    seen = []
+
+    @contextmanager
+    def scope(number):
+        seen.append(number)
+        try:
+            yield
+        finally:
+            seen.append("end")
+
+    def fit(*_, **__):
+        seen.append("fit")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "on_devices", scope)
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    flags = ["--dataset", "digits", "--train-examples", "128", "--epochs", "1", "--directory", str(tmp_path)]
+    assert train.main([*flags, "--devices", "2"]) == 130
+    assert seen == [2, "fit", "end"]
 
 
 def test_more_devices_than_there_are(tmp_path, capsys):
