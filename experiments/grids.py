@@ -1,13 +1,13 @@
 """The tables and figures of the papers as grids of nets. He 2015 is arXiv:1512.03385, He 2016 is arXiv:1603.05027."""
 
 from collections.abc import Callable, Mapping
-from math import prod
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import keras
 
 import keras_resnet
+from experiments.training import size
 from keras_resnet import ORDERS
 
 
@@ -134,4 +134,5 @@ OTHERS: dict[str, Callable[[], keras.Model]] = {"vgg16": lambda: keras.applicati
 def counts(net: Net) -> tuple[int, int]:
     """Trainable parameters, and multiply-adds for one image."""
     model = OTHERS[net.variant]() if net.variant in OTHERS else keras_resnet.ResNet(net.variant, **net.choices)
-    return sum(prod(weight.shape) for weight in model.trainable_weights), keras_resnet.count_macs(model)
+    cost = size(model)
+    return cost["parameters"], cost["multiply_adds"]

@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import sys
-from math import ceil, log2, prod
+from math import ceil, log2
 from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -37,11 +37,12 @@ def resnet50() -> Net:
     import keras
 
     import keras_resnet
+    from experiments.training import size
 
     model = keras_resnet.ResNet50()
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     channels = sum(layer.gamma.shape[0] for layer in norms)
-    return Net(sum(prod(weight.shape) for weight in model.trainable_weights), len(norms), channels)
+    return Net(size(model)["parameters"], len(norms), channels)
 
 
 def gradient_seconds(net: Net, devices: int, link: Link, bytes_each: int = 4) -> float:
