@@ -13,9 +13,13 @@ import keras_resnet
 
 
 @pytest.fixture(autouse=True)
-def seeded():
-    """What Keras draws, the same in every run: a small net drawn badly is dead, and its test with it."""
+def fresh():
+    """What Keras draws, the same in every run: a small net drawn badly is dead, and its test with it. And what a test
+    sets for the process, such as the dtype policy of a run, ends with it: the next test may be any in the suite."""
     keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+    keras.distribution.set_distribution(None)
 
 
 @pytest.fixture
@@ -72,10 +76,8 @@ def tiny(**fields):
 @pytest.fixture
 def policy(request):
     """The dtype policy named by the parameter, for one test."""
-    before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(request.param)
-    yield request.param
-    keras.config.set_dtype_policy(before)
+    return request.param
 
 
 @pytest.fixture(scope="session")

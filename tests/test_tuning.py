@@ -71,8 +71,7 @@ def toy(monkeypatch):
     monkeypatch.setattr(training, "build", build)
     monkeypatch.setattr(training, "size_of", size_of)
     monkeypatch.setattr(training, "fit", fit)
-    yield monkeypatch
-    keras.config.set_dtype_policy("float32")
+    return monkeypatch
 
 
 @pytest.fixture
