@@ -29,7 +29,7 @@ class Net(NamedTuple):
     size: int
     classes: int
     keras_application: str | None = None
-    torchvision: str | None = None
+    torch: str | None = None  # torchvision and timm agree on names
 
 
 NETS = {
@@ -172,21 +172,35 @@ def torch_resnet20():
     return nn.Sequential(*stem, *(Block(*width) for width in widths), *head)
 
 
-def torch_net(net: Net):
-    if net.torchvision is None:
-        return torch_resnet20()
-    # The operators of torchvision's wheel may need CUDA libraries; its models need none of them.
+def without_operators() -> None:
+    """The operators of torchvision's wheel may need CUDA libraries; its models, and timm's, need none of them."""
     sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
+
+
+def torch_net(net: Net):
+    """torchvision's, or one of our own where it has none."""
+    if net.torch is None:
+        return torch_resnet20()
+    without_operators()
     import torchvision
 
-    return getattr(torchvision.models, net.torchvision)()
+    return getattr(torchvision.models, net.torch)()
 
 
-def torch_side(compiled: bool) -> Callable:
+def timm_net(net: Net):
+    if net.torch is None:
+        raise Missing("has no such net")
+    without_operators()
+    import timm
+
+    return timm.create_model(net.torch)
+
+
+def torch_side(make: Callable, *, compiled: bool = False) -> Callable:
     def prepare(kind: str, net: Net, precision: str, batch: int) -> Callable[[int], None]:
         import torch
 
-        module = torch_net(net).to(memory_format=torch.channels_last).train(kind == "train")
+        module = make(net).to(memory_format=torch.channels_last).train(kind == "train")
         optimizer = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
         images, labels = pictures(net, batch)
         x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
@@ -224,8 +238,10 @@ PEERS: dict[str, Callable] = {
     "stock Keras": keras_side(stock_keras),
     "keras.applications": keras_side(keras_applications),
     "keras-hub": keras_side(keras_hub),
-    "PyTorch": torch_side(compiled=False),
-    "PyTorch compiled": torch_side(compiled=True),
+    "PyTorch": torch_side(torch_net),
+    "PyTorch compiled": torch_side(torch_net, compiled=True),
+    "timm": torch_side(timm_net),
+    "timm compiled": torch_side(timm_net, compiled=True),
 }
 
 

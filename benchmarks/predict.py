@@ -1,4 +1,5 @@
-"""An answer, side by side: ours, its twin of stock Keras layers, keras.applications, keras-hub, PyTorch.
+"""An answer, side by side: ours, its twin of stock Keras layers, keras.applications, keras-hub,
+PyTorch (torchvision's net where it has it), timm.
 
     python -m benchmarks.predict                            # ResNet-50 at batch 1 and 16
     python -m benchmarks.predict --nets resnet20 --rounds 1

@@ -1,4 +1,5 @@
-"""A training step, side by side: ours, its twin of stock Keras layers, keras.applications, keras-hub, PyTorch.
+"""A training step, side by side: ours, its twin of stock Keras layers, keras.applications, keras-hub,
+PyTorch (torchvision's net where it has it), timm.
 
     python -m benchmarks.train                              # ResNet-20, ResNet-50, ResNeXt-50; half an hour on 2 cores
     python -m benchmarks.train --nets resnet20 --rounds 1

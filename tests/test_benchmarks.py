@@ -15,7 +15,7 @@ def test_our_side_is_measured(kind):
     assert min(result["images_per_second"]) > 0
 
 
-@pytest.mark.parametrize("peer", ["keras.applications", "keras-hub"])
+@pytest.mark.parametrize("peer", ["keras.applications", "keras-hub", "timm"])
 def test_a_net_that_a_peer_has_not_is_a_row(peer):
     assert sides.measure("train", "resnet20", peer, "float32", 8, 1) == {"missing": "has no such net"}
 
