@@ -53,6 +53,7 @@ class DenseVariant:
     stem: str = "7x7"  # a name of stems.STEMS
     block_dropout: float = 0.0  # after every convolution but the stem's
     dropout: float = 0.0  # before the classifier
+    norm: str = "bn"  # a name of layers.NORMS
     weight_decay: float = 0.0  # of the papers: the gradient is weight_decay * w, on kernels only
     bn_momentum: float = 0.9
     bn_epsilon: float = 1e-5

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import randomize
 
+import keras_resnet
 from keras_resnet.densenet import dense_features, dense_layer, transition, weight_layers
 from keras_resnet.layers import Layers
 from keras_resnet.variants import VARIANTS, DenseVariant, cifar_dense
@@ -336,3 +337,11 @@ def test_answers_of_torchvision(sizes, rng):
         with torch.no_grad():
             expected = peer(torch.from_numpy(image.transpose(0, 3, 1, 2).copy())).numpy()
         np.testing.assert_allclose(model(image), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_bn_of_the_whole_batch():
+    """What `--devices` asks of any row."""
+    model = keras_resnet.ResNet(replace(TINY, norm="sync_bn"))
+    norms = [layer for layer in model.layers if layer.name.endswith("_bn")]
+    assert len(norms) == 8
+    assert all(layer.synchronized for layer in norms)
