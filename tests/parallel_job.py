@@ -11,7 +11,7 @@ devices, norm, *job = sys.argv[1:]
 devices = int(devices)
 process, processes, port = map(int, job) if job else (0, 1, 0)
 local = devices // processes
-os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={local}"
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={local} --xla_backend_optimization_level=0"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras  # noqa: E402
