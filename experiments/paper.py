@@ -5,7 +5,8 @@
     python -m experiments.paper degradation --budget full --list  # its cells; --cell 7/40 runs one, as job arrays do
 
 A cell is one net and one seed: one process, one directory, its result.json last. The same command goes on where it was
-stopped. When cells are through, <directory>/<name>-<budget>/ holds report.md, results.csv and figure.png of those.
+stopped. In the end, and whenever --report asks, <directory>/<name>-<budget>/ has report.md, results.csv and figure.png
+of the cells that are through.
 """
 
 import argparse
@@ -143,8 +144,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, default=Path("runs"), help="where results go; default: %(default)s")
     parser.add_argument("--precision", choices=training.PRECISIONS, default="auto")
     parser.add_argument("--data-dir", help="of tfds; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
-    parser.add_argument("--cell", type=shard, metavar="K/N", help="the K-th of N shares of the cells, for job arrays")
-    parser.add_argument("--list", action="store_true", help="only list the cells, and which of them are through")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--cell", type=shard, metavar="K/N", help="the K-th of N shares of the cells, for job arrays")
+    only.add_argument("--list", action="store_true", help="only list the cells, and which of them are through")
+    only.add_argument("--report", action="store_true", help="only table and picture of the cells that are through")
     options = parser.parse_args(arguments)
 
     grid, directory = GRIDS[options.name], options.directory / f"{options.name}-{options.budget}"
@@ -164,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.cell and n == len(cells):
             cell = numbered[0][1]
             run_cell(cell, grid, options, directory / "cells" / cell.name)
-        else:
+        elif not options.report:
             run_in_processes(numbered, len(cells), arguments, directory / "cells")
     except (DataUnavailable, training.Diverged, ValueError) as error:
         print(error, file=sys.stderr)
@@ -176,7 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
     budget = f"Budget {options.budget!r}: {BUDGETS[options.budget].about}, {BUDGETS[options.budget].seeds} seeds a net."
-    command = shlex.join(["python", "-m", "experiments.paper", *arguments])
+    command = shlex.join(["python", "-m", "experiments.paper", *(word for word in arguments if word != "--report")])
     told = f"    {command}" + (f"\n\n{budget}" if grid.trained else "")
     results = found(cells, nets_of(grid, options.budget), directory / "cells")
     print(write_report(directory, options.name, grid, results, told))

@@ -140,9 +140,11 @@ def _place(directory, title, seed):
 
 
 def test_what_is_made_of_results(results, monkeypatch, capsys):
-    monkeypatch.setattr(paper, "run_in_processes", lambda *args: None)
-    assert paper.main(["degradation", "--budget", "short", "--directory", str(results)]) == 1  # one failed
+    monkeypatch.setattr(paper.subprocess, "run", lambda *args, **_: pytest.fail("it is only to report"))
+    command = ["degradation", "--budget", "short", "--directory", str(results)]
+    assert paper.main([*command, "--report"]) == 1  # one failed
     text = (results / "degradation-short" / "report.md").read_text()
+    assert f"    python -m experiments.paper {' '.join(command)}\n" in text
     assert "| plain-20 | 269,722 | 40,551,040 | 2 | 41.00 ± 1.41 | 31.00 ± 1.41 |  |" in text
     assert "| ResNet-20 | 269,722 | 40,551,040 | 2, 1 failed | 33.00 ± 4.24 | 23.00 ± 4.24 | 8.75 |" in text
     assert "| plain-56 | 853,018 | 125,485,696 | 0 |  |  |  |" in text  # not run yet
