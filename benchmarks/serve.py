@@ -26,7 +26,7 @@ MODULE = "benchmarks.artifacts"
 
 def export_all(net: str, artifacts: list[str], directory: Path, rows: dict) -> None:
     for artifact in artifacts:
-        if artifact in rows:
+        if "bytes" in rows.get(artifact, {}):
             continue
         path = place(net, artifact, directory)
         shutil.rmtree(path, ignore_errors=True)  # of an export that was stopped
@@ -42,8 +42,9 @@ def time_all(net: str, artifacts: list[str], directory: Path, rows: dict, rounds
     for number in range(rounds):
         for artifact in artifacts:
             row = rows[artifact]
-            if "missing" in row or len(row["rounds"]) > number:
+            if "bytes" not in row or len(row["rounds"]) > number:
                 continue
+            row.pop("missing", None)
             result = measure("time", net, artifact, directory, seconds, module=MODULE)
             if "missing" in result:
                 row["missing"] = result["missing"]
@@ -64,8 +65,8 @@ def table(net: str, rows: dict[str, dict]) -> str:
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     base = rows.get(BASELINE, {"rounds": []})
     for artifact, row in rows.items():
-        if "missing" in row:
-            lines.append([artifact, row["missing"], *[""] * (len(head) - 2)])
+        if not row["rounds"]:
+            lines.append([artifact, row.get("missing", ""), *[""] * (len(head) - 2)])
             continue
         cells = [artifact, f"{row['bytes'] / 1e6:.1f}", f"{row['bytes'] / row['weights']:.2f}", f"{row['seconds']:.1f}"]
         for batch in BATCHES:

@@ -67,10 +67,10 @@ class Data:
     def image_shape(self) -> tuple[int, ...]:
         return self.train.images.shape[1:]
 
-    def batches(self, batch_size: int, *, seed: int = 0, epoch: int = 0, alternate: bool = False) -> Batches:
+    def batches(self, batch_size: int, **choices) -> Batches:
         """`train`, padded with the mean pixel, mirrored where the data set's row says so."""
         fill, flip = np.round(self.mean).astype(np.uint8), DATASETS[self.name].flip
-        return Batches(self.train, batch_size, fill=fill, flip=flip, alternate=alternate, seed=seed, epoch=epoch)
+        return Batches(self.train, batch_size, fill=fill, flip=flip, **choices)
 
 
 def load(
@@ -392,6 +392,8 @@ class Batches(keras.utils.PyDataset):
     Each example comes once an epoch, in `ceil(n / batch_size)` batches whose sizes differ by one at
     most: a last batch of a few pictures would weigh as much as any other in the moving averages of
     BatchNormalization, right before validation. TensorFlow traces one function for both sizes.
+    Devices that share a batch want sizes that are a `multiple` of their number: those then differ by
+    that at most, and an epoch leaves out fewer pictures than that, each time others.
 
     `epoch` counts on by itself as `fit` ends one. Set it (or make new Batches) before another
     `fit`, to `initial_epoch` where a run resumes. `steps_per_epoch` would tear epochs apart. The
@@ -409,13 +411,17 @@ class Batches(keras.utils.PyDataset):
         pad: int = 4,
         seed: int = 0,
         epoch: int = 0,
+        multiple: int = 1,
         **parallelism: Any,
     ) -> None:
         super().__init__(**parallelism)
         for argument, value, low in (("batch_size", batch_size, 1), ("pad", pad, 0)):
             if not isinstance(value, (int, np.integer)) or value < low:
                 raise ValueError(f"{argument} must be an integer >= {low}. Received: {value!r}")
+        if batch_size % multiple:
+            raise ValueError(f"batch_size must be a multiple of {multiple}. Received: {batch_size}")
         self.images, self.labels = split
+        self.multiple = multiple
         self.batch_size, self.pad, self.flip, self.alternate, self.seed = batch_size, pad, flip, alternate, seed
         height, width, _ = self.images.shape[1:]
         self.blank = np.tile(np.asarray(fill, np.uint8), (height + 2 * pad, width + 2 * pad, 1))
@@ -453,8 +459,8 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         if not 0 <= index < len(self):
             raise IndexError(f"index must lie in 0..{len(self) - 1}. Received: {index}")
-        n, count = len(self.labels), len(self)
-        batch = slice(index * n // count, (index + 1) * n // count)
+        shares, count = len(self.labels) // self.multiple, len(self)
+        batch = slice(self.multiple * (index * shares // count), self.multiple * ((index + 1) * shares // count))
         chosen, mirrored = self._order[batch], self._mirrored[batch]
         top, left = self._corners[:, batch]
         images, pad = self.images[chosen], self.pad

@@ -39,13 +39,17 @@ def readable(path):
         return None
 
 
+class Held(SystemExit):
+    """Another process is at work there."""
+
+
 @contextmanager
 def only_one(directory: Path):
-    """Holds the directory against a second process; SystemExit where another holds it. A kill lets go."""
+    """Holds the directory against a second process; Held where another holds it. A kill lets go."""
     directory.mkdir(parents=True, exist_ok=True)
     with open(directory / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SystemExit(f"Another process is at work in {directory}.") from None
+            raise Held(f"Another process is at work in {directory}.") from None
         yield

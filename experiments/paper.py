@@ -15,6 +15,7 @@ import re
 import shlex
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,9 +25,11 @@ import keras
 
 from experiments import train, training
 from experiments.data import DataUnavailable, load_test
-from experiments.files import only_one, read_json, write_text
+from experiments.files import Held, read_json, write_text
 from experiments.grids import GRIDS, Grid, Net
 from experiments.paper_report import layer_responses, write_report
+
+HELD = 75  # EX_TEMPFAIL: another process runs this cell
 
 
 class Budget(NamedTuple):
@@ -95,13 +98,17 @@ def run_cell(cell: Cell, grid: Grid, options: argparse.Namespace, place: Path) -
         return {"responses": layer_responses(keras.models.load_model(place / "model.keras"), images)}
 
     more = {"also": responses} if grid.responses else {}
-    with only_one(place):
+    (place / "error.txt").unlink(missing_ok=True)
+    try:
         train.once(run, place, data_dir=options.data_dir, looks=budget.looks, **more)
-        (place / "error.txt").unlink(missing_ok=True)
+    except Exception:
+        write_text(place / "error.txt", traceback.format_exc())
+        raise
 
 
-def run_in_processes(numbered: list[tuple[int, Cell]], total: int, arguments: list[str], cells: Path) -> None:
-    """Each cell in a process of its own; one that fails leaves error.txt, and the rest go on."""
+def run_in_processes(numbered: list[tuple[int, Cell]], total: int, arguments: list[str], cells: Path) -> int:
+    """Each cell in a process of its own; one that fails leaves error.txt, and the rest go on. How many failed."""
+    failed = 0
     for number, cell in numbered:
         place = cells / cell.name
         if (place / "result.json").exists():
@@ -111,10 +118,15 @@ def run_in_processes(numbered: list[tuple[int, Cell]], total: int, arguments: li
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         if done.returncode == 130:
             raise KeyboardInterrupt
-        if done.returncode:
+        if done.returncode == HELD:
+            print(f"  {done.stderr.strip().splitlines()[-1]}", flush=True)
+        elif done.returncode:
+            failed += 1
             place.mkdir(parents=True, exist_ok=True)
-            write_text(place / "error.txt", done.stderr or f"ended with {done.returncode}")
+            if not failure_of(place):  # it was killed
+                write_text(place / "error.txt", done.stderr or f"ended with {done.returncode}")
             print(f"  failed: {failure_of(place)}", file=sys.stderr, flush=True)
+    return failed
 
 
 def failure_of(place: Path) -> str:
@@ -153,7 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
     grid, directory = GRIDS[options.name], options.directory / f"{options.name}-{options.budget}"
     if not grid.trained:
         directory = options.directory / options.name
-    cells = cells_of(grid, options.budget)
+    cells, failed = cells_of(grid, options.budget), 0
     numbered = list(enumerate(cells, 1))
     if options.list:
         for number, cell in numbered:
@@ -168,7 +180,10 @@ def main(arguments: list[str] | None = None) -> int:
             cell = numbered[0][1]
             run_cell(cell, grid, options, directory / "cells" / cell.name)
         elif not options.report:
-            run_in_processes(numbered, len(cells), arguments, directory / "cells")
+            failed = run_in_processes(numbered, len(cells), arguments, directory / "cells")
+    except Held as error:
+        print(error, file=sys.stderr)
+        return HELD
     except (DataUnavailable, training.Diverged, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -176,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("\nStopped. The same command goes on from the last whole epoch.")
         return 130
     if options.cell:
-        return 0
+        return int(bool(failed))
 
     budget = f"Budget {options.budget!r}: {BUDGETS[options.budget].about}, {BUDGETS[options.budget].seeds} seeds a net."
     command = shlex.join(["python", "-m", "experiments.paper", *(word for word in arguments if word != "--report")])

@@ -129,7 +129,8 @@ def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, 
     parts += [f"{place}." for place in where]
     if through:
         seconds = sum(cell["seconds"] for cell in through)
-        parts.append(f"{len(through)} cells, {duration(seconds)} of training in all, in {through[0]['precision']}.")
+        precisions = " and ".join(sorted({cell["precision"] for cell in through}))
+        parts.append(f"{len(through)} cells, {duration(seconds)} of training in all, in {precisions}.")
     parts.append(text)
     if grid.trained:
         parts.append(

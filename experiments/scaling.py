@@ -17,6 +17,8 @@ import sys
 from math import ceil, log2
 from typing import NamedTuple
 
+from experiments.flags import positive
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
@@ -121,7 +123,7 @@ def measured(numbers: list[int], rounds: int) -> str:
             rates[number].append(json.loads(done.stdout.splitlines()[-1]))
     rows = [["devices", "steps/s", "of one device"], ["---:"] * 3]
     for number, of_number in rates.items():
-        rows.append([str(number), f"{max(of_number):.2f}", f"{max(of_number) / max(rates[numbers[0]]):.0%}"])
+        rows.append([str(number), f"{max(of_number):.2f}", f"{max(of_number) / max(rates[1]):.0%}"])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
@@ -129,9 +131,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.scaling", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "--measure", type=int, nargs="+", metavar="N", help="devices, parts of this CPU; the first is 1"
+        "--measure", type=positive, nargs="+", metavar="N", help="devices, parts of this CPU, beside one of it"
     )
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=positive, default=2)
     parser.add_argument("--rate", type=float, default=2500, help="images/s of one device; default: %(default)s")
     parser.add_argument("--share", type=int, default=32, help="pictures a device and step; default: %(default)s")
     parser.add_argument("--gigabytes", type=float, default=50, help="a second through a link; default: %(default)s")
@@ -141,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.one:
         print(json.dumps(steps_per_second(options.one)))
     elif options.measure:
-        print(measured(options.measure, options.rounds))
+        print(measured(sorted({1, *options.measure}), options.rounds))
     else:
         link = Link(options.gigabytes, options.microseconds)
         print(on_paper(resnet50(), options.rate, options.share, link))

@@ -21,9 +21,10 @@ import argparse
 import random
 import sys
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, pstdev
 from types import SimpleNamespace
 
+from experiments.flags import positive
 from experiments.report import read_trials
 from experiments.tuning import MedianStopping
 
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.stopping", description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("directory", type=Path, help="of a sweep without --median-stopping, such as runs/full")
-    parser.add_argument("--orders", type=int, default=1000)
+    parser.add_argument("--orders", type=positive, default=1000)
     options = parser.parse_args(arguments)
     rows = [row for row in read_trials(options.directory) if row["status"] == "COMPLETED"]
     if len(rows) <= MedianStopping.LEAST:
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     for warm_up in (0, 1, 2, 3, 5):
         saved, kept = replay(curves, warm_up, options.orders)
-        print(f"| {warm_up} | {100 * fmean(saved):.1f} ({100 * stdev(saved):.1f}) | {kept} |")
+        print(f"| {warm_up} | {100 * fmean(saved):.1f} ({100 * pstdev(saved):.1f}) | {kept} |")
     return 0
 
 

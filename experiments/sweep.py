@@ -32,6 +32,7 @@ import keras_resnet
 from experiments import training
 from experiments.data import DATASETS, Data, DataUnavailable, Split, load, load_test
 from experiments.files import only_one, read_json, readable, write_json
+from experiments.flags import not_negative, not_negative_float, positive, positive_float
 from experiments.machine import machine, versions
 from experiments.oracles import TUNERS, Corrupt, make_oracle, role
 from experiments.progress import Progress, describe
@@ -135,34 +136,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     if not options.name or Path(options.name).name != options.name or options.name.startswith("."):
         parser.error(f"--name must be a plain file name. Received: {options.name!r}")
     return options
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer. Received: {text}")
-    return value
-
-
-def not_negative(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more. Received: {text}")
-    return value
-
-
-def positive_float(text: str) -> float:
-    value = not_negative_float(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError(f"must be more than 0. Received: {text}")
-    return value
-
-
-def not_negative_float(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be 0 or more. Received: {text}")
-    return value
 
 
 def check_depths(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -353,6 +326,11 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
         print(error, file=sys.stderr)
         return 2
     settings = settings_of(options, data)
+    if settings.median_stopping is not None and settings.median_stopping > settings.epochs - 2:
+        told = f"--median-stopping must be at most {settings.epochs - 2} with {settings.epochs} epochs"
+        print(f"{told}: it stops nothing in its first epochs and in the last. Received: {settings.median_stopping}",
+              file=sys.stderr)  # fmt: skip
+        return 2
     total = number_of_trials(options, settings)
     oracle = make_oracle(settings.tuner, settings.space, seed=settings.seed, max_trials=total, epochs=settings.epochs)
     varied = [name for name, values in settings.space.items() if len(values) > 1]

@@ -26,7 +26,8 @@ import keras_resnet
 from experiments import training
 from experiments.data import DATASETS, Data, DataUnavailable, load, load_test
 from experiments.devices import on_devices
-from experiments.files import read_json, write_json
+from experiments.files import only_one, read_json, whole, write_json
+from experiments.flags import not_negative, positive
 from experiments.machine import commit, machine, versions
 from experiments.progress import Progress, duration
 from experiments.tuning import save_model
@@ -112,24 +113,57 @@ def build(variant: str, choices: dict, recipe: Recipe, data: Data, steps: int, p
 
 
 class Epochs(keras.callbacks.Callback):
-    """Tells the batches which epoch begins (a run that goes on begins with a later one than they think), and keeps the
-    figures and seconds of each in a file, over all starts.
-    """
+    """The figures and seconds of each epoch in a file, over all starts."""
 
-    def __init__(self, batches, path: Path):
+    def __init__(self, path: Path):
         super().__init__()
-        self.batches, self.path = batches, path
+        self.path = path
         self.figures: dict[str, dict] = read_json(path) or {}
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.perf_counter()
-        if self.batches.epoch != epoch:
-            self.batches.epoch = epoch
 
     def on_epoch_end(self, epoch, logs=None):
         figures = {name.replace("val_", "test_"): float(value) for name, value in (logs or {}).items()}
         self.figures[str(epoch + 1)] = figures | {"seconds": round(time.perf_counter() - self.began, 2)}
         write_json(self.path, self.figures)
+
+
+class Backup(keras.callbacks.Callback):
+    """Weights and optimizer after each epoch, in a file named after it. Keras' BackupAndRestore writes over its only
+    copy, and the epoch into a second file: a kill or a full disk in between leaves none, or one of the wrong epoch.
+    """
+
+    def __init__(self, directory: Path):
+        super().__init__()
+        self.directory = directory
+
+    def restore(self, model: keras.Model) -> int:
+        """How many epochs `model` now has behind it; it stays as it is where there is no backup."""
+        files = sorted(self.directory.glob("[0-9]*.weights.h5"))
+        if not files:
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(files[-1])
+        return int(files[-1].name.partition(".")[0])
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.directory.mkdir(exist_ok=True)
+        before = list(self.directory.glob("*.weights.h5"))
+        with whole(self.directory / f"{epoch + 1:05d}.weights.h5") as unfinished:
+            self.model.save_weights(unfinished)
+        for file in before:
+            file.unlink(missing_ok=True)
+
+
+def evaluation_batch(pictures: int, devices: int) -> int:
+    """How many test pictures at once: 500, or the most that all devices share evenly. ValueError where they cannot."""
+    if devices == 1:
+        return 500
+    sizes = [size for size in range(devices, 501, devices) if pictures % size == 0]
+    if not sizes:
+        raise ValueError(f"--devices must divide the {pictures} test pictures. Received: {devices}")
+    return sizes[-1]
 
 
 @dataclass(frozen=True)
@@ -168,11 +202,12 @@ def once(run: Run, directory: Path, *, also: Callable[[Path], dict] = lambda dir
     ValueError where the directory is of another run.
     """
     refuse_others(directory, run)
-    result = read_json(directory / "result.json")
-    if result is None:
-        result = train(run, directory, **choices) | also(directory)
-        write_json(directory / "result.json", result)
-    shutil.rmtree(directory / "backup", ignore_errors=True)
+    with only_one(directory):
+        result = read_json(directory / "result.json")
+        if result is None:
+            result = train(run, directory, **choices) | also(directory)
+            write_json(directory / "result.json", result)
+        shutil.rmtree(directory / "backup", ignore_errors=True)
     return result
 
 
@@ -181,28 +216,30 @@ def train(run: Run, directory: Path, *, data_dir=None, looks: int = 1, devices: 
     set there are points of a curve before it. Nothing is chosen by them. `devices` share each batch, and change
     nothing else. Raises Diverged, DataUnavailable, ValueError.
     """
-    recipe = RECIPES[run.recipe]
+    recipe, shared = RECIPES[run.recipe], on_devices(devices)
     data = load(run.dataset, data_dir=data_dir, train_examples=run.train_examples, validation_examples=0)
     test = load_test(run.dataset, data_dir=data_dir)
     keras.utils.set_random_seed(run.seed)
-    batches = data.batches(recipe.batch_size, seed=run.seed, alternate=recipe.alternating_flip)
+    batches = data.batches(recipe.batch_size, seed=run.seed, alternate=recipe.alternating_flip, multiple=devices)
+    evaluated = evaluation_batch(len(test.labels), devices)
     choices = run.choices if devices == 1 else {"norm": "sync_bn", **run.choices}
     progress = Progress(None, [])
     progress.say(f"{run.net}, {run.recipe}: {len(data.train.labels)} pictures of {data.name}, {run.precision}")
-    directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "settings.json", asdict(run))
-    epochs = Epochs(batches, directory / "history.json")
-    with on_devices(devices):
+    epochs, backup = Epochs(directory / "history.json"), Backup(directory / "backup")
+    with shared:
         model = build(run.variant, choices, recipe, data, run.epochs * len(batches), run.precision)
+        batches.epoch = backup.restore(model)
         model.fit(
             batches,
             epochs=run.epochs,
+            initial_epoch=batches.epoch,
             validation_data=tuple(test),
-            validation_batch_size=500,
+            validation_batch_size=evaluated,
             validation_freq=sorted({run.epochs * look // looks for look in range(1, looks + 1)} - {0}),
             callbacks=[
                 epochs,
-                keras.callbacks.BackupAndRestore(str(directory / "backup"), delete_checkpoint=False),
+                backup,
                 keras.callbacks.TerminateOnNaN(),
                 progress.callback(),
             ],
@@ -235,11 +272,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--shortcut", choices=shortcuts, metavar="SHORTCUT", help="default: that of the row")
     parser.add_argument("--dataset", choices=DATASETS, default="cifar10")
     parser.add_argument("--data-dir", help="of tfds; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=not_negative, default=0)
     parser.add_argument("--precision", choices=training.PRECISIONS, default="auto")
-    parser.add_argument("--epochs", type=int, help="another length than the recipe's; a cycle is stretched to it")
-    parser.add_argument("--train-examples", type=int, help="default: all")
-    parser.add_argument("--devices", type=int, default=1, help="that share each batch; see experiments/devices.py")
+    parser.add_argument("--epochs", type=positive, help="another length than the recipe's; a cycle is stretched to it")
+    parser.add_argument("--train-examples", type=positive, help="default: all")
+    parser.add_argument("--devices", type=positive, default=1, help="that share each batch; see experiments/devices.py")
     parser.add_argument("--directory", type=Path, default=Path("runs"))
     parser.add_argument(
         "--checkpoint", type=Path, help="writes the weights there as well: .safetensors, for PyTorch too"

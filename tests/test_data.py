@@ -191,6 +191,16 @@ def test_each_example_once_an_epoch_in_batches_of_nearly_one_size(n, batch_size)
             made[index]
 
 
+@pytest.mark.parametrize("n, batch_size, multiple", [(129, 128, 2), (50, 8, 4), (1000, 96, 3)])
+def test_devices_share_batches_evenly(n, batch_size, multiple):
+    made = batches(n, batch_size, multiple=multiple)
+    sizes = [len(labels) for _, labels in made]
+    assert {size % multiple for size in sizes} == {0}
+    assert max(sizes) - min(sizes) <= multiple and max(sizes) <= batch_size
+    _, labels = epoch_of(made)
+    assert len(set(labels)) == len(labels) == n - n % multiple
+
+
 def test_all_follows_from_seed_epoch_and_index():
     one, same = batches(seed=0, epoch=3), batches(seed=0)
     same.epoch = 3
@@ -207,6 +217,7 @@ def test_all_follows_from_seed_epoch_and_index():
     [
         ({"batch_size": 0}, "batch_size must be an integer >= 1. Received: 0"),
         ({"batch_size": 12.5}, "batch_size must be an integer >= 1. Received: 12.5"),
+        ({"batch_size": 8, "multiple": 3}, "batch_size must be a multiple of 3. Received: 8"),
         ({"pad": -1}, "pad must be an integer >= 0. Received: -1"),
     ],
 )

@@ -67,6 +67,31 @@ def test_two_processes_of_jax_train_as_one():
         assert_same(end(process), one, rtol=1e-3)
 
 
+COMMAND = """
+import sys
+import keras
+from experiments import train
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+sys.exit(train.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", pytest.param("tensorflow", marks=pytest.mark.slow)])
+def test_the_command(backend, tmp_path):
+    """Of 129 pictures two devices share two batches of 64: JAX takes no batch that they cannot share evenly."""
+    pytest.importorskip(backend)
+    flags = ["--dataset", "digits", "--train-examples", "129", "--epochs", "1", "--devices", "2"]
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    environment["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
+    command = [sys.executable, "-c", COMMAND, *flags, "--directory", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    assert "on the test set after 1 epochs" in done.stdout
+
+
 def test_what_would_do_nothing_is_refused():
     """Keras' TensorFlow backend ignores a distribution without a word."""
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=["cpu:0"]))

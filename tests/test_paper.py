@@ -12,8 +12,8 @@ import pytest
 from conftest import randomize
 
 import keras_resnet
-from experiments import paper, paper_report
-from experiments.files import write_json, write_text
+from experiments import paper, paper_report, train, training
+from experiments.files import only_one, write_json, write_text
 from experiments.grids import GRIDS, OTHERS, counts
 
 ROOT = Path(__file__).parent.parent
@@ -92,7 +92,7 @@ def test_cells_are_complete_and_apart():
 def test_the_shares_of_an_array_job_are_all_cells_once(tmp_path, monkeypatch):
     taken = []
     monkeypatch.setattr(
-        paper, "run_in_processes", lambda numbered, *args: taken.extend(number for number, _ in numbered)
+        paper, "run_in_processes", lambda numbered, *args: taken.extend(number for number, _ in numbered) or 0
     )
     for k in (1, 2, 3, 4, 5):
         assert paper.main(["degradation", "--directory", str(tmp_path), "--cell", f"{k}/5"]) == 0
@@ -169,6 +169,26 @@ def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch, capsys):
     assert asked == ["1/2", "2/2"]
     assert "failed: MemoryError: no more" in capsys.readouterr().err
     assert "20-layers-plain-seed0 failed: MemoryError: no more" in (tmp_path / "options-smoke/report.md").read_text()
+
+
+def test_a_cell_that_another_process_runs_has_not_failed(tmp_path, capsys):
+    command = ["degradation", "--budget", "smoke", "--directory", str(tmp_path)]
+    with only_one(tmp_path / "degradation-smoke" / "cells" / "plain-20-seed0"):
+        assert paper.main([*command, "--cell", "1/2"]) == paper.HELD
+        assert "Another process is at work in" in capsys.readouterr().err
+    assert paper.main([*command, "--report"]) == 0
+
+
+def test_a_cell_of_an_array_job_leaves_its_failure(tmp_path, monkeypatch):
+    def diverge(*args, **_):
+        raise training.Diverged("the loss was not a number in epoch 1")
+
+    monkeypatch.setattr(train, "train", diverge)
+    command = ["degradation", "--budget", "smoke", "--directory", str(tmp_path)]
+    assert paper.main([*command, "--cell", "2/2"]) == 1
+    assert paper.main([*command, "--report"]) == 1
+    text = (tmp_path / "degradation-smoke" / "report.md").read_text()
+    assert "resnet-20-seed0 failed: experiments.training.Diverged: the loss was not a number in epoch 1" in text
 
 
 def smoke(name, directory):

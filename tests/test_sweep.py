@@ -161,6 +161,10 @@ def test_tensorboard_with_hparams(tmp_path):
         (["--epochs", "0"], "must be a positive integer. Received: 0"),
         (["--max-macs", "0"], "must be a positive integer. Received: 0"),
         (["--median-stopping", "2", "--tuner", "hyperband"], "--median-stopping is not for hyperband"),
+        (
+            ["--median-stopping", "3", "--epochs", "4", "--dataset", "digits"],
+            "--median-stopping must be at most 2 with 4 epochs",
+        ),
         (["--max-param", "2"], "unrecognized arguments: --max-param 2"),
         (["--name", ""], "--name must be a plain file name. Received: ''"),
         (["--train-examples", "60000", "--dataset", "digits"], "train_examples must lie in 1..1137"),

@@ -9,6 +9,7 @@ import pytest
 import keras_resnet
 from experiments import train, training
 from experiments.data import load
+from experiments.files import only_one
 from experiments.train import RECIPES
 
 FLAGS = ["--dataset", "digits", "--train-examples", "128", "--precision", "float32"]
@@ -80,20 +81,27 @@ def test_auto_is_bfloat16_where_it_pays(flags, expected, tmp_path):
 
 
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, capsys):
+    """It is stopped in the middle of its second backup, and goes on from the first."""
     flags = [*FLAGS, "--epochs", "3"]
     assert train.main([*flags, "--directory", str(tmp_path / "whole")]) == 0
+    save_weights = keras.Model.save_weights
 
-    def stop(self, epoch, logs=None):
-        if epoch == 1:
+    def stop(self, path):
+        if "00002" in path.name:
+            path.write_bytes(b"half")
             raise KeyboardInterrupt
+        save_weights(self, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.keras.callbacks.TerminateOnNaN, "on_epoch_end", stop, raising=False)
+        patch.setattr(keras.Model, "save_weights", stop)
         assert train.main([*flags, "--directory", str(tmp_path / "parts")]) == 130
     assert not (tmp_path / "parts" / "resnet20-fast-0" / "result.json").exists()
     capsys.readouterr()
     assert train.main([*flags, "--directory", str(tmp_path / "parts")]) == 0
-    assert "epoch 1 of 3" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "epoch 1 of 3" not in out
+    assert "epoch 2 of 3" in out
+    assert not (tmp_path / "parts" / "resnet20-fast-0" / "backup").exists()
     whole, parts = (
         keras.models.load_model(tmp_path / name / "resnet20-fast-0" / "model.keras") for name in ("whole", "parts")
     )
@@ -107,6 +115,17 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, 
     assert f"{result['test_accuracy']:.2%} on the test set" in capsys.readouterr().out
     assert train.main([*FLAGS, "--epochs", "4", "--directory", str(tmp_path / "parts")]) == 1
     assert "holds a run with {'epochs': 3}. Received: {'epochs': 4}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("pictures", "devices", "batch"), [(10_000, 1, 500), (10_000, 8, 400), (360, 2, 360)])
+def test_devices_share_the_test_pictures_evenly(pictures, devices, batch):
+    assert train.evaluation_batch(pictures, devices) == batch
+    assert batch % devices == 0
+
+
+def test_devices_that_cannot_share_the_test_pictures():
+    with pytest.raises(ValueError, match="--devices must divide the 10000 test pictures. Received: 3"):
+        train.evaluation_batch(10_000, 3)
 
 
 def test_smoothed_labels():
@@ -143,6 +162,11 @@ def test_bfloat16_reaches_the_accuracy_of_float32(tmp_path):
 def test_bad_input(capsys, tmp_path):
     assert train.main([*FLAGS, "--train-examples", "60000", "--directory", str(tmp_path)]) == 1
     assert "train_examples must lie in" in capsys.readouterr().err
+    with only_one(tmp_path / "resnet20-fast-0"), pytest.raises(SystemExit, match="Another process is at work in"):
+        train.main([*FLAGS, "--directory", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        train.main([*FLAGS, "--epochs", "0"])
+    assert "must be a positive integer. Received: 0" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         train.main(["--variant", "resnet50"])
     assert "invalid choice: 'resnet50'" in capsys.readouterr().err
