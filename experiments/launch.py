@@ -35,6 +35,23 @@ def command(flags: list[str], python: str = sys.executable) -> list[str]:
     return [python, "-m", "experiments.sweep", *flags]
 
 
+def known(flags: list[str]) -> argparse.Namespace:
+    """What the launcher itself has to know of the sweep's flags."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.launch", allow_abbrev=False, add_help=False)
+    for name, default in (("dataset", "cifar10"), ("name", "sweep"), ("precision", "float32")):
+        parser.add_argument(f"--{name}", default=default)
+    parser.add_argument("--directory")
+    parser.add_argument("--data-dir")
+    return parser.parse_known_args(flags)[0]
+
+
+def prepare(flags: list[str]) -> list[str]:
+    """What has the data ready once, before all want it."""
+    sweep = known(flags)
+    place = [] if sweep.data_dir is None else [f"--data-dir={sweep.data_dir}"]
+    return ["python", "-m", "experiments.data", sweep.dataset, *place]
+
+
 def environment(who: str, address: str, port: int | str) -> dict[str, str]:
     """What makes a process of Keras Tuner the chief, or the worker of that name; the chief trains nothing."""
     names = {"KERASTUNER_TUNER_ID": who, "KERASTUNER_ORACLE_IP": address, "KERASTUNER_ORACLE_PORT": str(port)}
@@ -210,9 +227,10 @@ def slurm(workers: int, flags: list[str]) -> str:
 #SBATCH --time=24:00:00
 set -m  # a process group for the chief, which can be ended as a whole
 
-python -m experiments.data {dataset_of(flags)} || exit  # once, before all want it
+{shlex.join(prepare(flags))} || exit  # once, before all want it
 export KERASTUNER_ORACLE_IP=$(hostname) KERASTUNER_ORACLE_PORT=$(({PORT} + SLURM_JOB_ID % 1000))
 export no_grpc_proxy=$KERASTUNER_ORACLE_IP OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK
+export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK  # which srun does not take over since 22.05
 (
   export CUDA_VISIBLE_DEVICES=-1
   {persists("chief")}
@@ -224,16 +242,13 @@ env -u KERASTUNER_ORACLE_IP {sweep}
 """
 
 
-def dataset_of(flags: list[str]) -> str:
-    return flags[flags.index("--dataset") + 1] if "--dataset" in flags else "cifar10"
-
-
 def kubernetes(workers: int, flags: list[str]) -> str:
     import yaml
 
-    def job(name: str, words: list[str], *, pods: int = 1, after: dict | None = None, **container) -> dict:
+    def job(name: str, words: list[str], *, pods: int = 1, after: dict | None = None, env=(), **container) -> dict:
         shared = {"name": "shared", "persistentVolumeClaim": {"claimName": "sweep"}}
-        image = {"name": "sweep", "image": "keras-resnet-experiments", "command": words}
+        data = {"name": "TFDS_DATA_DIR", "value": "/shared/tensorflow_datasets"}  # where no --data-dir is given
+        image = {"name": "sweep", "image": "keras-resnet-experiments", "command": words, "env": [*env, data]}
         mounts = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
         pod = {"restartPolicy": "OnFailure", "containers": [image | container | mounts], "volumes": [shared]}
         counts = {"completionMode": "Indexed", "completions": pods, "parallelism": pods, "backoffLimit": 20}
@@ -245,15 +260,14 @@ def kubernetes(workers: int, flags: list[str]) -> str:
         source = {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
         return [source, *({"name": key, "value": value} for key, value in environment(who, address, PORT).items())]
 
-    data = ["--data-dir", "/shared/tensorflow_datasets"]
-    runs = [] if "--directory" in flags else ["--directory", "/shared/runs"]
-    sweep = command([*flags, *runs, *data], "python")
+    runs = ["--directory", "/shared/runs"] if known(flags).directory is None else []
+    sweep = command([*flags, *runs], "python")
     chief = variables("chief", "$(ADDRESS)", "ADDRESS", "status.podIP")  # it listens nowhere else
     index = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
     worker = variables("worker$(INDEX)", "sweep-chief-0-0.sweep", "INDEX", index)
     ready = {"tcpSocket": {"port": PORT}}
     jobs = [
-        job("data", ["python", "-m", "experiments.data", dataset_of(flags), *data]),
+        job("data", prepare(flags)),
         job("chief", sweep, after={"name": "data", "status": "Complete"}, env=chief, readinessProbe=ready),
         job("workers", sweep, pods=workers, after={"name": "chief", "status": "Ready"}, env=worker),
     ]
@@ -296,10 +310,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--address", default="127.0.0.1", help="where the chief listens, unprotected")
     parser.add_argument("--render", choices=FILES, help="print the sweep as a file for that instead")
     options, flags = parser.parse_known_args(arguments)
-    place = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
-    place.add_argument("--directory", default="runs")
-    place.add_argument("--name", default="sweep")
-    where, _ = place.parse_known_args(flags)
+    sweep = known(flags)
+    if sweep.precision == "auto" and (options.render or gpus(os.environ)):
+        parser.error(
+            "--precision must be float32, bfloat16 or float16 with --render and where there are GPUs: the chief sees "
+            "none, and would choose otherwise than the workers. Received: auto"
+        )
     if options.render:
         if "--overwrite" in flags:
             parser.error("--overwrite would begin anew at each restart: remove the sweep yourself")
@@ -313,7 +329,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    directory = Path(where.directory, where.name)
+    directory = Path(sweep.directory or "runs", sweep.name)
     return supervise(workers, flags, directory, address=options.address, limit=options.max_restarts)
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments import launch
+from experiments import launch, sweep
 
 ROOT = Path(__file__).parent.parent
 TINY = ["--dataset", "digits", "--train-examples", "64", "--epochs", "1", "--batch-size", "32", "--depths", "8"]
@@ -197,12 +198,31 @@ def test_gpus_are_those_that_are_visible(value, found):
         (["--workers", "0"], "--workers must be a positive integer. Received: 0"),
         ([], "--workers must be a positive integer. Received: None"),
         (["--render", "slurm", "--overwrite"], "--overwrite would begin anew at each restart"),
+        (["--render", "slurm", "--precision", "auto"], "--precision must be float32, bfloat16 or float16"),
+        (["--render", "kubernetes", "--precision=auto"], "--precision must be float32, bfloat16 or float16"),
     ],
 )
 def test_bad_flags(flags, says, capsys):
     with pytest.raises(SystemExit):
         launch.main(flags)
     assert says in capsys.readouterr().err
+
+
+def test_auto_is_for_machines_without_gpus(monkeypatch, capsys):
+    """The chief sees no GPU and notes the precision of the sweep; workers on GPUs would not agree."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(launch, "supervise", lambda workers, flags, *_, **__: flags)
+    auto = ["--precision", "auto"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert launch.main(["--workers", "1", *auto]) == auto
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert launch.main(["--workers", "1", "--precision", "bfloat16"]) == ["--precision", "bfloat16"]
+    with pytest.raises(SystemExit):
+        launch.main(["--workers", "1", *auto])
+    assert (
+        "--precision must be float32, bfloat16 or float16 with --render and where there are GPUs"
+        in capsys.readouterr().err
+    )
 
 
 # ---- clusters
@@ -221,21 +241,57 @@ def test_bash_reads_the_file_for_slurm(tmp_path):
     subprocess.run(["bash", "-n", script], check=True)
 
 
-def test_the_file_for_slurm_runs_what_the_launcher_runs(tmp_path):
-    """With a python and an srun that only tell what they were asked."""
-    tools = {"python": 'echo "$KERASTUNER_TUNER_ID@$KERASTUNER_ORACLE_IP: $@" >> told', "hostname": "echo head"}
-    tools["srun"] = 'shift; for SLURM_PROCID in 0 1; do export SLURM_PROCID; "$@"; done; sleep 1'
+def told_by_slurm(folder, flags):
+    """Who ran what: (name@chief, cores of srun, words), by a python and an srun that only tell what they were asked."""
+    tools = {"python": """echo "$KERASTUNER_TUNER_ID@$KERASTUNER_ORACLE_IP" "'$cores'" $(printf '%q ' "$@") >> told"""}
+    tools["hostname"] = "echo head"
+    tools["srun"] = """shift; export cores=$SRUN_CPUS_PER_TASK
+for SLURM_PROCID in 0 1; do export SLURM_PROCID; "$@"; done; sleep 1"""
     for name, body in tools.items():
-        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
-        (tmp_path / name).chmod(0o755)
-    script = launch.render("slurm", 2, ["--name", "it's", "--dataset", "digits"])
-    variables = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
-    subprocess.run(["bash", "-c", script], cwd=tmp_path, env=variables, check=True, timeout=60)
-    sweep = "-m experiments.sweep --name it's --dataset digits"
-    told = (tmp_path / "told").read_text().splitlines()
-    assert told[0] == "@: -m experiments.data digits"
-    assert sorted(told[1:-1]) == [f"{who}@head: {sweep}" for who in ("chief", "worker0", "worker1")]
-    assert told[-1] == f"@: {sweep}"
+        (folder / name).write_text(f"#!/bin/bash\n{body}\n")
+        (folder / name).chmod(0o755)
+    slurm = {"PATH": f"{folder}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "4"}
+    script = launch.render("slurm", 2, flags)
+    subprocess.run(["bash", "-c", script], cwd=folder, env=os.environ | slurm, check=True, timeout=60)
+    told = [shlex.split(line) for line in (folder / "told").read_text().splitlines()]
+    return [(who, cores, words) for who, cores, *words in told]
+
+
+def test_the_file_for_slurm_runs_what_the_launcher_runs(tmp_path):
+    told = told_by_slurm(tmp_path, ["--name", "it's", "--dataset", "digits"])
+    sweep = ["-m", "experiments.sweep", "--name", "it's", "--dataset", "digits"]
+    assert told[0] == ("@", "", ["-m", "experiments.data", "digits"])
+    workers = [("worker0@head", "4", sweep), ("worker1@head", "4", sweep)]
+    assert sorted(told[1:-1]) == [("chief@head", "", sweep), *workers]
+    assert told[-1] == ("@", "", sweep)
+
+
+def containers(flags, workers=3):
+    jobset, _ = yaml.safe_load_all(launch.render("kubernetes", workers, flags))
+    jobs = jobset["spec"]["replicatedJobs"]
+    return {job["name"]: job["template"]["spec"]["template"]["spec"]["containers"][0] for job in jobs}
+
+
+@pytest.mark.parametrize("joined", [False, True], ids=["--x y", "--x=y"])
+@pytest.mark.parametrize("name", launch.FILES)
+@pytest.mark.parametrize(
+    "given", [{"dataset": "digits"}, {"dataset": "cifar100"}, {"directory": "/shared/mine", "data_dir": "/shared/data"}]
+)
+def test_rendered_commands_are_legal_and_keep_what_the_user_gave(name, given, joined, tmp_path):
+    pairs = [(f"--{key.replace('_', '-')}", value) for key, value in given.items()]
+    flags = [f"{key}={value}" for key, value in pairs] if joined else [word for pair in pairs for word in pair]
+    if name == "slurm":
+        first, *sweeps = [words for _, _, words in told_by_slurm(tmp_path, flags)]
+    else:
+        first, *sweeps = [row["command"][1:] for row in containers(flags).values()]
+    data_dir = [f"--data-dir={given['data_dir']}"] if "data_dir" in given else []
+    assert first == ["-m", "experiments.data", given.get("dataset", "cifar10"), *data_dir]
+    default = {"dataset": "cifar10", "data_dir": None, "directory": "runs" if name == "slurm" else "/shared/runs"}
+    for words in sweeps:
+        assert words[:2] == ["-m", "experiments.sweep"]
+        options = sweep.parse(words[2:])
+        found = {key: getattr(options, key) for key in default}
+        assert found | {"directory": str(options.directory)} == default | given
 
 
 def test_the_jobset_runs_what_the_launcher_runs():
@@ -248,11 +304,14 @@ def test_the_jobset_runs_what_the_launcher_runs():
     assert jobs["workers"]["dependsOn"] == [{"name": "chief", "status": "Ready"}]
     counts = jobs["workers"]["template"]["spec"]
     assert (counts["completionMode"], counts["completions"], counts["parallelism"]) == ("Indexed", 3, 3)
-    containers = {name: job["template"]["spec"]["template"]["spec"]["containers"][0] for name, job in jobs.items()}
-    assert containers["chief"]["command"] == containers["workers"]["command"]
-    assert containers["chief"]["command"][:5] == ["python", "-m", "experiments.sweep", "--dataset", "digits"]
+    pods = containers(["--dataset", "digits"])
+    shared = {"name": "TFDS_DATA_DIR", "value": "/shared/tensorflow_datasets"}  # unlike --data-dir legal for digits
+    assert all(shared in pod["env"] for pod in pods.values())
+    assert pods["data"]["command"] == ["python", "-m", "experiments.data", "digits"]
+    words = ["python", "-m", "experiments.sweep", "--dataset", "digits", "--directory", "/shared/runs"]
+    assert pods["chief"]["command"] == pods["workers"]["command"] == words
     for name, who in (("chief", "chief"), ("workers", "worker$(INDEX)")):
-        variables = {row["name"]: row.get("value") for row in containers[name]["env"]}
+        variables = {row["name"]: row.get("value") for row in pods[name]["env"]}
         assert variables["KERASTUNER_TUNER_ID"] == who
         # a variable is made only of those that stand before it
         assert [*variables].index("INDEX" if name == "workers" else "ADDRESS") == 0
