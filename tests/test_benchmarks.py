@@ -80,6 +80,19 @@ def test_table_of_what_is_served():
     assert "| OpenVINO | The format 'openvino' needs openvino |" in text
 
 
+def test_what_was_missing_is_tried_again(tmp_path, monkeypatch):
+    """A package that was not there may be by now; what was timed before a crash stays in the table."""
+    exported = {"bytes": 1, "weights": 1, "seconds": 1.0}
+    answers = {"export": exported, "time": {"milliseconds": {"1": [2.0], "8": [4.0]}}}
+    monkeypatch.setattr(serve, "measure", lambda kind, *_, **__: answers[kind])
+    rows = {"OpenVINO": {"missing": "needs openvino", "rounds": []}}
+    serve.export_all("resnet50", ["OpenVINO"], tmp_path, rows)
+    serve.time_all("resnet50", ["OpenVINO"], tmp_path, rows, 1, 0.1)
+    answers["time"] = {"missing": "killed"}
+    serve.time_all("resnet50", ["OpenVINO"], tmp_path, rows, 2, 0.1)
+    assert "| OpenVINO | 0.0 | 1.00 | 1.0 | 2.0 | 2.0 to 2.0 |" in serve.table("resnet50", rows)
+
+
 @pytest.mark.slow
 def test_what_is_served_is_exported_once_and_timed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(serve, "NETS", ["resnet20"])
