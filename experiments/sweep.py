@@ -90,7 +90,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
     search = parser.add_argument_group("the search")
     search.add_argument("--tuner", choices=TUNERS, default="grid")
-    search.add_argument("--max-trials", type=positive, help="default: all combinations; bayesian: 10 at most")
+    search.add_argument(
+        "--max-trials",
+        type=positive,
+        help="default: all combinations; bayesian: 10 at most; hyperband: no less than its first bracket",
+    )
     search.add_argument(
         "--seed", type=not_negative, default=0, help="of the search; each trial has one of its own from it"
     )
@@ -213,11 +217,17 @@ def settings_of(options: argparse.Namespace, data: Data) -> Settings:
 
 
 def number_of_trials(options: argparse.Namespace, settings: Settings) -> int:
-    """How many there will be at most."""
+    """How many there will be at most. ValueError where they end before Hyperband has trained a net to the end."""
     combinations = math.prod(len(values) for values in settings.space.values())
     if settings.tuner == "hyperband":
         whole = make_oracle("hyperband", settings.space, seed=0, max_trials=None, epochs=settings.epochs)
-        return min(options.max_trials or math.inf, whole.number_of_trials())
+        first, *others = whole.sizes()
+        if options.max_trials is not None and options.max_trials < first:
+            raise ValueError(
+                f"--max-trials must be {first} or more, Hyperband's first bracket with --epochs {settings.epochs}. "
+                f"Received: {options.max_trials}"
+            )
+        return min(options.max_trials or math.inf, first + sum(others))
     default = 10 if settings.tuner == "bayesian" else combinations
     return min(options.max_trials or default, combinations)
 
@@ -349,11 +359,11 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> int:
     try:
         data = load_data(options)
+        settings = settings_of(options, data)
+        total = number_of_trials(options, settings)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    settings = settings_of(options, data)
-    total = number_of_trials(options, settings)
     oracle = make_oracle(settings.tuner, settings.space, seed=settings.seed, max_trials=total, epochs=settings.epochs)
     varied = [name for name, values in settings.space.items() if len(values) > 1]
     progress = Progress(total, varied, who="" if role() == "alone" else os.environ["KERASTUNER_TUNER_ID"])

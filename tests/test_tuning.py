@@ -12,8 +12,10 @@ from unittest.mock import Mock
 
 import grpc
 import keras
+import keras_tuner
 import numpy as np
 import pytest
+from keras_tuner.oracles import HyperbandOracle
 
 from experiments import oracles, training, tuning
 from experiments.data import load
@@ -86,8 +88,8 @@ def instant(toy):
         return model
 
     toy.setattr(training, "build", cached)
-    toy.setattr(tuning, "save_model", lambda model, path: path.touch())
-    toy.setattr(keras.models, "load_model", lambda path: models[8])
+    toy.setattr(tuning, "save_model", lambda model, path: path.write_text(json.dumps(model.choices)))
+    toy.setattr(keras.models, "load_model", lambda path: cached(json.loads(path.read_text()), None, "float32"))
     toy.setattr(keras.backend, "clear_session", lambda: None)
     return toy
 
@@ -697,6 +699,56 @@ def test_hyperband_promotes(instant, tmp_path):
     assert all((tmp_path / "sweep" / f"trial_{row['tuner/trial_id']}" / "model.keras").exists() for row in promoted)
 
 
+@pytest.mark.parametrize(
+    ("depths", "rounds"),
+    [
+        (3, {(0, 2): 6, (2, 4): 2, (4, 10): 1}),  # the first bracket has them all
+        (7, {(0, 2): 12, (2, 4): 4, (4, 10): 2 + 1, (0, 4): 2}),  # two are left for the second
+        (11, {(0, 2): 12, (2, 4): 4, (4, 10): 2 + 2, (0, 4): 6, (0, 10): 4}),  # just enough
+    ],
+)
+def test_hyperband_promotes_in_a_small_space(depths, rounds, instant, tmp_path):
+    """Keras Tuner's own ends after 21 repeats, with nothing promoted."""
+    space = SPACE | {"depth": [8 + 6 * i for i in range(depths)]}
+    tuner = open_tuner(tmp_path, "hyperband", space=space, epochs=10)
+    tuner.search()
+    table = rows(tmp_path)
+    assert Counter((row["tuner/initial_epoch"], row["tuner/epochs"]) for row in table) == rounds
+    assert sum(tuner.oracle.sizes()) == len(table)
+    drawn = [row for row in table if "tuner/trial_id" not in row]
+    assert len(choices(drawn)) == len(drawn) == 2 * depths
+    assert tuner.best_trial().hyperparameters.values["depth"] == max(space["depth"])
+
+
+def test_hyperband_waits_in_a_small_space_for_what_may_be_promoted(chief, tmp_path):
+    oracle = open_tuner(tmp_path, "hyperband", epochs=10).oracle
+    *first, last = (oracle.create_trial(f"worker{i}") for i in range(6))
+    assert oracle.create_trial("worker6").status == "IDLE"  # no combination is left for another bracket
+    for trial in first:
+        oracle.end_trial(ended(tmp_path, trial))
+    oracle = open_tuner(tmp_path, "hyperband", epochs=10).oracle
+    second = oracle.create_trial("worker0")
+    assert second.hyperparameters.values["tuner/trial_id"] == first[0].trial_id
+    assert oracle.create_trial("worker1").status == "IDLE"
+    oracle.end_trial(ended(tmp_path, last, 0.9))
+    third = oracle.create_trial("worker1")
+    assert third.hyperparameters.values["tuner/trial_id"] == last.trial_id
+    for trial in (second, third):
+        oracle.end_trial(ended(tmp_path, trial))
+    oracle.end_trial(ended(tmp_path, oracle.create_trial("worker0")))
+    assert [oracle.create_trial(f"worker{i}").status for i in range(7)] == ["STOPPED"] * 7
+
+
+def test_hyperband_has_its_own_sizes_where_there_are_combinations_enough():
+    hyperparameters = keras_tuner.HyperParameters()
+    hyperparameters.Choice("depth", list(range(10**4)))
+    for epochs in range(1, 300):
+        kwargs = dict(objective=oracles.OBJECTIVE, hyperparameters=hyperparameters, max_epochs=epochs)
+        ours, theirs = oracles.HalvingOracle(**kwargs), HyperbandOracle(**kwargs)
+        rounds = [(b, r) for b in range(theirs._get_num_brackets()) for r in range(theirs._get_num_rounds(b))]
+        assert [ours._get_size(*at) for at in rounds] == [theirs._get_size(*at) for at in rounds], epochs
+
+
 def test_hyperband_keeps_what_it_may_go_on_with(instant, tmp_path):
     space = SPACE | {"depth": [8, 14, 20, 26, 32], "learning_rate": [0.1, 0.05]}
     counts = []
@@ -723,7 +775,7 @@ def test_hyperband_promotes_past_failures(instant, tmp_path):
     space = SPACE | {"depth": [8, 14, 20, 26, 32], "shortcut": ["A", "B", "none"], "learning_rate": [0.1, 0.05]}
     tuner = open_tuner(tmp_path, "hyperband", space=space, epochs=9)
     tuner.search()
-    assert len(rows(tmp_path)) == tuner.oracle.number_of_trials() == 23
+    assert len(rows(tmp_path)) == sum(tuner.oracle.sizes()) == 23
     assert Counter(row["status"] for row in rows(tmp_path))["FAILED"] > 3
     last = [row for row in rows(tmp_path) if row["tuner/epochs"] == 9 and row["status"] == "COMPLETED"]
     assert any("tuner/trial_id" in row for row in last)
