@@ -12,6 +12,7 @@ import random
 import sys
 import time
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -223,8 +224,35 @@ class RandomOracle(GridOracle):
         return combinations
 
 
-class BayesianOracle(Resumable, BayesianOptimizationOracle):
-    pass
+class BayesianOracle(RandomOracle, BayesianOptimizationOracle):
+    """The first trials are drawn, each that follows is the untried combination with the best upper confidence bound.
+
+    Keras Tuner looks for the best point between the combinations, which leads to tried ones again and again, and begins
+    after three completed trials for every choice, also for those that leave none.
+    """
+
+    def populate_space(self, trial_id):
+        completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
+        untried = list(self.untried())
+        if len(completed) < self.number_of_draws() or not untried:
+            return super().populate_space(trial_id)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a length scale at its bound: the trials do not tell more
+            self.gpr.fit(*self._vectorize_trials())  # of what is to be minimised
+        points = [
+            [choice.value_to_prob(values[choice.name]) for choice in self._nonfixed_space()] for values in untried
+        ]
+        mean, deviation = self.gpr.predict(points, return_std=True)
+        return {"status": "RUNNING", "values": untried[(mean - self.beta * deviation).argmin()]}
+
+    def number_of_draws(self) -> int:
+        """Three for each choice, but half of the trials at most; three at least."""
+        limit = self.max_trials or self.number_of_combinations()
+        return max(3, min(3 * len(self._nonfixed_space()), limit // 2))
+
+    def _nonfixed_space(self):
+        """Its dimensions: a choice of one value is none."""
+        return [choice for choice in self.hyperparameters.space if len(choice.values) > 1]
 
 
 class HalvingOracle(RandomOracle, HyperbandOracle):

@@ -16,6 +16,7 @@ import keras_tuner
 import numpy as np
 import pytest
 from keras_tuner.oracles import HyperbandOracle
+from sklearn.gaussian_process import GaussianProcessRegressor
 
 from experiments import oracles, training, tuning
 from experiments.data import load
@@ -158,9 +159,43 @@ def test_max_trials_can_grow(instant, tmp_path):
     assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
 
 
-def test_bayesian_search_runs(instant, tmp_path):
-    open_tuner(tmp_path, "bayesian", 5).search()
-    assert [row["status"] for row in rows(tmp_path)] == ["COMPLETED"] * 5
+def fits(monkeypatch):
+    """The number of trials that a Gaussian process is fitted to, each time."""
+    numbers = []
+    fit = GaussianProcessRegressor.fit
+    monkeypatch.setattr(GaussianProcessRegressor, "fit", lambda self, x, y: numbers.append(len(y)) or fit(self, x, y))
+    return numbers
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_bayesian_search_learns_within_ten_trials(seed, instant, tmp_path):
+    """Keras Tuner draws 21 at random first: three for each of the seven choices, five of which leave none here."""
+    fitted = fits(instant)
+    space = SPACE | {"depth": list(range(8, 188, 6))}
+    open_tuner(tmp_path, "bayesian", 10, space=space, seed=seed).search()
+    assert fitted == [5, 6, 7, 8, 9]
+    assert 182 in {row["depth"] for row in rows(tmp_path)}  # the best of 30
+    assert max(choices(rows(tmp_path)).values()) == 1
+
+
+def test_bayesian_search_takes_every_combination_once(instant, tmp_path):
+    """Keras Tuner proposes tried ones."""
+    fitted = fits(instant)
+    open_tuner(tmp_path, "bayesian").search()
+    assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
+    assert fitted == [3, 4, 5]
+
+
+def test_bayesian_search_that_is_resumed_makes_the_same_choices(instant, tmp_path):
+    open_tuner(tmp_path / "a", "bayesian", 6).search()
+    fitted = fits(instant)
+    for _ in range(5):
+        with pytest.raises(tuning.Enough):
+            open_tuner(tmp_path / "b", "bayesian", 6, at_most=1).search()
+    open_tuner(tmp_path / "b", "bayesian", 6).search()
+    assert fitted == [3, 4, 5]
+    orders = [[(row["depth"], row["shortcut"]) for row in rows(tmp_path / name)] for name in "ab"]
+    assert orders[0] == orders[1]
 
 
 def test_trials_have_seeds_of_their_own_that_stay(instant, tmp_path):
@@ -565,6 +600,16 @@ def test_alone_what_workers_held_is_taken_up(chief, tmp_path):
     open_tuner(tmp_path, max_trials=6).search()
     assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
     assert {row["status"] for row in rows(tmp_path)} == {"COMPLETED"}
+
+
+def test_bayesian_search_with_trials_in_flight(chief, tmp_path):
+    for begun in range(6):  # by a chief that has just been started again
+        oracle = open_tuner(tmp_path, "bayesian", 6).oracle
+        trial = oracle.create_trial(f"worker{begun}")
+        if begun < 3:
+            oracle.end_trial(ended(tmp_path, trial))
+    assert len(oracle.ongoing_trials) == 3
+    assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
 
 
 class Away(grpc.RpcError):
