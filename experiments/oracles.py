@@ -12,6 +12,7 @@ import random
 import sys
 import time
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -196,15 +197,22 @@ class GridOracle(Resumable):
     """Every combination, the first choice slowest. What is left follows from the trials alone, so it resumes."""
 
     def populate_space(self, trial_id):
-        tried = [trial.hyperparameters.values for trial in self.trials.values()]
-        left = (values for values in self.combinations() if values not in tried)
-        values = next(left, None)
+        values = next(self.untried(), None)
         return {"status": "STOPPED"} if values is None else {"status": "RUNNING", "values": values}
+
+    def untried(self):
+        """The combinations that are left, in the order in which they are taken."""
+        names = [choice.name for choice in self.hyperparameters.space]
+        tried = {tuple(trial.hyperparameters.values[name] for name in names) for trial in self.trials.values()}
+        return (values for values in self.combinations() if tuple(values.values()) not in tried)
 
     def combinations(self):
         space = self.hyperparameters.space
         products = itertools.product(*(choice.values for choice in space))
         return [dict(zip((choice.name for choice in space), product, strict=True)) for product in products]
+
+    def number_of_combinations(self) -> int:
+        return math.prod(len(choice.values) for choice in self.hyperparameters.space)
 
 
 class RandomOracle(GridOracle):
@@ -216,11 +224,38 @@ class RandomOracle(GridOracle):
         return combinations
 
 
-class BayesianOracle(Resumable, BayesianOptimizationOracle):
-    pass
+class BayesianOracle(RandomOracle, BayesianOptimizationOracle):
+    """The first trials are drawn, each that follows is the untried combination with the best upper confidence bound.
+
+    Keras Tuner looks for the best point between the combinations, which leads to tried ones again and again, and begins
+    after three completed trials for every choice, also for those that leave none.
+    """
+
+    def populate_space(self, trial_id):
+        completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
+        untried = list(self.untried())
+        if len(completed) < self.number_of_draws() or not untried:
+            return super().populate_space(trial_id)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a length scale at its bound: the trials do not tell more
+            self.gpr.fit(*self._vectorize_trials())  # of what is to be minimised
+        points = [
+            [choice.value_to_prob(values[choice.name]) for choice in self._nonfixed_space()] for values in untried
+        ]
+        mean, deviation = self.gpr.predict(points, return_std=True)
+        return {"status": "RUNNING", "values": untried[(mean - self.beta * deviation).argmin()]}
+
+    def number_of_draws(self) -> int:
+        """Three for each choice, but half of the trials at most; three at least."""
+        limit = self.max_trials or self.number_of_combinations()
+        return max(3, min(3 * len(self._nonfixed_space()), limit // 2))
+
+    def _nonfixed_space(self):
+        """Its dimensions: a choice of one value is none."""
+        return [choice for choice in self.hyperparameters.space if len(choice.values) > 1]
 
 
-class HalvingOracle(Resumable, HyperbandOracle):
+class HalvingOracle(RandomOracle, HyperbandOracle):
     rebuildable = False
 
     def __init__(self, max_trials=None, **kwargs):
@@ -233,10 +268,21 @@ class HalvingOracle(Resumable, HyperbandOracle):
         for trial in failed:
             trial.status, trial.score = "COMPLETED", -math.inf
         try:
-            return super().populate_space(trial_id)
+            return HyperbandOracle.populate_space(self, trial_id)
         finally:
             for trial in failed:
                 trial.status, trial.score = "FAILED", None
+
+    def _random_values(self):
+        """Keras Tuner draws with replacement, and ends the search after 21 repeats."""
+        return next(self.untried(), None)
+
+    def _get_size(self, bracket_num, round_num):
+        """Keras Tuner's own, as long as there are combinations; then a first round is what the earlier ones left."""
+        own = super()._get_size
+        earlier = sum(own(bracket, 0) for bracket in range(bracket_num + 1, self._get_num_brackets()))
+        first = min(own(bracket_num, 0), max(0, self.number_of_combinations() - earlier))
+        return math.ceil(first / self.factor**round_num)
 
     def needed(self):
         """Those that may still be promoted, and those that a trial in flight goes on with."""
@@ -245,10 +291,10 @@ class HalvingOracle(Resumable, HyperbandOracle):
         flying = (trial for trial in self.trials.values() if trial.status not in FINISHED)
         return candidates | {trial.hyperparameters.values.get("tuner/trial_id") for trial in flying}
 
-    def number_of_trials(self):
-        """In all rounds of all brackets."""
-        brackets = range(self._get_num_brackets())
-        return sum(self._get_size(b, r) for b in brackets for r in range(self._get_num_rounds(b)))
+    def sizes(self) -> list[int]:
+        """The trials of each bracket, in all its rounds; the first bracket promotes most."""
+        brackets = reversed(range(self._get_num_brackets()))
+        return [sum(self._get_size(b, r) for r in range(self._get_num_rounds(b))) for b in brackets]
 
 
 TUNERS = {"grid": GridOracle, "random": RandomOracle, "bayesian": BayesianOracle, "hyperband": HalvingOracle}

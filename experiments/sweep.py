@@ -91,7 +91,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
     search = parser.add_argument_group("the search")
     search.add_argument("--tuner", choices=TUNERS, default="grid")
-    search.add_argument("--max-trials", type=positive, help="default: all combinations; bayesian: 10 at most")
+    search.add_argument(
+        "--max-trials",
+        type=positive,
+        help="default: all combinations; bayesian: 10 at most; hyperband: no less than its first bracket",
+    )
     search.add_argument(
         "--seed", type=not_negative, default=0, help="of the search; each trial has one of its own from it"
     )
@@ -167,6 +171,11 @@ def settings_of(options: argparse.Namespace, data: Data) -> Settings:
     assert tuple(space) == training.CHOICES
     examples = len(data.train.labels)
     epochs = options.epochs or max(3, math.ceil(200 * options.batch_size / examples))
+    if options.median_stopping is not None and options.median_stopping > epochs - 2:
+        raise ValueError(
+            f"--median-stopping must be at most {epochs - 2} with {epochs} epochs: it stops nothing in its first epochs "
+            f"and in the last. Received: {options.median_stopping}"
+        )
     return Settings(
         space,
         options.dataset,
@@ -186,11 +195,17 @@ def settings_of(options: argparse.Namespace, data: Data) -> Settings:
 
 
 def number_of_trials(options: argparse.Namespace, settings: Settings) -> int:
-    """How many there will be at most."""
+    """How many there will be at most. ValueError where they end before Hyperband has trained a net to the end."""
     combinations = math.prod(len(values) for values in settings.space.values())
     if settings.tuner == "hyperband":
         whole = make_oracle("hyperband", settings.space, seed=0, max_trials=None, epochs=settings.epochs)
-        return min(options.max_trials or math.inf, whole.number_of_trials())
+        first, *others = whole.sizes()
+        if options.max_trials is not None and options.max_trials < first:
+            raise ValueError(
+                f"--max-trials must be {first} or more, Hyperband's first bracket with --epochs {settings.epochs}. "
+                f"Received: {options.max_trials}"
+            )
+        return min(options.max_trials or math.inf, first + sum(others))
     default = 10 if settings.tuner == "bayesian" else combinations
     return min(options.max_trials or default, combinations)
 
@@ -322,16 +337,11 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> int:
     try:
         data = load_data(options)
+        settings = settings_of(options, data)
+        total = number_of_trials(options, settings)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    settings = settings_of(options, data)
-    if settings.median_stopping is not None and settings.median_stopping > settings.epochs - 2:
-        told = f"--median-stopping must be at most {settings.epochs - 2} with {settings.epochs} epochs"
-        print(f"{told}: it stops nothing in its first epochs and in the last. Received: {settings.median_stopping}",
-              file=sys.stderr)  # fmt: skip
-        return 2
-    total = number_of_trials(options, settings)
     oracle = make_oracle(settings.tuner, settings.space, seed=settings.seed, max_trials=total, epochs=settings.epochs)
     varied = [name for name, values in settings.space.items() if len(values) > 1]
     progress = Progress(total, varied, who="" if role() == "alone" else os.environ["KERASTUNER_TUNER_ID"])

@@ -165,6 +165,10 @@ def test_tensorboard_with_hparams(tmp_path):
             ["--median-stopping", "3", "--epochs", "4", "--dataset", "digits"],
             "--median-stopping must be at most 2 with 4 epochs",
         ),
+        (
+            ["--dataset", "digits", "--tuner", "hyperband", "--max-trials", "12"],
+            "--max-trials must be 13 or more, Hyperband's first bracket with --epochs 23. Received: 12",
+        ),
         (["--max-param", "2"], "unrecognized arguments: --max-param 2"),
         (["--name", ""], "--name must be a plain file name. Received: ''"),
         (["--train-examples", "60000", "--dataset", "digits"], "train_examples must lie in 1..1137"),

@@ -12,8 +12,11 @@ from unittest.mock import Mock
 
 import grpc
 import keras
+import keras_tuner
 import numpy as np
 import pytest
+from keras_tuner.oracles import HyperbandOracle
+from sklearn.gaussian_process import GaussianProcessRegressor
 
 from experiments import oracles, training, tuning
 from experiments.data import load
@@ -86,8 +89,8 @@ def instant(toy):
         return model
 
     toy.setattr(training, "build", cached)
-    toy.setattr(tuning, "save_model", lambda model, path: path.touch())
-    toy.setattr(keras.models, "load_model", lambda path: models[8])
+    toy.setattr(tuning, "save_model", lambda model, path: path.write_text(json.dumps(model.choices)))
+    toy.setattr(keras.models, "load_model", lambda path: cached(json.loads(path.read_text()), None, "float32"))
     toy.setattr(keras.backend, "clear_session", lambda: None)
     return toy
 
@@ -156,9 +159,43 @@ def test_max_trials_can_grow(instant, tmp_path):
     assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
 
 
-def test_bayesian_search_runs(instant, tmp_path):
-    open_tuner(tmp_path, "bayesian", 5).search()
-    assert [row["status"] for row in rows(tmp_path)] == ["COMPLETED"] * 5
+def fits(monkeypatch):
+    """The number of trials that a Gaussian process is fitted to, each time."""
+    numbers = []
+    fit = GaussianProcessRegressor.fit
+    monkeypatch.setattr(GaussianProcessRegressor, "fit", lambda self, x, y: numbers.append(len(y)) or fit(self, x, y))
+    return numbers
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_bayesian_search_learns_within_ten_trials(seed, instant, tmp_path):
+    """Keras Tuner draws 21 at random first: three for each of the seven choices, five of which leave none here."""
+    fitted = fits(instant)
+    space = SPACE | {"depth": list(range(8, 188, 6))}
+    open_tuner(tmp_path, "bayesian", 10, space=space, seed=seed).search()
+    assert fitted == [5, 6, 7, 8, 9]
+    assert 182 in {row["depth"] for row in rows(tmp_path)}  # the best of 30
+    assert max(choices(rows(tmp_path)).values()) == 1
+
+
+def test_bayesian_search_takes_every_combination_once(instant, tmp_path):
+    """Keras Tuner proposes tried ones."""
+    fitted = fits(instant)
+    open_tuner(tmp_path, "bayesian").search()
+    assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
+    assert fitted == [3, 4, 5]
+
+
+def test_bayesian_search_that_is_resumed_makes_the_same_choices(instant, tmp_path):
+    open_tuner(tmp_path / "a", "bayesian", 6).search()
+    fitted = fits(instant)
+    for _ in range(5):
+        with pytest.raises(tuning.Enough):
+            open_tuner(tmp_path / "b", "bayesian", 6, at_most=1).search()
+    open_tuner(tmp_path / "b", "bayesian", 6).search()
+    assert fitted == [3, 4, 5]
+    orders = [[(row["depth"], row["shortcut"]) for row in rows(tmp_path / name)] for name in "ab"]
+    assert orders[0] == orders[1]
 
 
 def test_trials_have_seeds_of_their_own_that_stay(instant, tmp_path):
@@ -565,6 +602,16 @@ def test_alone_what_workers_held_is_taken_up(chief, tmp_path):
     assert {row["status"] for row in rows(tmp_path)} == {"COMPLETED"}
 
 
+def test_bayesian_search_with_trials_in_flight(chief, tmp_path):
+    for begun in range(6):  # by a chief that has just been started again
+        oracle = open_tuner(tmp_path, "bayesian", 6).oracle
+        trial = oracle.create_trial(f"worker{begun}")
+        if begun < 3:
+            oracle.end_trial(ended(tmp_path, trial))
+    assert len(oracle.ongoing_trials) == 3
+    assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
+
+
 class Away(grpc.RpcError):
     def code(self):
         return grpc.StatusCode.UNAVAILABLE
@@ -697,6 +744,56 @@ def test_hyperband_promotes(instant, tmp_path):
     assert all((tmp_path / "sweep" / f"trial_{row['tuner/trial_id']}" / "model.keras").exists() for row in promoted)
 
 
+@pytest.mark.parametrize(
+    ("depths", "rounds"),
+    [
+        (3, {(0, 2): 6, (2, 4): 2, (4, 10): 1}),  # the first bracket has them all
+        (7, {(0, 2): 12, (2, 4): 4, (4, 10): 2 + 1, (0, 4): 2}),  # two are left for the second
+        (11, {(0, 2): 12, (2, 4): 4, (4, 10): 2 + 2, (0, 4): 6, (0, 10): 4}),  # just enough
+    ],
+)
+def test_hyperband_promotes_in_a_small_space(depths, rounds, instant, tmp_path):
+    """Keras Tuner's own ends after 21 repeats, with nothing promoted."""
+    space = SPACE | {"depth": [8 + 6 * i for i in range(depths)]}
+    tuner = open_tuner(tmp_path, "hyperband", space=space, epochs=10)
+    tuner.search()
+    table = rows(tmp_path)
+    assert Counter((row["tuner/initial_epoch"], row["tuner/epochs"]) for row in table) == rounds
+    assert sum(tuner.oracle.sizes()) == len(table)
+    drawn = [row for row in table if "tuner/trial_id" not in row]
+    assert len(choices(drawn)) == len(drawn) == 2 * depths
+    assert tuner.best_trial().hyperparameters.values["depth"] == max(space["depth"])
+
+
+def test_hyperband_waits_in_a_small_space_for_what_may_be_promoted(chief, tmp_path):
+    oracle = open_tuner(tmp_path, "hyperband", epochs=10).oracle
+    *first, last = (oracle.create_trial(f"worker{i}") for i in range(6))
+    assert oracle.create_trial("worker6").status == "IDLE"  # no combination is left for another bracket
+    for trial in first:
+        oracle.end_trial(ended(tmp_path, trial))
+    oracle = open_tuner(tmp_path, "hyperband", epochs=10).oracle
+    second = oracle.create_trial("worker0")
+    assert second.hyperparameters.values["tuner/trial_id"] == first[0].trial_id
+    assert oracle.create_trial("worker1").status == "IDLE"
+    oracle.end_trial(ended(tmp_path, last, 0.9))
+    third = oracle.create_trial("worker1")
+    assert third.hyperparameters.values["tuner/trial_id"] == last.trial_id
+    for trial in (second, third):
+        oracle.end_trial(ended(tmp_path, trial))
+    oracle.end_trial(ended(tmp_path, oracle.create_trial("worker0")))
+    assert [oracle.create_trial(f"worker{i}").status for i in range(7)] == ["STOPPED"] * 7
+
+
+def test_hyperband_has_its_own_sizes_where_there_are_combinations_enough():
+    hyperparameters = keras_tuner.HyperParameters()
+    hyperparameters.Choice("depth", list(range(10**4)))
+    for epochs in range(1, 300):
+        kwargs = dict(objective=oracles.OBJECTIVE, hyperparameters=hyperparameters, max_epochs=epochs)
+        ours, theirs = oracles.HalvingOracle(**kwargs), HyperbandOracle(**kwargs)
+        rounds = [(b, r) for b in range(theirs._get_num_brackets()) for r in range(theirs._get_num_rounds(b))]
+        assert [ours._get_size(*at) for at in rounds] == [theirs._get_size(*at) for at in rounds], epochs
+
+
 def test_hyperband_keeps_what_it_may_go_on_with(instant, tmp_path):
     space = SPACE | {"depth": [8, 14, 20, 26, 32], "learning_rate": [0.1, 0.05]}
     counts = []
@@ -723,7 +820,7 @@ def test_hyperband_promotes_past_failures(instant, tmp_path):
     space = SPACE | {"depth": [8, 14, 20, 26, 32], "shortcut": ["A", "B", "none"], "learning_rate": [0.1, 0.05]}
     tuner = open_tuner(tmp_path, "hyperband", space=space, epochs=9)
     tuner.search()
-    assert len(rows(tmp_path)) == tuner.oracle.number_of_trials() == 23
+    assert len(rows(tmp_path)) == sum(tuner.oracle.sizes()) == 23
     assert Counter(row["status"] for row in rows(tmp_path))["FAILED"] > 3
     last = [row for row in rows(tmp_path) if row["tuner/epochs"] == 9 and row["status"] == "COMPLETED"]
     assert any("tuner/trial_id" in row for row in last)
