@@ -173,8 +173,8 @@ def settings_of(options: argparse.Namespace, data: Data) -> Settings:
     epochs = options.epochs or max(3, math.ceil(200 * options.batch_size / examples))
     if options.median_stopping is not None and options.median_stopping > epochs - 2:
         raise ValueError(
-            f"--median-stopping must be at most {epochs - 2} with {epochs} epochs: it stops nothing in its first epochs "
-            f"and in the last. Received: {options.median_stopping}"
+            f"--median-stopping must be at most {epochs - 2} with {epochs} epochs: it stops nothing in its first "
+            f"epochs and in the last. Received: {options.median_stopping}"
         )
     return Settings(
         space,
