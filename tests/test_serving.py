@@ -366,6 +366,13 @@ def test_the_files_of_the_server(net, tmp_path):
     assert "max_batch_size { value: 64 }" in (tmp_path / "batching.config").read_text()
 
 
+def test_a_models_config_that_is_none_is_told_before_anything_is_written(net, tmp_path):
+    (tmp_path / "models.config").write_text("model_config_list { confg { } }")
+    with pytest.raises(ValueError, match="models.config must be a ModelServerConfig in text.*confg"):
+        export_saved_model(net, tmp_path / "net", server_config=True, **QUICK)
+    assert [path.name for path in tmp_path.iterdir()] == ["models.config"]
+
+
 def test_from_the_shell(tmp_path, capsys):
     net = tmp_path / "net.keras"
     randomize(tiny()).save(net)
