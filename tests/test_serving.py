@@ -373,6 +373,15 @@ def test_a_models_config_that_is_none_is_told_before_anything_is_written(net, tm
     assert [path.name for path in tmp_path.iterdir()] == ["models.config"]
 
 
+def test_numbers_of_numpy_are_written(tmp_path):
+    mean = tuple(np.float32([0.5, 0.25, 0.125]))
+    numpy = keras_resnet.Preprocessing(np.int64(8), np.int64(9), mean=mean, std=mean, scale=np.float32(255))
+    report = export_saved_model(tiny(), tmp_path, preprocessing=numpy, **QUICK)
+    told = json.loads((tmp_path / "1/assets.extra/metadata.json").read_text())["preprocessing"]
+    assert (told["size"], told["resize"], told["mean"], told["scale"]) == (8, 9, [0.5, 0.25, 0.125], 255)
+    assert report["preprocessing"]["std"] == mean
+
+
 def test_from_the_shell(tmp_path, capsys):
     net = tmp_path / "net.keras"
     randomize(tiny()).save(net)
