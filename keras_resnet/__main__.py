@@ -80,10 +80,8 @@ def run_export(options) -> None:
             raise ValueError(f"--weights and --classes are for rows. Received: {options.name!r}, a file")
         model = keras.models.load_model(options.name, compile=False)
     else:
-        if preprocessing is None and source and not Path(source).exists():
-            preprocessing = keras_resnet.model_preprocessing(
-                keras_resnet.weights.default_checkpoint(options.name) if source == "imagenet" else source
-            )
+        if preprocessing is None and source:
+            preprocessing = preprocessing_of(source, options.name)
         known = keras_resnet.PREPROCESSINGS.get(preprocessing, preprocessing)
         size = getattr(known, "size", None)
         shape = (size, size, 3) if size else None
@@ -115,6 +113,20 @@ def run_export(options) -> None:
     if options.warmup == []:
         chosen["warmup"] = False
     keras_resnet.export(model, options.directory, format=options.format, **chosen)
+
+
+def preprocessing_of(source: str, row: str):
+    """What is known of weights, which of a file is nothing; ValueError for weights of which it should be said."""
+    from keras_resnet.weights import KEYWORDS, model_preprocessing
+
+    if source in KEYWORDS:
+        return model_preprocessing(source, row)
+    if Path(source).expanduser().is_file():
+        return None
+    try:
+        return model_preprocessing(source)
+    except ValueError as error:
+        raise ValueError(f"--preprocessing must be given where that of --weights is not known: {error}") from error
 
 
 def read_labels(labels: str | None):

@@ -50,6 +50,10 @@ class Preprocessing:
                 raise ValueError(f"{argument} must be a tuple of three numbers, one a channel. Received: {values!r}")
         for value in self.std:
             within(value, "std", "more than 0")
+        for argument, python in (("size", int), ("resize", int), ("scale", float)):  # JSON has none of NumPy's
+            object.__setattr__(self, argument, python(getattr(self, argument)))
+        for argument in ("mean", "std"):
+            object.__setattr__(self, argument, tuple(map(float, getattr(self, argument))))
 
     def arithmetic(self) -> tuple:
         """The order of the channels, and mean and deviation of pixels of 0..255."""

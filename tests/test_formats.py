@@ -1,5 +1,6 @@
 """Every format answers as the model does, says what it is, and is there whole or not at all."""
 
+import inspect
 import json
 import os
 import signal
@@ -292,6 +293,30 @@ def test_overwriting(net, tmp_path, monkeypatch):
     assert path.read_text() == "older"
     export(net, path, format="onnx", overwrite=True)
     assert run("onnx", str(path))[0] == ["image"]
+
+
+def test_a_distribution_of_another_name(monkeypatch):
+    """As onnxruntime of onnxruntime-gpu; and a module that no distribution says it has does not fail the export."""
+    monkeypatch.setattr(formats.packages, "packages_distributions", lambda: {"onnxruntime": ["numpy"]})
+    assert formats.versions_of(("onnxruntime", "onnx")) == {"onnxruntime": np.__version__}
+
+
+def test_nets_deeper_than_pythons_limit(tmp_path, monkeypatch):
+    """ResNet-1202 is; here a plain net of 54 weight layers, and a limit that is lower by more."""
+
+    def reached(*arguments):
+        raise OSError("as far as the copy")
+
+    net = tiny(depths=(25, 1), filters=2, shortcut="none")
+    monkeypatch.setattr(formats, "rebuilt", reached)
+    monkeypatch.setitem(FILES, "onnx", FILES["onnx"]._replace(modules=()))
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 100)
+    try:
+        with pytest.raises(OSError, match="as far as the copy"):
+            export(net, tmp_path / "net.onnx", format="onnx")
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_the_options_are_data(net, tmp_path):

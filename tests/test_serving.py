@@ -366,6 +366,22 @@ def test_the_files_of_the_server(net, tmp_path):
     assert "max_batch_size { value: 64 }" in (tmp_path / "batching.config").read_text()
 
 
+def test_a_models_config_that_is_none_is_told_before_anything_is_written(net, tmp_path):
+    (tmp_path / "models.config").write_text("model_config_list { confg { } }")
+    with pytest.raises(ValueError, match="models.config must be a ModelServerConfig in text.*confg"):
+        export_saved_model(net, tmp_path / "net", server_config=True, **QUICK)
+    assert [path.name for path in tmp_path.iterdir()] == ["models.config"]
+
+
+def test_numbers_of_numpy_are_written(tmp_path):
+    mean = tuple(np.float32([0.5, 0.25, 0.125]))
+    numpy = keras_resnet.Preprocessing(np.int64(8), np.int64(9), mean=mean, std=mean, scale=np.float32(255))
+    report = export_saved_model(tiny(), tmp_path, preprocessing=numpy, **QUICK)
+    told = json.loads((tmp_path / "1/assets.extra/metadata.json").read_text())["preprocessing"]
+    assert (told["size"], told["resize"], told["mean"], told["scale"]) == (8, 9, [0.5, 0.25, 0.125], 255)
+    assert report["preprocessing"]["std"] == mean
+
+
 def test_from_the_shell(tmp_path, capsys):
     net = tmp_path / "net.keras"
     randomize(tiny()).save(net)
@@ -392,3 +408,48 @@ def test_a_row_from_the_shell_is_served_as_its_weights_want(tmp_path):
     main(["export", "resnet20", str(tmp_path), *flags[:4], "--warmup"])  # images are pixels, too
     got = answer({"path": str(tmp_path / "2")}, image=pixels[None].astype("float32"))
     np.testing.assert_allclose(got["probabilities"], expected, atol=1e-4)
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """What `ResNet` and `export` would get, in a folder that holds folders with the names of weights."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("cifar10", "imagenet", "keras", "timm/resnet50.a1_in1k"):
+        (tmp_path / folder).mkdir(parents=True)
+    seen: dict = {}
+    monkeypatch.setattr(keras_resnet, "ResNet", lambda name, **arguments: seen.update(arguments))
+    monkeypatch.setattr(keras_resnet, "export", lambda model, place, **options: seen.update(options))
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("row", "weights", "preprocessing"),
+    [
+        ("resnet20", "cifar10", "cifar10"),
+        ("resnet50", "imagenet", "timm"),
+        ("resnet50", "timm/resnet50.a1_in1k", "timm"),
+        ("resnet50", "keras", "caffe"),
+        ("resnet50v2_keras", "keras", "tf"),
+    ],
+)
+def test_the_shell_knows_what_weights_want_whatever_folders_there_are(row, weights, preprocessing, asked):
+    assert main(["export", row, "net.onnx", "--format", "onnx", "--weights", weights]) == 0
+    expected = keras_resnet.PREPROCESSINGS[preprocessing]
+    assert asked["preprocessing"] == asked["include_preprocessing"] == expected
+    assert asked["input_shape"] == (expected.size, expected.size, 3)
+
+
+def test_the_shell_asks_for_a_preprocessing_that_is_not_known(asked, capsys):
+    command = ["export", "resnet50", "net.onnx", "--format", "onnx", "--weights"]
+    for weights in ("some/net", "nowhere.pth", "timm/resnet50"):
+        assert main([*command, weights]) == 1 and not asked
+        told = capsys.readouterr().err
+        assert "--preprocessing must be given" in told and f"Received: {weights!r}" in told
+    assert main([*command, "some/net", "--preprocessing", "timm"]) == 0
+    assert (asked["weights"], asked["preprocessing"]) == ("some/net", "timm")
+    Path("mine.npz").touch()
+    assert main([*command, "mine.npz"]) == 0  # of a file nothing is known
+    assert asked["include_preprocessing"] is False
+    assert main(["export", "resnet34", "net.onnx", "--weights", "keras"]) == 1
+    told = capsys.readouterr().err
+    assert "row must be one of ['resnet50'" in told and "--preprocessing" not in told

@@ -15,6 +15,7 @@ import keras
 from keras_resnet.errors import choose, within
 from keras_resnet.layers import tf
 from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.resnet import recursion_limit
 from keras_resnet.serving import checks, runtimes
 from keras_resnet.serving.agreement import Agreement, agreement, random_pictures
 from keras_resnet.serving.calibration import check_calibration
@@ -134,7 +135,8 @@ def export_file(
         sizes = tuple(size or 224 for size in shape)
         pictures = random_pictures(sizes, checks.normalizes(model)) if calibration is None else calibration
 
-    whole = keras.Model(model.inputs[0], {"probabilities": model.outputs[0]}, name=model.name)
+    with recursion_limit(10 * len(model.layers)):
+        whole = keras.Model(model.inputs[0], {"probabilities": model.outputs[0]}, name=model.name)
     expected = with_softmax(variables_core(rebuilt(whole, {})), model)
     frozen = freeze(portable(whole))
     image = tf.TensorSpec((None, *shape), tf.float32, name="image")
@@ -151,7 +153,7 @@ def export_file(
         "kept": list(frozen.kept),
         "inputs": {"image": [None, *shape]},
         "outputs": {"probabilities": [None, classes]},
-        "versions": versions() | {name: packages.version(name.replace("_", "-")) for name in kind.modules},
+        "versions": versions() | versions_of(kind.modules),
     }
     with unpublished(place.parent) as unfinished:
         saved_model = unfinished.path / "saved_model"
@@ -189,6 +191,12 @@ def check_installed(format: str) -> None:
         raise ImportError(
             f"The format {format!r} needs {', '.join(missing)}: pip install 'keras-resnet-family[{format}]'"
         )
+
+
+def versions_of(modules: Sequence[str]) -> dict[str, str]:
+    """Module -> version of its distribution, which for one may be of several names: onnxruntime, onnxruntime-gpu."""
+    distributions = packages.packages_distributions()
+    return {module: packages.version(distributions[module][0]) for module in modules if module in distributions}
 
 
 def publish(written: Path, places: list[Path]) -> None:

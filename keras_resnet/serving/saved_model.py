@@ -20,7 +20,7 @@ from keras_resnet.serving.server_files import (
     WARMUP,
     check_batching,
     check_warmup,
-    protos,
+    read_models,
     write_server_config,
     write_warmup,
 )
@@ -98,7 +98,7 @@ def export_saved_model(
         raise ValueError(f"pictures need a signature that takes images. Received: signatures={list(signatures)}")
     told = check_metadata(metadata)
     if server_config:
-        protos("config.model_server_config", "server_config")
+        read_models(directory.parent)
         check_batching(directory.parent, sizes)
 
     outputs = {"probabilities": model.outputs[0]}

@@ -105,7 +105,8 @@ def only_one(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
+def read_models(folder: Path):
+    """The ModelServerConfig in `folder/models.config`, empty where there is no file; ValueError where it is none."""
     from google.protobuf import text_format  # type: ignore[import-untyped]
 
     models = folder / MODELS
@@ -115,9 +116,16 @@ def _write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
             text_format.Parse(models.read_text(), server)
         except text_format.ParseError as error:
             raise ValueError(f"{models} must be a ModelServerConfig in text. {error}") from error
+    return server
+
+
+def _write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
+    from google.protobuf import text_format
+
+    server = read_models(folder)
     if all(model.name != name for model in server.model_config_list.config):
         server.model_config_list.config.add(name=name, base_path=f"{SERVED_FROM}/{name}", model_platform="tensorflow")
-        _write_whole(models, text_format.MessageToString(server))
+        _write_whole(folder / MODELS, text_format.MessageToString(server))
     if not (folder / BATCHING).exists():
         _write_whole(folder / BATCHING, BATCHING_PARAMETERS % max([LARGEST_BATCH, *sizes]))
 

@@ -1,6 +1,7 @@
 """Checkpoints of other projects in our nets, and ours in theirs."""
 
 from keras_resnet.weights.pretrained import (
+    KEYWORDS,
     default_checkpoint,
     default_checkpoints,
     give,
@@ -12,6 +13,7 @@ from keras_resnet.weights.pretrained import (
 )
 
 __all__ = [
+    "KEYWORDS",
     "default_checkpoint",
     "default_checkpoints",
     "give",

@@ -38,6 +38,7 @@ CONVOLUTIONS = re.compile(r"head\.fc\.weight|\.se\.fc[12]\.weight")
 HUB_FILES = ("model.safetensors", "pytorch_model.bin", "task.weights.h5", "model.weights.h5")  # the last two: keras-hub
 HUB_NAME = re.compile(r"(?:hf://)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 ANTIALIASED = re.compile(r".*resne(t|x)t?(aa|blur)")  # nets of timm with ResNet's weights and a blur in every stride
+KEYWORDS = ("imagenet", "keras", "cifar10")  # sources before any file: a folder of data may be called so, too
 
 
 class Checkpoint(NamedTuple):
@@ -175,7 +176,7 @@ def read_source(
         return Checkpoint("The state dict", source)
     told = str(source)
     known = None
-    if isinstance(source, str) and source in ("imagenet", "keras", "cifar10"):
+    if isinstance(source, str) and source in KEYWORDS:
         if source == "cifar10":
             path = own_checkpoint(row, shortcut)
             return read_file(path, told)._replace(preprocessing=model_preprocessing(source))
