@@ -242,6 +242,22 @@ def test_the_pyramid_of_a_preactivated_net_ends_activated(rng):
     np.testing.assert_allclose(np.array(maps["conv3"]).mean(axis=(1, 2)), np.array(head(x)), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("order", ["original", "preactivation"])
+def test_a_pyramid_is_saved_alone_and_within_a_model(order, rng, tmp_path):
+    image = keras.Input((8, 8, 3))
+    pyramid = feature_pyramid(randomize(tiny(order=order), seed=1))
+    detector = keras.Model(image, keras.layers.Conv2D(2, 1, name="head")(pyramid(image)["conv3"]))
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    for model in (pyramid, detector):
+        model.save(tmp_path / "a.keras")
+        loaded = keras.saving.load_model(tmp_path / "a.keras")
+        copies = [loaded, keras.models.clone_model(model)]
+        for copy in copies:
+            inner = copy if model is pyramid else copy.get_layer(pyramid.name)
+            assert (inner.strides, inner.channels) == ({"conv2": 1, "conv3": 2}, {"conv2": 4, "conv3": 8})
+        keras.tree.map_structure(np.testing.assert_array_equal, loaded(x), model(x))
+
+
 def test_the_pyramid_of_a_dilated_net_and_of_one_of_any_size():
     pyramid = feature_pyramid(keras_resnet.ResNet18(include_top=False, output_stride=8))
     assert pyramid.strides == {"conv2": 4, "conv3": 8, "conv4": 8, "conv5": 8}
