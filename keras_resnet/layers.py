@@ -331,3 +331,12 @@ class Layers:
 def head_dtype():
     """float32 where the policy computes in 16 bits; else None, the policy's own."""
     return "float32" if keras.config.dtype_policy().compute_dtype in ("float16", "bfloat16") else None
+
+
+def check_channels_last() -> None:
+    """ValueError where Keras would build its layers for `(b, c, h, w)`."""
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "keras_resnet builds channels-last nets: keras.config.image_data_format() must be 'channels_last'. "
+            f"Received: {keras.config.image_data_format()!r}"
+        )
