@@ -138,11 +138,15 @@ class StandardizedConv2D(Conv2D):
     As BiT computes it, arXiv:1912.11370: in float32, with 1e-8 added to the variance.
     """
 
+    def add_weight(self, *args, name=None, autocast=True, **options):
+        """The kernel is not cast to the policy's 16 bits before it is standardized."""
+        return super().add_weight(*args, name=name, autocast=autocast and name != "kernel", **options)
+
     def convolution_op(self, inputs, kernel):
-        exact = ops.cast(self.kernel, "float32")
+        exact = ops.cast(kernel, "float32")
         mean, variance = ops.moments(exact, axes=(0, 1, 2), keepdims=True)
         standardized = (exact - mean) * ops.rsqrt(variance + 1e-8)
-        return super().convolution_op(inputs, ops.cast(standardized, kernel.dtype))
+        return super().convolution_op(inputs, ops.cast(standardized, inputs.dtype))
 
 
 def native_groups(inputs, kernel, groups, strides, padding, dilations):

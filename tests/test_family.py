@@ -104,6 +104,21 @@ def test_standardized_weights(rng):
     np.testing.assert_allclose(np.array(layer(x)), np.array(ops.conv(x, standard)), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("policy", "tolerance"), [("mixed_bfloat16", 2e-2), ("mixed_float16", 2e-3)])
+def test_weights_are_standardized_before_they_lose_bits(policy, tolerance, rng):
+    """Of a kernel of 1 + 0.001 n, 16 bits leave little but ones."""
+    kernel = rng.normal(1, 1e-3, size=(3, 3, 4, 8)).astype("float32")
+    x = rng.normal(size=(2, 8, 8, 4)).astype("float32")
+    exact, ours = (StandardizedConv2D(8, 3, dtype=keras.DTypePolicy(name)) for name in ("float32", policy))
+    for layer in (exact, ours):
+        layer.build(x.shape)
+        layer.set_weights([kernel, np.arange(8)])
+    expected, answer = np.array(exact(x)), ours(x)
+    assert answer.dtype == ours.compute_dtype
+    assert {weight.dtype for weight in ours.weights} == {"float32"}
+    np.testing.assert_allclose(np.array(answer, "float32"), expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
 def test_group_normalization_stands_where_bn_does():
     bn, gn = (
         [layer.name for layer in tiny(filters=32, norm=norm, weight_standardization=norm == "gn").layers]
