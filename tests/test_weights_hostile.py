@@ -57,6 +57,8 @@ SAFETENSORS = {
     "bytes left": safetensors({"a": entry()}, bytes(9)),
     "beyond the end": safetensors({"a": entry(shape=(4,), offsets=(0, 16))}, bytes(8)),
     "backwards": safetensors({"a": entry(offsets=(8, 0))}, bytes(8)),
+    "metadata that is a list": safetensors({"a": entry(), "__metadata__": []}, bytes(8)),
+    "metadata that is no string": safetensors({"a": entry(), "__metadata__": {"shortcut": []}}, bytes(8)),
     "only metadata": safetensors({"__metadata__": {"format": "pt"}}),
 }
 

@@ -133,6 +133,9 @@ def _safetensors_json(file: BinaryIO) -> tuple[dict[str, Any], int]:
     header = json.loads(file.read(length).decode(), object_pairs_hook=_each_once)
     if not isinstance(header, dict):
         raise ValueError(f"the header must be a JSON object. Received: {short(header)}")
+    metadata = header.get("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError(f"its __metadata__ must be an object of strings. Received: {short(metadata)}")
     return header, 8 + length
 
 
