@@ -9,7 +9,7 @@ import keras
 
 from keras_resnet.errors import choose, positive
 from keras_resnet.gates import GATES
-from keras_resnet.layers import Layers
+from keras_resnet.layers import Layers, check_channels_last
 from keras_resnet.shortcuts import Fork, find_shortcut
 
 
@@ -145,6 +145,7 @@ def residual_block(
     before the last 3x3 (arXiv:1605.07146, Fig. 1d), `drop_path` is the share of pictures that lose F(x) in training
     (arXiv:1603.09382), and `zero_init_residual` lets F begin at zero (arXiv:1706.02677, section 5.1).
     """
+    check_channels_last()
     filters, stride = positive(filters, "filters"), positive(stride, "stride")
     groups, base_width = positive(groups, "groups"), positive(base_width, "base_width")
     if x.shape[-1] is None:

@@ -127,7 +127,8 @@ class Conv2D(keras.layers.Conv2D):
     def convolution_op(self, inputs, kernel):
         if self.groups == 1 or tf is None or self.data_format != "channels_last":
             return super().convolution_op(inputs, kernel)
-        return GROUPED[grouped_kernel()](inputs, kernel, self.groups, self.strides, self.padding, self.dilation_rate)
+        convolve = GROUPED[grouped_kernel(inputs.dtype)]
+        return convolve(inputs, kernel, self.groups, self.strides, self.padding, self.dilation_rate)
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -137,11 +138,15 @@ class StandardizedConv2D(Conv2D):
     As BiT computes it, arXiv:1912.11370: in float32, with 1e-8 added to the variance.
     """
 
+    def add_weight(self, *args, name=None, autocast=True, **options):
+        """The kernel is not cast to the policy's 16 bits before it is standardized."""
+        return super().add_weight(*args, name=name, autocast=autocast and name != "kernel", **options)
+
     def convolution_op(self, inputs, kernel):
-        exact = ops.cast(self.kernel, "float32")
+        exact = ops.cast(kernel, "float32")
         mean, variance = ops.moments(exact, axes=(0, 1, 2), keepdims=True)
         standardized = (exact - mean) * ops.rsqrt(variance + 1e-8)
-        return super().convolution_op(inputs, ops.cast(standardized, kernel.dtype))
+        return super().convolution_op(inputs, ops.cast(standardized, inputs.dtype))
 
 
 def native_groups(inputs, kernel, groups, strides, padding, dilations):
@@ -159,19 +164,22 @@ GROUPED = {"native": native_groups, "split": split_groups}
 
 
 @cache
-def grouped_kernel() -> str:
+def grouped_kernel(dtype) -> str:
     """The row of GROUPED for this machine: "native" if TensorFlow's own is right, forward and backward, else "split".
 
-    Native is right on GPUs, and on CPUs where oneDNN is on; without oneDNN it raises. So it is tried, once.
+    Native is right on GPUs, and on CPUs in the types that oneDNN takes there: none where it is off, float16 and
+    bfloat16 if the CPU has instructions for them, never float64. Else TensorFlow raises. So it is tried, once a type.
     """
     if tf.config.list_physical_devices("GPU"):
         return "native"
 
     @tf.function
     def forward_and_backward(convolve):
-        inputs = [tf.random.stateless_normal(shape, [0, 0]) for shape in ((1, 4, 4, 4), (3, 3, 2, 4))]
+        # whole numbers, so small that sums of them are exact in 16 bits
+        shapes = (1, 4, 4, 4), (3, 3, 2, 4)
+        inputs = [tf.cast(tf.random.stateless_uniform(shape, [0, 0], -2, 3, tf.int32), dtype) for shape in shapes]
         y = convolve(*inputs, 2, (1, 1), "same", (1, 1))
-        return y, *tf.gradients(y, inputs)
+        return [tf.cast(value, tf.float32) for value in (y, *tf.gradients(y, inputs))]
 
     with tf.init_scope(), tf.device("CPU"):  # whoever asks may be in the middle of a trace
         try:
@@ -327,3 +335,12 @@ class Layers:
 def head_dtype():
     """float32 where the policy computes in 16 bits; else None, the policy's own."""
     return "float32" if keras.config.dtype_policy().compute_dtype in ("float16", "bfloat16") else None
+
+
+def check_channels_last() -> None:
+    """ValueError where Keras would build its layers for `(b, c, h, w)`."""
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "keras_resnet builds channels-last nets: keras.config.image_data_format() must be 'channels_last'. "
+            f"Received: {keras.config.image_data_format()!r}"
+        )

@@ -7,14 +7,29 @@ import keras
 STAGE = re.compile(r"conv(\d+)_block(\d+)_(?:out|concat)")
 
 
+@keras.saving.register_keras_serializable("keras_resnet")
 class FeaturePyramid(keras.Model):
     """`{"conv2": (b, h/4, w/4, c), ...}` of a batch of images; what `feature_pyramid` gives.
 
     `strides` and `channels` are dicts with the same keys: pixels of the image a pixel of the map, and its channels.
+    Both are read off the graph, and there is no `__init__`: so Keras saves, loads and clones it as a Functional model.
     """
 
-    strides: dict[str, int]
-    channels: dict[str, int]
+    @property
+    def channels(self) -> dict[str, int]:
+        return {stage: map.shape[-1] for stage, map in self.output.items()}
+
+    @property
+    def strides(self) -> dict[str, int]:
+        """The strides of the convolutions and pools on the way of F, multiplied."""
+        total, strides, stages = 1, {}, {name: stage for stage, name in _last_layers(self).items()}
+        for layer in self.layers:
+            beside = re.match(r"conv\d+_block\d+_0_", layer.name)  # in a shortcut, or what opens a dense layer
+            if hasattr(layer, "strides") and not beside:
+                total *= layer.strides[0]
+            if layer.name in stages:
+                strides[stages[layer.name]] = total
+        return strides
 
 
 def feature_pyramid(model: keras.Model) -> keras.Model:
@@ -26,34 +41,21 @@ def feature_pyramid(model: keras.Model) -> keras.Model:
 
     Raises ValueError where the layers of `model` are not named as this package names them.
     """
-    last: dict[str, str] = {}
-    for layer in model.layers:
-        if match := STAGE.fullmatch(layer.name):
-            last[f"conv{match[1]}"] = layer.name
+    last = _last_layers(model)
     if not last:
         raise ValueError(
             "model must be a net of keras_resnet, whose blocks end in layers called conv2_block1_out. "
             f"Received: {model.name!r}, whose last layers are {[layer.name for layer in model.layers[-3:]]}"
         )
-    names = [layer.name for layer in model.layers]
-    if "post_relu" in names:
-        last[list(last)[-1]] = "post_relu"
     maps = {stage: model.get_layer(name).output for stage, name in last.items()}
-    pyramid = FeaturePyramid(
-        model.inputs[0] if len(model.inputs) == 1 else model.inputs, maps, name=f"{model.name}_pyramid"
-    )
-    pyramid.channels = {stage: map.shape[-1] for stage, map in maps.items()}
-    pyramid.strides = _strides(model, last)
-    return pyramid
+    image = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    return FeaturePyramid(image, maps, name=f"{model.name}_pyramid")
 
 
-def _strides(model, last: dict[str, str]) -> dict[str, int]:
-    """How far each stage has gone down: the strides of the convolutions and pools on the way of F, multiplied."""
-    total, strides, wanted = 1, {}, {name: stage for stage, name in last.items()}
-    for layer in model.layers:
-        beside = re.match(r"conv\d+_block\d+_0_", layer.name)  # what stands in a shortcut, or opens a dense layer
-        if hasattr(layer, "strides") and not beside:
-            total *= layer.strides[0]
-        if layer.name in wanted:
-            strides[wanted[layer.name]] = total
-    return strides
+def _last_layers(model: keras.Model) -> dict[str, str]:
+    """Stage -> the layer whose output is its last map."""
+    names = [layer.name for layer in model.layers]
+    last = {f"conv{match[1]}": name for name in names if (match := STAGE.fullmatch(name))}
+    if last and "post_relu" in names:
+        last[list(last)[-1]] = "post_relu"
+    return last

@@ -21,7 +21,7 @@ from keras_resnet import densenet
 from keras_resnet.blocks import BLOCKS, ORDERS, STAGE_ORDERS, orders_of_stage, residual_block
 from keras_resnet.errors import choose, positive, positives, within
 from keras_resnet.gates import GATES
-from keras_resnet.layers import Layers, head_dtype
+from keras_resnet.layers import Layers, check_channels_last, head_dtype
 from keras_resnet.preprocessing import PREPROCESSINGS, preprocessing_layers
 from keras_resnet.shortcuts import OPTIONS, find_shortcut
 from keras_resnet.stems import STEMS
@@ -275,11 +275,7 @@ def total_stride(row: Variant | DenseVariant) -> int:
 
 
 def _checked(row):
-    if keras.config.image_data_format() != "channels_last":
-        raise ValueError(
-            "keras_resnet builds channels-last nets: keras.config.image_data_format() must be 'channels_last'. "
-            f"Received: {keras.config.image_data_format()!r}"
-        )
+    check_channels_last()
     if keras.backend.backend() == "tensorflow" and keras.distribution.distribution() is not None:
         raise ValueError(
             "keras.distribution does nothing on Keras' TensorFlow backend: the net would train on one device. Build it "

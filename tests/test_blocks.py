@@ -269,6 +269,17 @@ def test_an_order_of_ones_own():
     assert isinstance(x._keras_history.operation, keras.layers.BatchNormalization)
 
 
+@pytest.mark.parametrize("block", [residual_block, building_block, bottleneck])
+def test_a_block_is_channels_last(block):
+    image = keras.Input((8, 6, 6))
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="must be 'channels_last'. Received: 'channels_first'"):
+            block(image, 8)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 def test_a_block_in_a_map_of_unknown_size():
     image = keras.Input((None, None, 4))
     assert residual_block(image, 8, stride=2, shortcut="zero_pad").shape == (None, None, None, 8)

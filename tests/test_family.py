@@ -104,6 +104,21 @@ def test_standardized_weights(rng):
     np.testing.assert_allclose(np.array(layer(x)), np.array(ops.conv(x, standard)), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("policy", "tolerance"), [("mixed_bfloat16", 2e-2), ("mixed_float16", 2e-3)])
+def test_weights_are_standardized_before_they_lose_bits(policy, tolerance, rng):
+    """Of a kernel of 1 + 0.001 n, 16 bits leave little but ones."""
+    kernel = rng.normal(1, 1e-3, size=(3, 3, 4, 8)).astype("float32")
+    x = rng.normal(size=(2, 8, 8, 4)).astype("float32")
+    exact, ours = (StandardizedConv2D(8, 3, dtype=keras.DTypePolicy(name)) for name in ("float32", policy))
+    for layer in (exact, ours):
+        layer.build(x.shape)
+        layer.set_weights([kernel, np.arange(8)])
+    expected, answer = np.array(exact(x)), ours(x)
+    assert answer.dtype == ours.compute_dtype
+    assert {weight.dtype for weight in ours.weights} == {"float32"}
+    np.testing.assert_allclose(np.array(answer, "float32"), expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
 def test_group_normalization_stands_where_bn_does():
     bn, gn = (
         [layer.name for layer in tiny(filters=32, norm=norm, weight_standardization=norm == "gn").layers]
@@ -240,6 +255,22 @@ def test_the_pyramid_of_a_preactivated_net_ends_activated(rng):
     assert pyramid.strides == {"conv2": 1, "conv3": 2}
     head = keras.Model(model.input, model.get_layer("avg_pool").output)
     np.testing.assert_allclose(np.array(maps["conv3"]).mean(axis=(1, 2)), np.array(head(x)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", ["original", "preactivation"])
+def test_a_pyramid_is_saved_alone_and_within_a_model(order, rng, tmp_path):
+    image = keras.Input((8, 8, 3))
+    pyramid = feature_pyramid(randomize(tiny(order=order), seed=1))
+    detector = keras.Model(image, keras.layers.Conv2D(2, 1, name="head")(pyramid(image)["conv3"]))
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    for model in (pyramid, detector):
+        model.save(tmp_path / "a.keras")
+        loaded = keras.saving.load_model(tmp_path / "a.keras")
+        copies = [loaded, keras.models.clone_model(model)]
+        for copy in copies:
+            inner = copy if model is pyramid else copy.get_layer(pyramid.name)
+            assert (inner.strides, inner.channels) == ({"conv2": 1, "conv3": 2}, {"conv2": 4, "conv3": 8})
+        keras.tree.map_structure(np.testing.assert_array_equal, loaded(x), model(x))
 
 
 def test_the_pyramid_of_a_dilated_net_and_of_one_of_any_size():

@@ -176,9 +176,9 @@ def test_replicas_share_statistics_only_if_asked(monkeypatch):
 )
 def test_grouped_convolution_is_a_loop_over_groups(kernel, groups, strides, padding, dilation, rng, monkeypatch):
     """Forward and backward, both kernels where this machine has them."""
-    if kernel == "native" and layers.grouped_kernel() != "native":
+    if kernel == "native" and layers.grouped_kernel("float32") != "native":
         pytest.skip("TensorFlow's grouped convolution is not right here: oneDNN is off")
-    monkeypatch.setattr(layers, "grouped_kernel", lambda: kernel)
+    monkeypatch.setattr(layers, "grouped_kernel", lambda dtype: kernel)
     layer = layers.Conv2D(16, 3, strides, padding, groups=groups, dilation_rate=dilation, use_bias=False)
     x, results = tf.constant(rng.normal(size=(2, 9, 8, 8)).astype("float32")), []
     layer.build(x.shape)
@@ -204,12 +204,22 @@ def test_the_grouped_kernel_is_chosen_by_what_is_right():
     """Native with oneDNN, split without; asked for in the middle of a trace too."""
     code = (
         "import tensorflow as tf; from keras_resnet.layers import grouped_kernel; "
-        "print(tf.function(lambda: tf.constant(grouped_kernel()))().numpy().decode())"
+        "print(tf.function(lambda: tf.constant(grouped_kernel('float32')))().numpy().decode())"
     )
     for onednn, expected in (("1", "native"), ("0", "split")):
         environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": onednn}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"], indirect=True)
+def test_a_grouped_net_trains_under_every_policy(policy, rng):
+    """oneDNN convolves in some types on some machines, and Eigen has no gradients of groups."""
+    net = tiny(block="bottleneck", depths=(1,), groups=2, base_width=32)
+    assert net.get_layer("conv2_block1_2_conv").groups == 2
+    net.compile("sgd", "sparse_categorical_crossentropy")
+    losses = net.fit(rng.normal(size=(4, 8, 8, 3)), rng.integers(3, size=4), verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
 
 
 def test_grouped_convolution_of_keras(rng):

@@ -236,6 +236,39 @@ def test_a_stem_without_its_pool():
         load_pretrained(tiny(stem="7x7_unpooled", image_size=32), state)
 
 
+GN_D = dict(norm="gn", stem="deep", shortcut="pooled_projection")  # timm's resnetv2_50d_gn
+
+
+@pytest.mark.parametrize(
+    ("fields", "standardized"), [(GN_D, False), ({"norm": "gn", "stem": "7x7", "shortcut": "projection"}, True)]
+)
+def test_kernels_are_standardized_in_bits_nets_alone(fields, standardized, tmp_path):
+    """BiT's stem is one 7x7; what else timm has of GroupNorm takes its kernels as they are."""
+    pytest.importorskip("safetensors")
+    fields = {**fields, "order": "preactivation", "filters": 64, "depths": (1, 1), "image_size": 32}
+    right, wrong = (
+        randomize(tiny(**fields, weight_standardization=is_so)) for is_so in (standardized, not standardized)
+    )
+    state = state_dict(right, "timm v2")
+    load_pretrained(right, state)
+    with pytest.raises(ValueError, match=f"weight_standardization must be {standardized}"):
+        load_pretrained(wrong, state)
+    save_pretrained(right, tmp_path / "net.safetensors")
+    with pytest.raises(ValueError, match="torchvision and timm have no net such as"):
+        save_pretrained(wrong, tmp_path / "net.safetensors")
+
+
+@pytest.mark.peers
+@pytest.mark.slow
+def test_group_norm_of_timm_is_not_always_bits(rng):
+    theirs = at_random(timm().create_model("resnetv2_50d_gn", num_classes=7))
+    state = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
+    fields = dict(input_shape=(97, 97, 3), classes=7, classifier_activation=None)
+    model = ResNet("resnet50v2", weights=state, **fields, **GN_D)
+    x = rng.normal(size=(1, 97, 97, 3)).astype("float32")
+    assert_close(model(x), answers(theirs, x))
+
+
 KINDS = dict.fromkeys(
     ("resnet18", "resnet50d", "seresnet50", "ecaresnet50d", "resnetrs50", "resnet50_gn", "resnet20"), "torchvision"
 )

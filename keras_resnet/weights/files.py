@@ -5,7 +5,8 @@ of. So a pickle is read first, into records of where the tensors lie, and then t
 Both formats as in github.com/pytorch/pytorch/blob/v2.13.0/torch/serialization.py; safetensors as in
 github.com/huggingface/safetensors, README, "Format".
 
-No file gets more memory than a multiple of its own size (BOUND), whatever it says.
+No file gets more memory than some 120 times its own size, whatever it says: its arrays may be BOUND times as large as
+the file, and one byte of a pickle may be a dict for Python, or a place in one.
 """
 
 import json
@@ -55,6 +56,8 @@ LEGACY_HEADER = {"magic number": 0x1950A86A20F9469CFC6C, "protocol": 1001}
 MOST_AXES = 8
 # what is compressed in a file may be this many times as large as the file: weights hardly shrink at all
 BOUND = 20
+# of what ends so Python makes objects; PyTorch and Keras write it as it is, and it must be no larger than the file
+OBJECTS = (".pkl", ".json")
 
 
 def read_checkpoint(path) -> dict[str, np.ndarray]:
@@ -133,6 +136,9 @@ def _safetensors_json(file: BinaryIO) -> tuple[dict[str, Any], int]:
     header = json.loads(file.read(length).decode(), object_pairs_hook=_each_once)
     if not isinstance(header, dict):
         raise ValueError(f"the header must be a JSON object. Received: {short(header)}")
+    metadata = header.get("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError(f"its __metadata__ must be an object of strings. Received: {short(metadata)}")
     return header, 8 + length
 
 
@@ -182,6 +188,11 @@ def open_bounded(file: BinaryIO) -> zipfile.ZipFile:
         raise ValueError("a name is in its zip twice")
     if total > BOUND * size:
         raise ValueError(f"its zip must hold at most {BOUND} times its {size} bytes. Received: {total}")
+    for info in archive.infolist():
+        if info.filename.endswith(OBJECTS) and info.file_size > size:
+            raise ValueError(
+                f"{short(info.filename)} must be no larger than its zip of {size} bytes. Received: {info.file_size}"
+            )
     return archive
 
 
@@ -313,8 +324,10 @@ class Pickle:
         known = what == "storage" and isinstance(kind, str) and kind in STORAGES and not any(view_of)
         if not known or not isinstance(key, str) or not _is_count(length):
             raise ValueError(f"a storage must be ('storage', kind, key, device, length). Received: {short(pid)}")
-        self.storages[key] = Storage(key, kind, length)
-        return self.storages[key]
+        came = Storage(key, kind, length)
+        if self.storages.setdefault(key, came) != came:  # each would be an array of its own
+            raise ValueError(f"a storage must be of one kind. Received: {short([self.storages[key], came])}")
+        return came
 
 
 def _hashed(pair) -> tuple:

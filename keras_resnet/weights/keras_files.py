@@ -9,7 +9,9 @@ import json
 import re
 from collections.abc import Iterator
 from io import BytesIO
+from math import prod
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, BinaryIO, NamedTuple
 
 import h5py
@@ -52,14 +54,14 @@ def read_keras(path) -> KerasFile:
                 return read_h5(file, size_of(file))
             archive = open_bounded(file)
             weights, config = archive.read("model.weights.h5"), json.loads(archive.read("config.json"))
-            return read_h5(BytesIO(weights), len(weights))._replace(graph=graph_of(config))
+            return read_h5(BytesIO(weights), size_of(file))._replace(graph=graph_of(config))
         except Exception as error:  # damaged bytes lead HDF5 to errors of every kind
             reason = str(error) or type(error).__name__
             raise ValueError(f"path must be a whole file of Keras. Received: {str(path)!r}: {reason}") from error
 
 
 def read_h5(raw: BinaryIO, size: int) -> KerasFile:
-    """`.h5`, of Keras 2 or of a whole model, and `.weights.h5`; in all at most BOUND times `size` bytes."""
+    """`.h5`, of Keras 2 or of a whole model, and `.weights.h5`; in all at most BOUND times `size`, the file's bytes."""
     tensors: dict[str, np.ndarray] = {}
     layers: dict[str, str] = {}
     graph = None
@@ -70,22 +72,25 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
         *groups, variable = place.split("/")
         if not isinstance(item, h5py.Dataset):
             if variable == "vars" and groups and "name" in item.attrs:  # of every layer, with weights or without
-                layers[str(item.attrs["name"])] = re.sub(r"_(\d+$)?", "", groups[-1])
+                layers[str(attribute(item, "name"))] = re.sub(r"_(\d+$)?", "", groups[-1])
             return
         layer = groups[0] if groups else ""
         if variable.isdigit() and len(groups) > 1:
             kind = groups[-2]
             names = next((names for start, names in VARIABLES.items() if start in kind), ())
             variable = dict(enumerate(names)).get(int(variable), variable)
-            layer = str(item.parent.attrs.get("name", layer))
+            layer = str(attribute(item.parent, "name", layer))
         name = f"{RENAMED.get(layer, layer)}/{variable.removesuffix(':0')}"
         if name in tensors:
             raise ValueError(f"{name} is in it twice")
         if item.external or item.is_virtual or item.dtype.kind != "f":
             raise ValueError(f"{name} must be numbers that lie in this file. Received: {item!r}")
-        left -= max(item.nbytes, 4 * item.size)
+        # HDF5 reads whole chunks, and the last one may reach far beyond the array
+        left -= max(item.nbytes, 4 * item.size, prod(item.chunks or ()) * item.dtype.itemsize) + len(name)
         if left < 0:
-            raise ValueError(f"its weights must take at most {BOUND} times its {size} bytes. {name} is {item.shape}")
+            raise ValueError(
+                f"its weights must take at most {BOUND} times its {size} bytes. {short(name)} is {item.shape}"
+            )
         tensors[name] = np.asarray(item, "float32")
 
     with h5py.File(raw, "r") as file:
@@ -94,17 +99,21 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
         if name != "/" and not isinstance(file.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{name} must lie in this file")
         root = file[name]
-        layers |= {_text(layer): "" for layer in root.attrs.get("layer_names", ())}
+        if "layer_names" in root.attrs:  # of which each has a group; what they say is not read, see `attribute`
+            layers |= dict.fromkeys(root, "")
         if "model_config" in file.attrs:
-            graph = graph_of(json.loads(file.attrs["model_config"]))
+            graph = graph_of(json.loads(attribute(file, "model_config")))
         root.visititems(read)  # which follows no links out of the file
     if not tensors:
         raise ValueError("no weights in it")
     return KerasFile(tensors, layers, graph)
 
 
-def _text(name) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
+def attribute(item, name: str, default: Any = None) -> Any:
+    """A string that a group has beside its members; a list of strings may be one long string many times over."""
+    if name in item.attrs and item.attrs.get_id(name).shape:
+        raise ValueError(f"{name} must be one string. Received: {item.attrs.get_id(name).shape} of them")
+    return item.attrs.get(name, default)
 
 
 def graph_of(config: dict[str, Any]) -> dict[str, dict] | None:

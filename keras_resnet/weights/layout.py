@@ -69,11 +69,13 @@ def check_layout(
             f"in the {stride_of(model)}. Build it with bottleneck_stride={bottleneck_stride!r}."
         )
     standardized = any(isinstance(layer, StandardizedConv2D) for layer in layers)
-    needs = naming == "BiT" or (naming == "timm v2" and any(name.endswith("_gn") for name in names))  # which is BiT's
+    # in timm's names a net with GroupNorm is BiT's, whose stem is one 7x7, or resnetv2_50d_gn, whose stem is deep
+    is_bit = naming == "timm v2" and any(name.endswith("_gn") for name in names) and "conv1_2_conv" not in names
+    needs = naming == "BiT" or is_bit
     if standardized != needs:
         raise ValueError(
             f"{source} is of nets whose kernels are {'' if needs else 'not '}standardized. The weights fit, but those "
-            f"of {model.name!r} are {'' if standardized else 'not'}: weight_standardization must be {needs}."
+            f"of {model.name!r} are{'' if standardized else ' not'}: weight_standardization must be {needs}."
         )
     if rules.zero_channels is not None:
         sides = {layer.side for layer in layers if hasattr(layer, "side")}
