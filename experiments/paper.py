@@ -45,7 +45,7 @@ class Budget(NamedTuple):
 
 BUDGETS = {
     "full": Budget("the paper's schedule: 64k iterations of 128 pictures", "cifar10", 164, None, 5, 82),
-    "short": Budget("what 2 cores do in about an hour: 9 epochs of 10,000 pictures", "cifar10", 9, 10_000, 3, 3),
+    "short": Budget("what 2 cores do in one to two hours: 9 epochs of 10,000 pictures", "cifar10", 9, 10_000, 3, 3),
     "smoke": Budget("no result, only a proof that it runs: two nets, 1 epoch of 128 digits", "digits", 1, 128, 1, 1),
 }
 
