@@ -1,5 +1,6 @@
 """The benchmarks measure, and a peer that is missing is a row that says so."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ def test_our_side_is_measured(kind):
 
 
 @pytest.mark.parametrize("peer", ["keras.applications", "keras-hub", "timm"])
-def test_a_net_that_a_peer_has_not_is_a_row(peer):
-    assert sides.measure("train", "resnet20", peer, "float32", 8, 1) == {"missing": "has no such net"}
+def test_a_net_that_a_peer_has_not_is_a_row(peer, capsys):
+    peers.main(["train", "resnet20", peer, "float32", "8", "1"])
+    assert json.loads(capsys.readouterr().out) == {"missing": "has no such net"}
 
 
 def test_a_peer_that_crashes_is_a_row():

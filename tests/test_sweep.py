@@ -274,7 +274,13 @@ def test_default_epochs_make_200_steps():
 
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
     flags = ["--shortcuts", "none", "A", "--epochs", "1"]
-    process = subprocess.Popen(command(tmp_path, *flags), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+    def heed_ctrl_c():  # which a suite that runs in the background does not, nor what it starts
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(
+        command(tmp_path, *flags), cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+    )
     for line in process.stdout:
         if "trial 2 of 2" in line:
             process.send_signal(signal.SIGINT)
