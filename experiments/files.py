@@ -1,4 +1,7 @@
-"""Files that are there whole or not at all, and directories that one process holds."""
+"""Files that are there whole or not at all, and directories that one process holds.
+
+Without Keras, for the supervisor and the report, which start at once.
+"""
 
 import fcntl
 import json
@@ -9,11 +12,16 @@ from pathlib import Path
 
 @contextmanager
 def whole(path):
-    """Another name to write under, renamed to `path` at the end: a reader, or a kill, meets the old file or the new."""
+    """Another name to write under, renamed to `path` at the end: a reader, or a kill, meets the old file or the new.
+    An error, of a full disk say, leaves nothing besides.
+    """
     path = Path(path)
     unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")  # a report may be written by two at once
-    yield unfinished
-    os.replace(unfinished, path)
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def write_text(path, text: str) -> None:
