@@ -319,6 +319,14 @@ def main(arguments: list[str] | None = None) -> int:
     if options.render:
         if "--overwrite" in flags:
             parser.error("--overwrite would begin anew at each restart: remove the sweep yourself")
+        for flag, place in (("--directory", sweep.directory), ("--data-dir", sweep.data_dir)):
+            if options.render == "kubernetes" and place and not place.startswith("/"):
+                parser.error(
+                    f"{flag} must be absolute, on the volume at /shared: pods share nothing else. Received: {place}"
+                )
+        from experiments.sweep import parse  # which takes Keras, and seconds
+
+        parse(flags)
         workers = options.workers or EXAMPLE_WORKERS
         print(render(options.render, workers, flags), end="")
         return 0

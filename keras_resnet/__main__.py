@@ -1,11 +1,12 @@
 """The family from the shell.
 
 python -m keras_resnet list                 # every row; or those of a pattern, such as "se*"
-python -m keras_resnet summary resnet50d
+python -m keras_resnet summary resnet56 --fields shortcut=projection_all order=preactivation
 python -m keras_resnet export resnet50 models/resnet50 --weights imagenet --labels imagenet
 """
 
 import argparse
+import json
 import os
 import sys
 from math import prod
@@ -35,13 +36,15 @@ def run_list(options) -> None:
 
 
 def add_summary(commands) -> None:
-    commands.add_parser("summary", help="the layers of a net").add_argument("name")
+    parser = commands.add_parser("summary", help="the layers of a net")
+    parser.add_argument("name")
+    add_fields(parser)
 
 
 def run_summary(options) -> None:
     import keras_resnet
 
-    keras_resnet.ResNet(options.name).summary(line_length=120)
+    keras_resnet.ResNet(options.name, **fields_of(options)).summary(line_length=120)
 
 
 def add_export(commands) -> None:
@@ -52,6 +55,7 @@ def add_export(commands) -> None:
     net = parser.add_argument_group("the net, if a row")
     net.add_argument("--weights", help='what `weights=` takes: "imagenet", a file, a name on the hub')
     net.add_argument("--classes", type=int, help="default: those of the row")
+    add_fields(net)
     common = parser.add_argument_group("all formats")
     common.add_argument("--labels", help='"imagenet", "cifar10" or a file with one a line; default: 0, 1, ...')
     common.add_argument("--preprocessing", help="a name of PREPROCESSINGS; default: that of the weights, if known")
@@ -76,8 +80,8 @@ def run_export(options) -> None:
 
     source, preprocessing = options.weights, options.preprocessing
     if options.name.endswith(".keras"):
-        if source or options.classes:
-            raise ValueError(f"--weights and --classes are for rows. Received: {options.name!r}, a file")
+        if source or options.classes or options.fields:
+            raise ValueError(f"--weights, --classes and --fields are for rows. Received: {options.name!r}, a file")
         model = keras.models.load_model(options.name, compile=False)
     else:
         if preprocessing is None and source:
@@ -91,6 +95,7 @@ def run_export(options) -> None:
             classes=options.classes,
             input_shape=shape,
             include_preprocessing=preprocessing or False,  # so that images, too, are pixels of 0..255
+            **fields_of(options),
         )
     chosen = {
         "labels": read_labels(options.labels),
@@ -113,6 +118,32 @@ def run_export(options) -> None:
     if options.warmup == []:
         chosen["warmup"] = False
     keras_resnet.export(model, options.directory, format=options.format, **chosen)
+
+
+def add_fields(parser) -> None:
+    told = "others than those of the row, such as bottleneck_stride=1x1 depths=[2,2,2,2]"
+    parser.add_argument("--fields", nargs="+", default=(), metavar="FIELD=VALUE", help=told)
+
+
+def fields_of(options) -> dict:
+    """The values as JSON, or else as a word; ValueError for what no row of that name has."""
+    import keras_resnet
+    from keras_resnet.errors import choose
+    from keras_resnet.variants import field_names
+
+    allowed = field_names(choose(keras_resnet.VARIANTS, options.name, "name"))
+    allowed.remove("classes")  # which is an argument of ResNet
+    fields = {}
+    for told in options.fields:
+        name, equals, value = told.partition("=")
+        choose(dict.fromkeys(allowed), name, "The name in --fields")
+        if not equals:
+            raise ValueError(f"--fields must be FIELD=VALUE each. Received: {told!r}")
+        try:
+            fields[name] = json.loads(value)
+        except ValueError:
+            fields[name] = value
+    return fields
 
 
 def preprocessing_of(source: str, row: str):

@@ -302,6 +302,19 @@ def test_from_the_shell(capsys):
     assert lines[1].split() == ["resnet34", "21,797,672", "3,663,761,408", "224x224x3", "timm/resnet34.a1_in1k"]
     assert main(["summary", "resnet20"]) == 0
     assert "conv2_block1_1_conv" in capsys.readouterr().out
+    assert (
+        main(["summary", "resnet20", "--fields", "shortcut=projection_all", "depths=[1,1]", "zero_init_residual=true"])
+        == 0
+    )
+    told = capsys.readouterr().out
+    assert "conv2_block1_0_conv" in told and "conv3_block1_out" in told and "conv4" not in told
+    for field in ("shortcuts=none", "classes=3", "weights=imagenet"):
+        assert main(["summary", "resnet20", "--fields", field]) == 1
+        assert "The name in --fields must be one of ['block'" in capsys.readouterr().err
+    assert main(["summary", "resnet20", "--fields", "gate"]) == 1
+    assert "--fields must be FIELD=VALUE each. Received: 'gate'" in capsys.readouterr().err
+    assert main(["summary", "resnet20", "--fields", "depths=3"]) == 1
+    assert "depths must be a tuple" in capsys.readouterr().err
     assert main(["list", "vgg*"]) == 1
     assert "pattern must be one of" in capsys.readouterr().err
 

@@ -200,6 +200,10 @@ def test_gpus_are_those_that_are_visible(value, found):
         (["--render", "slurm", "--overwrite"], "--overwrite would begin anew at each restart"),
         (["--render", "slurm", "--precision", "auto"], "--precision must be float32, bfloat16 or float16"),
         (["--render", "kubernetes", "--precision=auto"], "--precision must be float32, bfloat16 or float16"),
+        (["--render", "slurm", "--depth", "20"], "unrecognized arguments: --depth 20"),
+        (["--render", "kubernetes", "--depths", "21"], "--depths: "),
+        (["--render", "kubernetes", "--directory", "runs"], "--directory must be absolute"),
+        (["--render", "kubernetes", "--data-dir=data"], "--data-dir must be absolute"),
     ],
 )
 def test_bad_flags(flags, says, capsys):

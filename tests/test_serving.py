@@ -393,6 +393,8 @@ def test_from_the_shell(tmp_path, capsys):
     assert told["signatures"]["serving_default"]["outputs"]["top_ids"] == [None, 2]
     assert main(["export", str(net), f"{tmp_path}/models/net", "--version", "7"]) == 1
     assert "version must be one that is not in" in capsys.readouterr().err
+    assert main(["export", str(net), f"{tmp_path}/models/net", "--fields", "gate=se"]) == 1
+    assert "--fields are for rows" in capsys.readouterr().err
 
 
 def test_a_row_from_the_shell_is_served_as_its_weights_want(tmp_path):
@@ -433,7 +435,8 @@ def asked(monkeypatch, tmp_path):
     ],
 )
 def test_the_shell_knows_what_weights_want_whatever_folders_there_are(row, weights, preprocessing, asked):
-    assert main(["export", row, "net.onnx", "--format", "onnx", "--weights", weights]) == 0
+    command = ["export", row, "net.onnx", "--format", "onnx", "--weights", weights]
+    assert main([*command, "--fields", "bottleneck_stride=1x1"]) == 0 and asked["bottleneck_stride"] == "1x1"
     expected = keras_resnet.PREPROCESSINGS[preprocessing]
     assert asked["preprocessing"] == asked["include_preprocessing"] == expected
     assert asked["input_shape"] == (expected.size, expected.size, 3)

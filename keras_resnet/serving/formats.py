@@ -15,14 +15,20 @@ import keras
 from keras_resnet.errors import choose, within
 from keras_resnet.layers import tf
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.resnet import recursion_limit
 from keras_resnet.serving import checks, runtimes
 from keras_resnet.serving.agreement import Agreement, agreement, random_pictures
 from keras_resnet.serving.calibration import check_calibration
 from keras_resnet.serving.freezing import LARGEST, check_backend, freeze, weight_bytes
 from keras_resnet.serving.portable import portable, rebuilt
 from keras_resnet.serving.runtimes import Answer, Work
-from keras_resnet.serving.saved_model import check_metadata, export_saved_model, variables_core, versions, with_softmax
+from keras_resnet.serving.saved_model import (
+    answering,
+    check_metadata,
+    export_saved_model,
+    variables_core,
+    versions,
+    with_softmax,
+)
 from keras_resnet.serving.signatures import check_labels
 from keras_resnet.serving.versions import synchronize, synchronize_directory, unpublished
 
@@ -135,8 +141,7 @@ def export_file(
         sizes = tuple(size or 224 for size in shape)
         pictures = random_pictures(sizes, checks.normalizes(model)) if calibration is None else calibration
 
-    with recursion_limit(10 * len(model.layers)):
-        whole = keras.Model(model.inputs[0], {"probabilities": model.outputs[0]}, name=model.name)
+    whole = answering(model, {"probabilities": model.outputs[0]})
     expected = with_softmax(variables_core(rebuilt(whole, {})), model)
     frozen = freeze(portable(whole))
     image = tf.TensorSpec((None, *shape), tf.float32, name="image")

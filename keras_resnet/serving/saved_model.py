@@ -104,8 +104,7 @@ def export_saved_model(
     outputs = {"probabilities": model.outputs[0]}
     if "embedding" in signatures:
         outputs["embedding"] = checks.find_embedding(model)
-    with recursion_limit(10 * len(model.layers)):
-        whole = keras.Model(model.inputs[0], outputs, name=model.name)
+    whole = answering(model, outputs)
     expected = Served(with_softmax(variables_core(whole), model), shape, names, top_k, reader)
     frozen = None if optimize is None else freeze(whole, optimize)
     served = expected._replace(core=with_softmax(frozen.function, model)) if frozen else expected
@@ -153,6 +152,12 @@ def check_metadata(metadata: dict | None) -> dict:
         return json.loads(json.dumps(metadata or {})) | {}
     except TypeError as error:
         raise ValueError(f"metadata must be a dict that JSON can hold. Received: {metadata!r}") from error
+
+
+def answering(model: keras.Model, outputs: dict) -> keras.Model:
+    """The same layers, with names for what comes out."""
+    with recursion_limit(10 * len(model.layers)):
+        return keras.Model(model.inputs[0], outputs, name=model.name)
 
 
 def variables_core(model: keras.Model) -> Callable:
