@@ -21,6 +21,8 @@ def add_list(commands) -> None:
 
 
 def run_list(options) -> None:
+    import keras
+
     import keras_resnet
     from keras_resnet.weights import default_checkpoints, own_checkpoints
 
@@ -28,7 +30,8 @@ def run_list(options) -> None:
     checkpoints = default_checkpoints() | dict.fromkeys(own_checkpoints(), 'weights="cifar10"')
     print(f"{'name':<22} {'parameters':>12} {'multiply-adds':>15}  {'input':<11}  checkpoint")
     for name in names:
-        model = keras_resnet.ResNet(name)
+        with keras.StatelessScope(initialize_variables=False):  # nothing is drawn, nothing allocated
+            model = keras_resnet.ResNet(name)
         parameters = sum(prod(variable.shape) for variable in model.trainable_variables)
         size = "x".join(map(str, model.input_shape[1:]))
         told = f"{parameters:>12,} {keras_resnet.count_macs(model):>15,}  {size:<11}  {checkpoints.get(name, '')}"
@@ -79,7 +82,8 @@ def run_export(options) -> None:
     import keras_resnet
 
     source, preprocessing = options.weights, options.preprocessing
-    if options.name.endswith(".keras"):
+    is_file = options.name.endswith(".keras")
+    if is_file:
         if source or options.classes or options.fields:
             raise ValueError(f"--weights, --classes and --fields are for rows. Received: {options.name!r}, a file")
         model = keras.models.load_model(options.name, compile=False)
@@ -101,7 +105,7 @@ def run_export(options) -> None:
         "labels": read_labels(options.labels),
         "preprocessing": preprocessing,
         "pictures": options.pictures,
-        "metadata": {"weights": source or options.name},
+        "metadata": {"weights": source or (options.name if is_file else "random")},
         "precision": options.precision,
         "int8": options.int8,
         "version": options.version,

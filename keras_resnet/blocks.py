@@ -154,6 +154,10 @@ def residual_block(
     order = order if isinstance(order, Order) else choose(ORDERS, order, "order")
     for step in " ".join(order).split():
         choose(STEPS, step, "Each step of an order")
+    if not isinstance(dilations, tuple | list) or len(dilations) != 2:
+        raise ValueError(
+            f"dilations must be two integers, of the first 3x3 and of what follows. Received: {dilations!r}"
+        )
     first_dilation, dilation = (positive(rate, "dilations") for rate in dilations)
     weight_layers = choose(BLOCKS, block, "block")(
         filters, stride, bottleneck_stride, groups, base_width, (first_dilation, dilation)

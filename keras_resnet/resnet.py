@@ -74,6 +74,7 @@ def ResNet(
     `fields` replace those of the row: `ResNet("resnet56", shortcut="projection_all", order="preactivation")`. Option C
     (`projection_all`) is harmless at 34 layers and ruinous at 110: 12.22 % against 6.61 % error (He 2016, Table 1).
 
+    Weights of another number of classes are refused unless `classes` is given: then the classifier is a new one.
     Weights of another net are refused by name, see `load_pretrained`; `model.load_weights` of Keras compares shapes
     alone, and those of ResNet-20 and plain-20 are alike.
     To load or clone ResNet-1202, call `sys.setrecursionlimit(20_000)` first: Keras walks a net recursively.
@@ -120,7 +121,7 @@ def ResNet(
     with recursion_limit(10 * weight_layers(row)):
         model = keras.Model(inputs, x, name=name)
     if found is not None:
-        give(model, found)
+        give(model, found, new_head=classes is not None or not isinstance(variant, str))
     return model
 
 

@@ -108,7 +108,7 @@ def cifar(depth: int, block: str = "building_block", **choices) -> Variant:
     return Variant(block, (n, n, n), **{**CIFAR, "shortcut": shortcut, **choices})
 
 
-def wide(depth: int, k: int) -> Variant:
+def wide(depth: int, k: int, **choices) -> Variant:
     """The Wide ResNet of `depth` layers, k times as wide (arXiv:1605.07146, Table 1); `block_dropout` is its dropout.
 
     The `depth` of that paper counts the projections of the last two stages: 6n + 4. ValueError for any other.
@@ -117,7 +117,7 @@ def wide(depth: int, k: int) -> Variant:
         raise ValueError(f"depth must be 6n + 4: 10, 16, 22, 28, 34, 40, ... Received: {depth!r}")
     n = (int(depth) - 4) // 6
     shape: dict[str, Any] = {**CIFAR, "filters": 16 * k, "stem_filters": 16, "shortcut": "projection"}
-    return Variant("building_block", (n, n, n), **shape, **V2)
+    return Variant("building_block", (n, n, n), **{**shape, **V2, **choices})
 
 
 # Huang 2017, section 3, "Implementation Details":

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "keras_resnet"
 
 # Imports go downwards only.
 FLOORS = [
-    {"errors", "machine", "macs", "pyramid"},
+    {"errors", "files", "machine", "macs", "pyramid"},
     {"variants", "layers", "preprocessing"},
     {"weights"},
     {"shortcuts", "stems", "gates"},

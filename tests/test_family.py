@@ -1,5 +1,7 @@
 """What the follow-ups add: gates, stems, dilation, stochastic depth, GroupNorm, stage-wise order; and lists of them."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -229,6 +231,14 @@ def test_what_cannot_be_built(fields, says):
 def test_a_layer_dilates_or_strides():
     with pytest.raises(ValueError, match="dilation must be 1 where stride is 2.*Received: 2"):
         residual_block(keras.Input((8, 8, 4)), 4, stride=2, dilations=(2, 2))
+    with pytest.raises(ValueError, match="dilations must be two integers, .*Received: 2"):
+        residual_block(keras.Input((8, 8, 4)), 4, dilations=2)
+
+
+def test_a_wide_net_with_other_choices():
+    assert keras_resnet.wide(28, 10, block_dropout=0.3) == replace(
+        keras_resnet.VARIANTS["wide_resnet28_10"], block_dropout=0.3
+    )
 
 
 # ---- stems that do not suit the picture

@@ -30,9 +30,8 @@ def test_every_row_has_a_builder():
 def test_arguments_are_those_of_keras_applications(builder):
     theirs = inspect.signature(keras.applications.ResNet50).parameters
     ours = inspect.signature(BUILDERS[builder]).parameters
-    row = VARIANTS[row_of(builder)]
     expected = {name: p.default for name, p in theirs.items()}
-    expected |= {"weights": None, "classes": row.classes, "name": row_of(builder)}
+    expected |= {"weights": None, "classes": None, "name": row_of(builder)}
     assert {name: p.default for name, p in ours.items() if name != "fields"} == expected
     assert list(ours)[:8] == list(theirs)
     assert f"`ResNet('{row_of(builder)}')`" in BUILDERS[builder].__doc__
@@ -271,6 +270,11 @@ def test_count_macs_of_other_convolutions():
     x = keras.layers.Reshape((64, 6))(x)
     x = keras.layers.Conv1D(2, 5, padding="same")(x)  # 64 * 5 * 6 * 2
     assert keras_resnet.count_macs(keras.Model(image, x)) == 2304 + 768 + 3840
+
+
+def test_count_macs_of_maps_with_channels_first():
+    layers = [keras.Input((3, 8, 6)), keras.layers.Conv2D(5, 3, data_format="channels_first")]
+    assert keras_resnet.count_macs(keras.Sequential(layers)) == 6 * 4 * 9 * 3 * 5
 
 
 # ---- training

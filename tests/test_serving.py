@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -79,6 +81,34 @@ def test_logits_become_probabilities(rng, tmp_path):
     x = rng.normal(size=(2, 32, 32, 3)).astype("float32")
     got = answer(export_saved_model(net, tmp_path, **QUICK), image=x)["probabilities"]
     np.testing.assert_allclose(got, tf.nn.softmax(net(x)), atol=1e-5)
+
+
+def test_an_activation_that_does_nothing_does_not_hide_logits(rng, tmp_path):
+    """As Keras' guide to mixed precision has it: the answer in float32 by a layer of its own."""
+    image = keras.Input((8, 8, 3))
+    logits = keras.layers.Dense(3, name="logits")(keras.layers.Flatten()(image))
+    net = keras.Model(image, keras.layers.Activation("linear", dtype="float32")(logits))
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    got = answer(export_saved_model(net, tmp_path, **QUICK), image=x)["probabilities"]
+    np.testing.assert_allclose(got, tf.nn.softmax(net(x)), atol=1e-5)
+
+
+def test_one_class_needs_a_sigmoid(rng, tmp_path):
+    with pytest.raises(ValueError, match="model must end in a sigmoid where it has one class"):
+        export_saved_model(keras_resnet.ResNet20(classes=1, classifier_activation=None), tmp_path, **QUICK)
+    net = randomize(keras_resnet.ResNet("resnet20", depths=(1, 1, 1), classes=1, classifier_activation="sigmoid"))
+    x = rng.normal(size=(2, 32, 32, 3)).astype("float32")
+    got = answer(export_saved_model(net, tmp_path, **QUICK), image=x)["probabilities"]
+    np.testing.assert_allclose(got, net(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("preprocessing", [None, dict(size=8, resize=8)])
+def test_files_without_a_preprocessing_are_warned_of(net, preprocessing, tmp_path):
+    row = preprocessing and replace(keras_resnet.PREPROCESSINGS["torch"], **preprocessing)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        export_saved_model(net, tmp_path, signatures=("image_bytes",), preprocessing=row, warmup=False)
+    assert any("from files" in str(one.message) and one.filename == __file__ for one in told) == (row is None)
 
 
 def test_the_embedding_is_what_the_classifier_gets(net, rng, tmp_path):
@@ -364,6 +394,14 @@ def test_the_files_of_the_server(net, tmp_path):
     (tmp_path / "batching.config").unlink()
     export_saved_model(net, tmp_path / "net", server_config=True, signatures=("images",), warmup=(1, 64))
     assert "max_batch_size { value: 64 }" in (tmp_path / "batching.config").read_text()
+
+
+def test_the_directory_where_one_is_has_a_name(net, tmp_path, monkeypatch):
+    place = tmp_path / "net"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    assert export_saved_model(net, ".", server_config=True, **QUICK)["path"] == str(place / "1")
+    assert 'base_path: "/models/net"' in (tmp_path / "models.config").read_text()
 
 
 def test_a_models_config_that_is_none_is_told_before_anything_is_written(net, tmp_path):

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,6 +197,27 @@ def test_the_preprocessing_of_a_repository(client, hub, rng):
 def test_nets_that_the_names_do_not_tell_apart(client, hub, config, says):
     hub.files["org/net"]["config.json"] = json.dumps(config).encode()
     refused("hf://org/net", ValueError, says)
+
+
+def test_a_config_that_cannot_be_had_is_not_one_that_is_not_there(client, hub, source, monkeypatch):
+    """Without it nothing would say of what kind the nets are."""
+    hub.files["org/net"]["config.json"] = b"{"
+    refused("hf://org/net", OSError, "config.json of 'org/net', which tells of what kind its nets are, cannot be had")
+    hub.files["org/plain"] = {"model.safetensors": hub.files["org/net"]["model.safetensors"]}
+    for offline in (False, True):  # that there is none is in the cache, too
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+        model = tiny()
+        load_pretrained(model, "hf://org/plain")
+        assert_same_weights(model, source)
+    next(Path(constants.HF_HUB_CACHE).rglob(".no_exist/*/config.json")).unlink()
+    refused("hf://org/plain", OSError, "cannot be had")
+
+
+def test_a_config_that_says_half_of_the_preprocessing(client, hub, source):
+    hub.files["org/net"]["config.json"] = json.dumps({"pretrained_cfg": {"interpolation": "bicubic"}}).encode()
+    model = tiny()
+    load_pretrained(model, "hf://org/net")
+    assert_same_weights(model, source)
 
 
 @pytest.mark.parametrize("stride", ["1x1", "3x3"])

@@ -35,6 +35,14 @@ def test_a_new_head_where_the_classes_differ(caplog):
     np.testing.assert_array_equal(model.get_layer("conv1_conv").kernel, source.get_layer("conv1_conv").kernel)
 
 
+def test_a_row_of_other_classes_is_asked_about_them():
+    state = state_dict(randomize(ResNet("resnet20", depths=(1, 1, 1), classes=3)), "akamaster")
+    with pytest.raises(ValueError, match="classes must be 3 for the classifier of these weights, or 10 for a new one"):
+        ResNet("resnet20", depths=(1, 1, 1), weights=state)
+    for classes in (3, 10):
+        assert ResNet("resnet20", depths=(1, 1, 1), weights=state, classes=classes).output_shape == (None, classes)
+
+
 def test_a_net_without_top_leaves_the_classifier_out(caplog):
     source = randomize(tiny())
     model = ResNet(keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3"), include_top=False)
@@ -217,6 +225,7 @@ def test_answers_are_those_of_transformers(row, layer_type, hidden, rng):
         ({}, {"order": "relu_before_addition"}, "torchvision", "the order of BN and ReLU must be 'original'"),
         ({"shortcut": "A"}, {"zero_channels": "end"}, "akamaster", "zero_channels='both'.*pads at 'end'"),
         ({"shortcut": "A"}, {"shortcut": "none"}, "akamaster", "has no such shortcut"),
+        ({"order": "preactivation"}, {"stride_block": "last"}, "timm v2", "stride_block must be 'first'"),
         ({"shortcut": "pooled_projection"}, {"shortcut": "max_pooled_projection"}, "torchvision", "takes maxima"),
     ],
 )
@@ -439,7 +448,7 @@ def test_preprocessing_within_the_model(rng):
 
 def test_the_preprocessing_of_the_weights(monkeypatch):
     """It is that of the source: the model needs no name for it."""
-    monkeypatch.setattr("keras_resnet.resnet.give", lambda *found: None)
+    monkeypatch.setattr("keras_resnet.resnet.give", lambda *found, **options: None)
     expected = keras_resnet.model_preprocessing(default_checkpoint("resnet18"))
     found = pretrained.Checkpoint("imagenet", {}, expected)
     monkeypatch.setattr("keras_resnet.resnet.read_source", lambda *source, **options: found)

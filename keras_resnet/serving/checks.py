@@ -28,6 +28,12 @@ def check_model(model) -> tuple[tuple, int]:
             "model must have one input (b, h, w, c) and one output (b, classes). "
             f"Received: inputs {[x.shape for x in model.inputs]}, outputs {[y.shape for y in model.outputs]}"
         )
+    classifier = find_classifier(model)
+    if classifier and classifier.units == 1 and classifier.activation is keras.activations.linear:
+        raise ValueError(
+            "model must end in a sigmoid where it has one class: the softmax that logits get would always be 1. "
+            f"Received: one whose {classifier.name!r} has no activation"
+        )
     for layer in all_layers(model):
         if getattr(layer, "data_format", "channels_last") == "channels_first":
             raise ValueError(
@@ -114,8 +120,11 @@ def read_folder(folder: Path, reader: Reader | None) -> np.ndarray:
 
 
 def find_classifier(model: keras.Model):
-    """The dense layer that the answer comes from, or None."""
-    last = model.layers[-1]
+    """The dense layer that the answer comes from, but for activations that do nothing; or None."""
+    idle = keras.activations.linear
+    *_, last = (
+        layer for layer in model.layers if not (isinstance(layer, keras.layers.Activation) and layer.activation is idle)
+    )
     if isinstance(last, keras.Model):
         return find_classifier(last)
     return last if isinstance(last, keras.layers.Dense) else None

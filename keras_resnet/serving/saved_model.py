@@ -2,6 +2,7 @@
 
 import json
 import platform
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import metadata as packages
@@ -66,7 +67,8 @@ def export_saved_model(
 
     `labels` are strings, or "imagenet" or "cifar10"; by default the positions of the classes. `preprocessing`, a name
     of PREPROCESSINGS or a Preprocessing, is what files go through; by default they are resized, whole, to the model's
-    size. A model that normalizes by itself (`include_preprocessing`) does not get it done twice.
+    size, as pixels of 0..255 (with a warning where the model does not normalize them). A model that normalizes by
+    itself (`include_preprocessing`) does not get it done twice.
 
     `optimize` is "freeze" (BN folded, weights as constants), "bfloat16" (the same in 16 bits, where this machine gains
     by it: the one that serves should, too), or None: variables as they are. What was written is loaded again and
@@ -78,9 +80,12 @@ def export_saved_model(
     the source of the weights and their accuracy, goes into assets.extra/metadata.json, beside what is known there.
 
     Raises ValueError before anything is written for arguments that do not fit the model or each other, and
-    RuntimeError, with nothing left behind, where what was written answers otherwise than the model.
+    RuntimeError, with nothing left behind, where what was written answers otherwise than the model (by TOLERANCE; of
+    bfloat16 only what is not a number is refused, and the agreement told).
     """
     directory = Path(directory).expanduser()
+    if directory.name in ("", ".."):
+        directory = directory.resolve()  # a server calls the model by its name
     check_backend()
     shape, classes = checks.check_model(model)
     chosen = checks.check_signatures(signatures)
@@ -101,6 +106,12 @@ def export_saved_model(
         read_models(directory.parent)
         check_batching(directory.parent, sizes)
 
+    if files and row is None and not checks.normalizes(model):
+        warnings.warn(
+            f"preprocessing=None: from files {model.name!r} gets pixels of 0..255, resized and not normalized. "
+            "Name the preprocessing of its weights (`model_preprocessing`), or include it in the model",
+            stacklevel=2,
+        )
     outputs = {"probabilities": model.outputs[0]}
     if "embedding" in signatures:
         outputs["embedding"] = checks.find_embedding(model)

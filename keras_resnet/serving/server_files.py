@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_resnet.errors import positive
+from keras_resnet.files import whole
 from keras_resnet.layers import tf
 from keras_resnet.serving.signatures import CLASSIFY, Served, Signature
 
@@ -125,12 +126,8 @@ def _write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
     server = read_models(folder)
     if all(model.name != name for model in server.model_config_list.config):
         server.model_config_list.config.add(name=name, base_path=f"{SERVED_FROM}/{name}", model_platform="tensorflow")
-        _write_whole(folder / MODELS, text_format.MessageToString(server))
+        with whole(folder / MODELS) as unfinished:
+            unfinished.write_text(text_format.MessageToString(server))
     if not (folder / BATCHING).exists():
-        _write_whole(folder / BATCHING, BATCHING_PARAMETERS % max([LARGEST_BATCH, *sizes]))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)
+        with whole(folder / BATCHING) as unfinished:
+            unfinished.write_text(BATCHING_PARAMETERS % max([LARGEST_BATCH, *sizes]))

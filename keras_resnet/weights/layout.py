@@ -12,6 +12,7 @@ from keras_resnet.preprocessing import Preprocessing, normalization_of
 from keras_resnet.weights.names import find_naming
 
 BLOCK = re.compile(r"(conv\d+_block\d+)_(out|concat)")
+STRIDES = re.compile(r"conv\d+_block\d+_([12])_conv")
 
 
 def _weight_layers(n: int, end: str) -> str:
@@ -63,6 +64,12 @@ def check_layout(
     stem = next(layer for layer in layers if layer.name in ("conv1_conv", "conv1_1_conv"))
     if not stage_wise and max(stem.strides) > 1 and not names & {"pool1_pool", "pool1_conv"}:
         raise ValueError(f"{source} is of nets that pool after conv1, and {model.name!r} does not: stem must be '7x7'.")
+    late = [layer.name for layer in layers if STRIDES.fullmatch(layer.name) and max(layer.strides) > 1]
+    if any("_block1_" not in name for name in late):
+        raise ValueError(
+            f"{source} is of nets that stride in the first block of a stage. The weights fit, but {model.name!r} "
+            f"strides in {late[-1]}: stride_block must be 'first'."
+        )
     if n == 3 and stride_of(model) not in (None, bottleneck_stride):
         raise ValueError(
             f"{source} is of nets that stride in the {bottleneck_stride} layer of a bottleneck, {model.name!r} strides "
@@ -107,7 +114,7 @@ def last_block(model: keras.Model) -> tuple[list[str], str]:
 def stride_of(model: keras.Model) -> str | None:
     """The weight layer of a bottleneck that strides, "1x1" or "3x3"; None where none does."""
     for layer in model.layers:
-        match = re.fullmatch(r"conv\d+_block\d+_([12])_conv", layer.name)
+        match = STRIDES.fullmatch(layer.name)
         if match and max(layer.strides) > 1:
             return {"1": "1x1", "2": "3x3"}[match[1]]
     return None

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from keras_resnet.errors import choose
+from keras_resnet.files import whole
 from keras_resnet.preprocessing import INTERPOLATIONS, PREPROCESSINGS, Preprocessing
 from keras_resnet.variants import VARIANTS
 from keras_resnet.weights.applications import (
@@ -127,7 +128,8 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
     do not tell (where a bottleneck strides, where zero channels go, the order of BN and ReLU) must be that of the
     source, too. Some differences are adapted, and logged: a classifier of another number of classes stays as it is, one
     that `model` has not is left out, kernels of conv1 are summed for one input channel, repeated and scaled for more
-    than three, and biases before BN go into its moving mean.
+    than three (of standardized kernels, as BiT's, up to a factor a filter), and biases before BN go into its moving
+    mean.
 
     A source cannot always tell: a state dict with "fc" and option A fits nets that pad on either side and plain nets
     (what `save_pretrained` writes says which), one without the hub's config fits nets that blur where they stride
@@ -139,8 +141,8 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
     give(model, read_source(source, row or model.name, revision, include_top=top, shortcut=shortcut))
 
 
-def give(model: keras.Model, found: Checkpoint) -> None:
-    """Gives `model` what `read_source` found."""
+def give(model: keras.Model, found: Checkpoint, *, new_head: bool = True) -> None:
+    """Gives `model` what `read_source` found; `new_head` allows a classifier of other classes to stay as it is."""
     told, state = found.told, found.state
     check_preprocessing(model, found.preprocessing, told)
     if isinstance(state, KerasFile):
@@ -154,7 +156,7 @@ def give(model: keras.Model, found: Checkpoint) -> None:
             check_graph(model, state, told)
         else:
             check_layout(model, naming, told, pooled="averagepooling2d" in state.layers.values())
-        assign(model, *adapted(model, dict(state.tensors), targets, naming))
+        assign(model, *adapted(model, dict(state.tensors), targets, naming, new_head))
         return
     names = {OLD_DENSENET.sub(r"\1\2", name): name for name in state if not name.endswith(COUNTERS)}
     if len(names) < sum(not name.endswith(COUNTERS) for name in state):
@@ -165,7 +167,7 @@ def give(model: keras.Model, found: Checkpoint) -> None:
         check_preprocessing(model, PREPROCESSINGS["half"], told)
     check_layout(model, naming, told, found.bottleneck_stride)
     check_shortcut(model, found.shortcut, told)
-    assign(model, *adapted(model, state, targets, naming))
+    assign(model, *adapted(model, state, targets, naming, new_head))
 
 
 def read_source(
@@ -219,7 +221,8 @@ def told_by_config(found: Checkpoint, config: dict[str, Any], known: Preprocessi
         raise ValueError(f"{found.told} is of nets with {config['hidden_act']!r} for ReLU. The nets here have ReLU.")
     stride = "1x1" if config.get("downsample_in_bottleneck") else "3x3"
     pixels = config.get("pretrained_cfg")
-    if known is None and isinstance(pixels, dict) and pixels.get("interpolation") in INTERPOLATIONS:
+    complete = isinstance(pixels, dict) and pixels.keys() >= {"input_size", "crop_pct", "mean", "std"}
+    if known is None and pixels and complete and pixels.get("interpolation") in INTERPOLATIONS:
         size = pixels["input_size"][-1]
         known = Preprocessing(
             size=size,
@@ -267,11 +270,25 @@ def download(repository: str, revision: str | None) -> tuple[Path, dict[str, Any
             raise OSError(f"{what} is not in the cache, and the hub could not be asked. {unreached}") from unreached
         raise ValueError(f"{what} holds none of {list(HUB_FILES)}")
     check_digest(path, what)
+    return path, read_config(fetch, repository, revision)
+
+
+def read_config(fetch: Callable[[str], Path], repository: str, revision: str | None) -> dict[str, Any]:
+    """What a repository's config.json says; {} where it has none, OSError where it cannot be had or read."""
+    from huggingface_hub import _CACHED_NO_EXIST, errors, try_to_load_from_cache
+
+    file = "config.json"
     try:
-        config = json.loads(fetch("config.json").read_text(encoding="utf-8"))
-    except Exception:  # it need not have one
-        config = {}
-    return path, config if isinstance(config, dict) else {}
+        config = json.loads(fetch(file).read_text(encoding="utf-8"))
+    except Exception as error:
+        known = try_to_load_from_cache(repository, file, revision=revision)
+        local = isinstance(error, errors.LocalEntryNotFoundError)
+        if known is _CACHED_NO_EXIST or (isinstance(error, errors.EntryNotFoundError) and not local):
+            return {}
+        raise OSError(
+            f"{file} of {repository!r}, which tells of what kind its nets are, cannot be had: {error}"
+        ) from error
+    return config if isinstance(config, dict) else {}
 
 
 def check_digest(path: Path, what: str) -> None:
@@ -287,7 +304,7 @@ def check_digest(path: Path, what: str) -> None:
 
 
 def adapted(
-    model: keras.Model, state: dict[str, np.ndarray], targets: list[Named], naming: str
+    model: keras.Model, state: dict[str, np.ndarray], targets: list[Named], naming: str, new_head: bool
 ) -> tuple[dict[str, np.ndarray], list[Named]]:
     """The state dict and the targets, less what is left out on purpose; each such difference is logged."""
     rules, names, *_ = find_naming(naming)
@@ -297,6 +314,12 @@ def adapted(
             if state.pop(tensor, None) is not None:
                 log.info("%s has no classifier: %s is left out", model.name, tensor)
     if head and _is_of_other_classes(state, head):
+        if not new_head:
+            theirs = to_keras(state[head[0].tensor], head[0]).shape[-1]
+            ours = head[0].variable.shape[-1]
+            raise ValueError(
+                f"classes must be {theirs} for the classifier of these weights, or {ours} for a new one. Received: None"
+            )
         for target in head:
             log.info("%s has %s classes: its new %s stays", model.name, target.variable.shape[-1], target.variable.path)
             del state[target.tensor]
@@ -332,7 +355,7 @@ def _absorb_biases(model: keras.Model, state: dict[str, np.ndarray], targets: li
 
 def _with_channels(array: np.ndarray, target: Named, name: str) -> np.ndarray:
     """A kernel of conv1 for as many input channels as the variable has: of a grey picture it sees what it saw of three
-    equal ones, and of more channels as much in all.
+    equal ones, and of more channels as much in all. Standardized kernels do so up to a factor a filter.
     """
     axis, channels = (1, target.variable.shape[2]) if target.out_first else (2, target.variable.shape[2])
     h, w, _, filters = target.variable.shape
@@ -374,9 +397,5 @@ def save_pretrained(model: keras.Model, path) -> None:
             tensors[name] = tensor[:, :, None, None]
     means = [name for name in tensors if name.endswith("running_mean")]
     counters = {name.replace("running_mean", COUNTERS): np.array(0, "int64") for name in means}
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole(path) as unfinished:
         save_file(tensors | counters, unfinished, metadata={"format": "pt", "shortcut": shortcut_of(model)})
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
