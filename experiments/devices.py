@@ -42,9 +42,10 @@ def on_devices(number: int) -> AbstractContextManager:
     """
     if number == 1:
         return nullcontext()
-    backend, there = keras.backend.backend(), keras.distribution.list_devices()  # the GPUs, or else the CPU
+    backend = keras.backend.backend()
     if backend not in PARALLEL:
         raise ValueError(f"--devices above 1 needs one of the backends {list(PARALLEL)}. Received: {backend!r}")
+    there = keras.distribution.list_devices()  # the GPUs, or else the CPU
     if not 1 <= number <= len(there):
         raise ValueError(f"--devices must lie in 1..{len(there)}, the devices that are here. Received: {number}")
     return PARALLEL[backend](there[:number])

@@ -1,13 +1,21 @@
 """Files that are there whole or not at all, and directories that one process holds.
 
-Without Keras, for the supervisor and the report, which start at once.
+Nothing here imports Keras, as keras_resnet.files would: the supervisor and the report start at once.
 """
 
+import errno
 import fcntl
 import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
+
+NO_SPACE = 74  # EX_IOERR: the exit code of a process that found the disk full; to start it again helps nobody
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether it is the disk that was full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager

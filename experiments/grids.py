@@ -68,7 +68,7 @@ OPTIONS_110 = (option(110, "A", 6.61), option(110, "C", 12.22))
 GRIDS = {
     "degradation": Grid(
         "Are deeper nets harder to train, and do shortcuts help? Of its plain nets the paper has only curves.",
-        "He 2015, Fig. 6",
+        "He 2015, Fig. 6, and Table 6 for the ResNets",
         tuple(net for depth in (20, 32, 44, 56) for net in (plain(depth), residual(depth, TABLE_6[depth]))),
     ),
     "table6": Grid(
@@ -95,13 +95,13 @@ GRIDS = {
     ),
     "responses": Grid(
         "How large is what the layers of a net answer?",
-        "He 2015, Fig. 7",
+        "He 2015, Fig. 7, and Table 6 for the errors of the ResNets",
         (*map(plain, (20, 56)), *(residual(depth, TABLE_6[depth]) for depth in (20, 56, 110))),
         responses=True,
     ),
     "family": Grid(
         "What does each follow-up give at one budget, some 250 to 330 million multiply-adds, under one recipe?",
-        "He 2015, Table 6; Zagoruyko and Komodakis 2016, Table 5; Huang et al. 2017, Table 2: each by its own recipe",
+        "He 2016, Tables 1, 2; Zagoruyko, Komodakis 2016, Table 4; Huang et al. 2017, Table 2: each by its own recipe",
         (
             Net("ResNet-110", "resnet110", paper=6.61),
             Net("ResNet-164, pre-activated", "resnet164v2", paper=5.46),
@@ -113,7 +113,7 @@ GRIDS = {
     ),
     "imagenet_table1": Grid(
         "What do the nets for ImageNet cost? The paper's bottlenecks stride in their first 1x1 layer.",
-        "He 2015, Table 1; VGG-16: section 3.3",
+        "He 2015, Table 1; VGG-16: section 4.1",
         (
             *(Net(f"ResNet-{depth}", f"resnet{depth}", paper=macs) for depth, macs in ((18, 1.8), (34, 3.6))),
             *(

@@ -6,7 +6,7 @@ r"""A sweep on several processes: a chief hands out the trials, workers run them
 Each worker has a name that it keeps, a share of the cores and, where there are GPUs, one of its own. Whoever is killed
 is started again under its name and goes on; at most the trials in flight are run again. When the workers are through,
 the chief is ended by its pid, and experiments.sweep does what is left: trials of a worker that was given up, the
-report, the best net. Kill everything, and the same command goes on.
+report, the best net. Kill everything, and the same command goes on. It needs Linux; the files are for any cluster.
 
 The port on which the chief hands out trials asks nobody who he is: whoever reaches it can end or falsify trials. So it
 is on the loopback interface; on a cluster keep it within a private network.
@@ -25,8 +25,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from experiments.files import NO_SPACE
+
 FOLDER = Path(__file__).parent / "cluster"  # what is rendered there: render(name, EXAMPLE_WORKERS, EXAMPLE)
-EXAMPLE_WORKERS, EXAMPLE = 4, ["--dataset", "cifar10", "--tuner", "random", "--max-trials", "100"]
+EXAMPLE_WORKERS = 4
+EXAMPLE = shlex.split(
+    "--dataset cifar10 --tuner random --max-trials 100 --widths 1 2 --learning-rates 0.05 0.1 0.2 0.4"
+)
 FILES = {"slurm": "sweep.sbatch", "kubernetes": "sweep.yaml"}
 PORT = 8017
 
@@ -116,10 +121,13 @@ class Member:
         )
 
     def restart(self, code: int) -> bool:
-        """False where that was too often."""
+        """False where that was too often; SystemExit where the disk is full."""
         trials = len(list(self.directory.glob("trial_*/result.json")))
         self.restarts = 1 if trials > self.trials else self.restarts + 1
         self.trials = max(trials, self.trials)
+        if code == NO_SPACE:
+            say(f"{self.name} found the disk full: free some, and the same command goes on")
+            sys.exit(NO_SPACE)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         if self.restarts > self.limit:
             say(f"{self.name} {how}; it is given up after {self.limit} restarts in which no trial came to an end")
@@ -155,7 +163,9 @@ def supervise(workers: list[dict[str, str]], flags: list[str], directory: Path, 
         chief.start()
         while not answers(address, port):  # it has the data, then, and the lock on the directory
             code = chief.process.poll()
-            if code is not None and (code >= 0 or not chief.restart(code)):
+            if code == 0:  # no trial is left
+                return subprocess.run(command(later), preexec_fn=die_with_parent).returncode
+            if code is not None and (code > 0 or not chief.restart(code)):
                 return code if code > 0 else 1
             time.sleep(0.2)
         chief.command = command(later)
@@ -213,8 +223,9 @@ def slurm(workers: int, flags: list[str]) -> str:
     sweep = shlex.join(command(flags, "python"))
 
     def persists(who: str) -> str:
-        """Starts the sweep again, under that name, until it is through."""
-        return f"export KERASTUNER_TUNER_ID={who}\n  for _ in {{1..20}}; do {sweep} && break; sleep 1; done"
+        """Starts the sweep again, under that name, until it is through or the disk is full."""
+        again = f"for _ in {{1..20}}; do {sweep} && break; [ $? = {NO_SPACE} ] && break; sleep 1; done"
+        return f"export KERASTUNER_TUNER_ID={who}\n  {again}"
 
     return f"""\
 #!/bin/bash
@@ -251,7 +262,7 @@ def kubernetes(workers: int, flags: list[str]) -> str:
         image = {"name": "sweep", "image": "keras-resnet-experiments", "command": words, "env": [*env, data]}
         mounts = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
         pod = {"restartPolicy": "OnFailure", "containers": [image | container | mounts], "volumes": [shared]}
-        counts = {"completionMode": "Indexed", "completions": pods, "parallelism": pods, "backoffLimit": 20}
+        counts = {"completionMode": "Indexed", "completions": pods, "parallelism": pods, "backoffLimit": 20 * pods}
         order = {"dependsOn": [after]} if after else {}
         return {"name": name, **order, "template": {"spec": {**counts, "template": {"spec": pod}}}}
 

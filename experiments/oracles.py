@@ -4,6 +4,7 @@ What is mended here was met in Keras Tuner 1.4.8: CONTRIBUTING.md has the list, 
 """
 
 import contextlib
+import copy
 import functools
 import itertools
 import math
@@ -20,11 +21,12 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 from keras_tuner.oracles import BayesianOptimizationOracle, HyperbandOracle
 
-from experiments.files import read_json, readable, write_json
+from experiments.files import NO_SPACE, is_full, read_json, readable, write_json
 from experiments.report import best_of, read_trials, write_csv
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 FINISHED = ("COMPLETED", "FAILED")
+THROUGH = "through"  # the file by which a chief says that no trial is left, and that it goes
 
 
 class Corrupt(RuntimeError):
@@ -43,12 +45,12 @@ def crash_only():
     """Ends a chief in which something fails, to be started again: Keras Tuner's own would hang, and say nothing."""
     try:
         yield
-    except Exception:
+    except Exception as error:
         if role() != "chief":
             raise
         traceback.print_exc()
         sys.stderr.flush()
-        os._exit(1)
+        os._exit(NO_SPACE if is_full(error) else 1)
 
 
 class Resumable(keras_tuner.Oracle):
@@ -138,6 +140,18 @@ class Resumable(keras_tuner.Oracle):
     def update_trial(self, trial_id, metrics, step=0):
         with crash_only():
             return super().update_trial(trial_id, metrics, step)
+
+    def is_through(self) -> bool:
+        """Whether no trial is at work, waits or is left. What is drawn to see that is put back."""
+        if self.ongoing_trials or self._retry_queue:
+            return False
+        if self.max_trials and len(self.trials) >= self.max_trials:
+            return True
+        before = copy.deepcopy(self.get_state())
+        try:
+            return self.populate_space(str(len(self.trials)))["status"] == "STOPPED"
+        finally:
+            self.set_state(before)
 
     def score_trial(self, trial):
         result = read_json(self.trial_file(trial.trial_id, "result.json"))
@@ -316,18 +330,24 @@ def make_oracle(tuner: str, space: dict, *, seed: int, max_trials: int | None, e
     )
 
 
+class Through(Exception):
+    """The chief has gone, and says by the file THROUGH that no trial is left."""
+
+
 class Distant:
     """The oracle as a worker has it, at the end of a wire: it is asked again where the chief was away for a moment, and
-    only once a second where there is nothing to do yet. Asking twice does no harm.
+    only once a second where there is nothing to do yet. Asking twice does no harm. Raises Through where the file
+    `through` is there and the chief is not: Keras Tuner's client would wait for an hour.
     """
 
-    def __init__(self, client):
+    def __init__(self, client, through: Path):
         import grpc
 
-        self.client, self.grpc = client, grpc
+        self.client, self.grpc, self.through = client, grpc, through
         address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
         soon = [("grpc.max_reconnect_backoff_ms", 2000)]  # gRPC's own goes up to two minutes
-        client.stub = type(client.stub)(grpc.insecure_channel(address, options=soon))
+        self.channel = grpc.insecure_channel(address, options=soon)
+        client.stub = type(client.stub)(self.channel)
 
     def __getattr__(self, name):
         attribute = getattr(self.client, name)
@@ -336,11 +356,15 @@ class Distant:
     def ask(self, method, *args, **kwargs):
         while True:
             try:
+                self.grpc.channel_ready_future(self.channel).result(timeout=5)
                 return method(*args, **kwargs)
+            except self.grpc.FutureTimeoutError:
+                if self.through.exists():
+                    raise Through from None
             except self.grpc.RpcError as error:
                 if error.code() is not self.grpc.StatusCode.UNAVAILABLE:
                     raise
-            time.sleep(1)
+                time.sleep(1)
 
     def create_trial(self, tuner_id):
         while (trial := self.ask(self.client.create_trial, tuner_id)).status == "IDLE":

@@ -6,7 +6,7 @@
 
 A cell is one net and one seed: one process, one directory, its result.json last. The same command goes on where it was
 stopped. In the end, and whenever --report asks, <directory>/<name>-<budget>/ has report.md, results.csv and figure.png
-of the cells that are through.
+of the cells that are through. (imagenet_table1 has only <directory>/imagenet_table1/report.md.)
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Budget(NamedTuple):
 
 BUDGETS = {
     "full": Budget("the paper's schedule: 64k iterations of 128 pictures", "cifar10", 164, None, 5, 82),
-    "short": Budget("what 2 cores do in one to two hours: 9 epochs of 10,000 pictures", "cifar10", 9, 10_000, 3, 3),
+    "short": Budget("what 2 cores do in about an hour a seed: 9 epochs of 10,000 pictures", "cifar10", 9, 10_000, 3, 3),
     "smoke": Budget("no result, only a proof that it runs: two nets, 1 epoch of 128 digits", "digits", 1, 128, 1, 1),
 }
 
@@ -98,6 +98,7 @@ def run_cell(cell: Cell, grid: Grid, options: argparse.Namespace, place: Path) -
         return {"responses": layer_responses(keras.models.load_model(place / "model.keras"), images)}
 
     more = {"also": responses} if grid.responses else {}
+    train.refuse_others(place, run)  # that is no failure of the cell
     (place / "error.txt").unlink(missing_ok=True)
     try:
         train.once(run, place, data_dir=options.data_dir, looks=budget.looks, **more)
@@ -165,6 +166,8 @@ def main(arguments: list[str] | None = None) -> int:
     grid, directory = GRIDS[options.name], options.directory / f"{options.name}-{options.budget}"
     if not grid.trained:
         directory = options.directory / options.name
+        if options.cell:
+            parser.error(f"--cell is for tables that are trained. Received: {options.name}")
     cells, failed = cells_of(grid, options.budget), 0
     numbered = list(enumerate(cells, 1))
     if options.list:
@@ -193,7 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.cell:
         return int(bool(failed))
 
-    budget = f"Budget {options.budget!r}: {BUDGETS[options.budget].about}, {BUDGETS[options.budget].seeds} seeds a net."
+    run = BUDGETS[options.budget]
+    budget = f"Budget {options.budget!r}: {run.about}, at most {run.seeds} seeds a net."
     command = shlex.join(["python", "-m", "experiments.paper", *(word for word in arguments if word != "--report")])
     told = f"    {command}" + (f"\n\n{budget}" if grid.trained else "")
     results = found(cells, nets_of(grid, options.budget), directory / "cells")

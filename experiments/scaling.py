@@ -17,7 +17,7 @@ import sys
 from math import ceil, log2
 from typing import NamedTuple
 
-from experiments.flags import positive
+from experiments.flags import not_negative_float, positive, positive_float
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -134,10 +134,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--measure", type=positive, nargs="+", metavar="N", help="devices, parts of this CPU, beside one of it"
     )
     parser.add_argument("--rounds", type=positive, default=2)
-    parser.add_argument("--rate", type=float, default=2500, help="images/s of one device; default: %(default)s")
-    parser.add_argument("--share", type=int, default=32, help="pictures a device and step; default: %(default)s")
-    parser.add_argument("--gigabytes", type=float, default=50, help="a second through a link; default: %(default)s")
-    parser.add_argument("--microseconds", type=float, default=5, help="a message; default: %(default)s")
+    parser.add_argument(
+        "--rate", type=positive_float, default=2500, help="images/s of one device; default: %(default)s"
+    )
+    parser.add_argument("--share", type=positive, default=32, help="pictures a device and step; default: %(default)s")
+    parser.add_argument(
+        "--gigabytes", type=positive_float, default=50, help="a second through a link; default: %(default)s"
+    )
+    parser.add_argument("--microseconds", type=not_negative_float, default=5, help="a message; default: %(default)s")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one:

@@ -11,6 +11,7 @@ python -m experiments.launch.
 """
 
 import argparse
+import contextlib
 import math
 import os
 import shlex
@@ -31,10 +32,10 @@ import numpy as np
 import keras_resnet
 from experiments import training
 from experiments.data import DATASETS, Data, DataUnavailable, Split, load, load_test
-from experiments.files import only_one, read_json, readable, write_json
+from experiments.files import NO_SPACE, is_full, only_one, read_json, readable, write_json
 from experiments.flags import not_negative, not_negative_float, positive, positive_float
 from experiments.machine import machine, versions
-from experiments.oracles import TUNERS, Corrupt, make_oracle, role
+from experiments.oracles import THROUGH, TUNERS, Corrupt, Through, make_oracle, role
 from experiments.progress import Progress, describe
 from experiments.report import best_of, table, write_report
 from experiments.tuning import DiskFull, Enough, Trials, forget, save_model
@@ -127,7 +128,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     train.add_argument("--early-stopping", type=positive, metavar="EPOCHS", help="stop after so many without gain")
     train.add_argument(
         "--median-stopping", type=not_negative, metavar="EPOCHS",
-        help="after so many stop a trial whose best accuracy is below the median of the others' means by then",
+        help="after more than so many stop a trial whose best is below the median of the others' means by then",
     )  # fmt: skip
     train.add_argument("--precision", choices=training.PRECISIONS, default="float32")
 
@@ -308,7 +309,7 @@ def check_saved_model(path: str, model: keras.Model, images: np.ndarray, toleran
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0, or 1 where nothing came of it, 2 for bad flags, 130 where it was stopped, AGAIN."""
+    """0, or 1 where nothing came of it, 2 for bad flags, 130 where it was stopped, AGAIN, NO_SPACE."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parse(arguments)
     directory = options.directory / options.name
@@ -329,9 +330,14 @@ def main(arguments: list[str] | None = None) -> int:
     except DataUnavailable as error:
         print(f"{error}\nA sweep that needs no download: make sweep DATASET=digits", file=sys.stderr)
         return 1
-    except (DiskFull, Corrupt) as error:
-        print(error, "Free some, and the same command goes on." * isinstance(error, DiskFull), file=sys.stderr)
+    except Corrupt as error:
+        print(error, file=sys.stderr)
         return 1
+    except (DiskFull, OSError) as error:
+        if not isinstance(error, DiskFull) and not is_full(error):
+            raise
+        print(f"{error}. Free some, and the same command goes on.", file=sys.stderr)
+        return NO_SPACE
 
 
 def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> int:
@@ -354,7 +360,8 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
 
     if role() == "worker":  # all else is the chief's
         compare(readable(directory / "sweep.json"), asdict(settings), directory)
-        open_trials().search()
+        with contextlib.suppress(Through):
+            open_trials().search()
         return 0
     leave_alone(directory)
     if options.overwrite and directory.exists():
@@ -366,7 +373,13 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
         trained, validated = len(data.train.labels), len(data.validation.labels)
         told = f"{data.name}: {trained} pictures to train on, {validated} to validate; {settings.precision}"
         progress.say(told)
-        tuner.search()
+        if role() != "chief":
+            tuner.search()
+        else:
+            if not oracle.is_through():  # else it would wait for who asks, and nobody may come any more
+                (directory / THROUGH).unlink(missing_ok=True)
+                tuner.search()
+            (directory / THROUGH).touch()
         oracle.tidy()  # a kill may have come before
         write_report(directory)  # before anything that could still fail
         finish(directory, tuner, options)
@@ -377,7 +390,7 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
         reasons = Counter(row["error"] for row in rows if row["error"])
         told = "".join(f"\n  {count} x {reason}" for reason, count in reasons.most_common(5))
         print(f"No trial was completed; the reasons are in {directory / 'trials.csv'}:{told}", file=sys.stderr)
-        return 1
+        return int(role() == "alone")  # a chief that ends with 1 is started again, for nothing
     record = read_json(directory / "best.json")
     choices = describe({name: best[name] for name in varied}) or "the only combination"
     print(f"Best: {choices}: {record['test_accuracy']:.2%} on the test set")

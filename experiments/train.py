@@ -68,7 +68,8 @@ def up_and_down(steps: int, depth: int):
 
 
 RECIPES = {
-    # 64k iterations of 128 pictures out of 50,000 are 164 epochs
+    # 64k iterations of 128 pictures out of 50,000 are 164 epochs. The paper takes off the mean of each pixel,
+    # `normalized` that of each channel, and divides by its deviation.
     "paper": Recipe("He 2015, section 4.2", 164, divided_by_ten_twice, weight_decay=1e-4, nesterov=False),
     "fast": Recipe(
         "one cycle: Smith and Topin 2017, arXiv:1708.07120; flip: Jordan 2024, arXiv:2404.00498",
@@ -132,6 +133,7 @@ class Epochs(keras.callbacks.Callback):
 class Backup(keras.callbacks.Callback):
     """Weights and optimizer after each epoch, in a file named after it. Keras' BackupAndRestore writes over its only
     copy, and the epoch into a second file: a kill or a full disk in between leaves none, or one of the wrong epoch.
+    An epoch that diverged is not kept: the same command tries it again.
     """
 
     def __init__(self, directory: Path):
@@ -148,6 +150,8 @@ class Backup(keras.callbacks.Callback):
         return int(files[-1].name.partition(".")[0])
 
     def on_epoch_end(self, epoch, logs=None):
+        if not np.isfinite((logs or {}).get("loss", 0)):
+            return
         self.directory.mkdir(exist_ok=True)
         before = list(self.directory.glob("*.weights.h5"))
         with whole(self.directory / f"{epoch + 1:05d}.weights.h5") as unfinished:
@@ -293,6 +297,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.epochs or RECIPES[options.recipe].epochs,
         options.train_examples,
     )
+    sys.setrecursionlimit(20_000)  # to load a net of 1202 layers
     directory = options.directory / f"{run.net}-{run.recipe}-{run.seed}"
     try:
         result = once(run, directory, data_dir=options.data_dir, devices=options.devices)

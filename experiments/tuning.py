@@ -1,7 +1,6 @@
 """The trials of a sweep, run by Keras Tuner: each is a row with a seed of its own, whatever becomes of it."""
 
 import contextlib
-import errno
 import os
 import random
 import shutil
@@ -15,8 +14,8 @@ import keras
 import keras_tuner
 
 from experiments import training
-from experiments.files import readable, whole, write_json, write_text
-from experiments.oracles import Distant, role
+from experiments.files import is_full, readable, whole, write_json, write_text
+from experiments.oracles import THROUGH, Distant, role
 from experiments.report import read_trials
 
 ATTEMPTS = 10  # so often may a process be killed in one trial
@@ -57,7 +56,7 @@ class Trials(keras_tuner.Tuner):
             super().__init__(oracle=oracle, directory=str(directory), project_name=name)
         oracle.verbose = 0
         if role() == "worker":
-            self.oracle: Any = Distant(self.oracle)
+            self.oracle: Any = Distant(self.oracle, Path(self.project_dir) / THROUGH)
         self.settings, self.data, self.progress, self.at_most = settings, data, progress, at_most
         self.run_here, self.idle_since = 0, time.perf_counter()
         self.save()
@@ -71,6 +70,8 @@ class Trials(keras_tuner.Tuner):
 
     def reload(self):
         if role() != "worker":
+            if readable(self._get_tuner_fname()) is None:  # in pieces, and it says nothing
+                write_json(self._get_tuner_fname(), self.get_state())
             super().reload()
 
     def pre_create_trial(self):
@@ -200,11 +201,6 @@ def failures(directory: Path, record: dict):
         write_text(directory / "error.txt", traceback.format_exc())
         write_json(directory / "result.json", {**record, "ended": time.time()})
         raise
-
-
-def is_full(error: Exception) -> bool:
-    """Whether it is the disk that was full."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class Clock(keras.callbacks.Callback):

@@ -125,6 +125,13 @@ def test_the_devices_are_shared_while_it_trains(tmp_path, monkeypatch):
     assert seen == [2, "fit", "end"]
 
 
+def test_a_backend_without_them_is_told(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    monkeypatch.delattr(keras.distribution, "list_devices")  # which fails there
+    with pytest.raises(ValueError, match=r"--devices above 1 needs one of the backends .*Received: 'torch'"):
+        devices.on_devices(2)
+
+
 def test_more_devices_than_there_are(tmp_path, capsys):
     flags = ["--dataset", "digits", "--train-examples", "128", "--epochs", "1", "--directory", str(tmp_path)]
     assert train.main([*flags, "--devices", "3"]) == 1

@@ -239,7 +239,7 @@ def test_the_report_is_there_whatever_happens_at_the_end(tmp_path, monkeypatch):
 
 def test_a_full_disk_is_said(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tuning, "save_model", lambda model, path: Path("/dev/full").write_text("a net"))
-    assert sweep.main([*command(tmp_path, "--shortcuts", "none")[3:]]) == 1
+    assert sweep.main([*command(tmp_path, "--shortcuts", "none")[3:]]) == 74
     told = capsys.readouterr().err
     assert "No space left on device" in told
     assert "the same command goes on" in told

@@ -117,6 +117,17 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, 
     assert "holds a run with {'epochs': 3}. Received: {'epochs': 4}" in capsys.readouterr().err
 
 
+def test_an_epoch_that_diverged_is_not_what_a_run_goes_on_from(tmp_path):
+    """Keras' TerminateOnNaN ends an epoch, and the callbacks hear that it has ended."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    backup = train.Backup(tmp_path)
+    backup.set_model(model)
+    backup.on_epoch_end(0, {"loss": 1.0})
+    backup.on_epoch_end(1, {"loss": float("nan")})
+    assert [path.name for path in tmp_path.iterdir()] == ["00001.weights.h5"]
+
+
 @pytest.mark.parametrize(("pictures", "devices", "batch"), [(10_000, 1, 500), (10_000, 8, 400), (360, 2, 360)])
 def test_devices_share_the_test_pictures_evenly(pictures, devices, batch):
     assert train.evaluation_batch(pictures, devices) == batch

@@ -56,7 +56,6 @@ def toy(monkeypatch):
     """Trials in no time: a model of one layer, and an accuracy that follows from the choices."""
 
     def build(choices, data, precision):
-        keras.config.set_dtype_policy(training.POLICIES[precision])
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(choices["depth"])])
         model.compile("sgd", "mse")
         model.choices = choices
@@ -207,16 +206,18 @@ def test_trials_have_seeds_of_their_own_that_stay(instant, tmp_path):
     assert seeds != [tuning.trial_seed(4, row["trial"]) for row in rows(tmp_path / "a")]
 
 
-def test_weights_follow_from_the_seed_of_the_trial(tmp_path):
+def test_weights_follow_from_the_seed_of_the_trial(toy, tmp_path):
     """Not from what was built before: a trial that is run again begins alike."""
-    data, values = load("digits"), {name: options[0] for name, options in SPACE.items()}
-    starts = []
+    starts, fit = [], training.fit
+    toy.setattr(training, "fit", lambda model, *a, **kw: starts.append(model.get_weights()[0]) or fit(model, *a, **kw))
     for earlier in (0, 2):
         for _ in range(earlier):
             keras.layers.Dense(3).build((None, 3))
-        keras.utils.set_random_seed(tuning.trial_seed(3, "0"))
-        starts.append(training.build(values, data).get_layer("conv1_conv").get_weights()[0])
-    np.testing.assert_array_equal(*starts)
+        open_tuner(tmp_path / str(earlier), seed=3).search()
+    assert len(starts) == 12
+    for first, again in zip(starts[:6], starts[6:], strict=True):
+        np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(starts[0], starts[1])
 
 
 def test_the_policy_holds_in_every_trial(toy, tmp_path):
@@ -587,7 +588,7 @@ def test_a_chief_in_which_something_fails_ends(chief, tmp_path, capsys):
     trial = oracle.create_trial("worker0")
     chief.setattr(oracles, "write_csv", lambda *args: Path("/dev/full").write_text("rows"))
     oracle.end_trial(ended(tmp_path, trial))
-    assert codes == [1]
+    assert codes == [74]
     assert "No space left on device" in capsys.readouterr().err
 
 
@@ -617,10 +618,11 @@ class Away(grpc.RpcError):
         return grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_worker_asks_again_and_does_not_hurry(chief):
+def test_a_worker_asks_again_and_does_not_hurry(chief, tmp_path):
     """Keras Tuner's own ends where the chief is away, and asks a thousand times a second where it has nothing."""
     waited = []
     chief.setattr(oracles.time, "sleep", waited.append)
+    chief.setattr(grpc, "channel_ready_future", lambda channel: Mock())
     idle, running = SimpleNamespace(status="IDLE"), SimpleNamespace(status="RUNNING")
     answers = [Away(), idle, Away(), running]
 
@@ -631,10 +633,59 @@ def test_a_worker_asks_again_and_does_not_hurry(chief):
         return answer
 
     client = SimpleNamespace(stub=Mock(), create_trial=create_trial, objective="val_accuracy")
-    distant = oracles.Distant(client)
+    distant = oracles.Distant(client, tmp_path / "through")
     assert distant.create_trial("worker0") is running
     assert waited == [1, 1, 1]
     assert distant.objective == "val_accuracy"
+
+
+def test_a_worker_that_comes_when_the_chief_has_gone_goes_too(chief, tmp_path):
+    """Keras Tuner's client waits for an hour; here it looks whether the chief said that no trial is left."""
+    waits = []
+
+    class Unready:
+        def result(self, timeout):
+            waits.append(timeout)
+            if len(waits) == 3:
+                (tmp_path / "through").touch()
+            raise grpc.FutureTimeoutError
+
+    chief.setattr(grpc, "channel_ready_future", lambda channel: Unready())
+    client = SimpleNamespace(stub=Mock(), create_trial=lambda tuner_id: pytest.fail("asked"))
+    with pytest.raises(oracles.Through):
+        oracles.Distant(client, tmp_path / "through").create_trial("worker3")
+    assert len(waits) == 3
+
+
+@pytest.mark.parametrize("tuner", oracles.TUNERS)
+def test_to_see_that_no_trial_is_left_changes_nothing(tuner, instant, tmp_path):
+    """A chief that served then would wait for ever for somebody to ask."""
+    limit = None if tuner == "hyperband" else 4
+    open_tuner(tmp_path / "reference", tuner, limit, epochs=3).search()
+    for left in range(len(rows(tmp_path / "reference")), 0, -1):
+        oracle = open_tuner(tmp_path / "asked", tuner, limit, epochs=3).oracle
+        before = json.dumps(oracle.get_state())
+        assert not oracle.is_through(), left
+        assert json.dumps(oracle.get_state()) == before
+        with contextlib.suppress(tuning.Enough):
+            open_tuner(tmp_path / "asked", tuner, limit, epochs=3, at_most=1).search()
+    assert open_tuner(tmp_path / "asked", tuner, limit, epochs=3).oracle.is_through()
+    assert choices(rows(tmp_path / "asked")) == choices(rows(tmp_path / "reference"))
+
+
+def test_trials_in_flight_are_left(chief, tmp_path):
+    oracle = open_tuner(tmp_path, max_trials=1).oracle
+    trial = oracle.create_trial("worker0")
+    assert not oracle.is_through()
+    oracle.end_trial(ended(tmp_path, trial))
+    assert oracle.is_through()
+
+
+def test_a_file_of_the_tuner_in_pieces_costs_nothing(instant, tmp_path):
+    open_tuner(tmp_path, max_trials=2).search()
+    (tmp_path / "sweep" / "tuner0.json").write_text("{")
+    open_tuner(tmp_path, max_trials=6).search()
+    assert choices(rows(tmp_path)) == Counter(COMBINATIONS)
 
 
 def test_a_worker_leaves_the_state_to_the_chief(chief, tmp_path):
