@@ -59,6 +59,7 @@ def table(grid: Grid, lines: list[tuple[Net, tuple[int, int], list[dict]]]) -> s
     """Markdown: a line a net, the paper's figure in the last column."""
     head = ["net", "parameters", "multiply-adds"]
     head += ["n", "training error, %", "test error, %"] if grid.trained else []
+    head += ["responses: median of the layers"] if grid.responses else []
     rows = [[*head, grid.column], ["---", *["---:"] * len(head)]]
     for net, (parameters, macs), cells in lines:
         row = [net.title, f"{parameters:,}", f"{macs:,}"]
@@ -67,6 +68,9 @@ def table(grid: Grid, lines: list[tuple[Net, tuple[int, int], list[dict]]]) -> s
             failed = len(cells) - len(through)
             row += [f"{len(through)}" + (f", {failed} failed" if failed else "")]
             row += [mean_and_deviation([cell[error] for cell in through]) for error in ("train_error", "test_error")]
+        if grid.responses:
+            medians = [statistics.median(cell["responses"]) for cell in cells if "responses" in cell]
+            row.append(f"{statistics.mean(medians):.3f}" if medians else "")
         rows.append([*row, "" if net.paper is None else f"{net.paper:g}"])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
@@ -116,8 +120,8 @@ def draw(path: Path, grid: Grid, lines: list[tuple[Net, tuple[int, int], list[di
 
 
 def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, list[dict]]], told: str) -> str:
-    """`report.md`, `results.csv`, `curves.json` and `figure.png` in `directory`, of nets and what was found in their
-    cells; returns the table. `told` says with what command and budget.
+    """`report.md`, `results.csv`, `curves.json` (or `responses.json` too) and `figure.png` in `directory`, of nets and
+    what was found in their cells; returns the table. `told` says with what command and budget.
     """
     directory.mkdir(parents=True, exist_ok=True)
     lines = [(net, counts(net), cells) for net, cells in found]
@@ -144,6 +148,9 @@ def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, 
         write_text(directory / "results.csv", rows.getvalue())
         curves = {cell["cell"]: cell["history"] for cell in through}
         write_text(directory / "curves.json", json.dumps(curves, separators=(",", ":")))
+        if grid.responses:
+            responses = {cell["cell"]: cell["responses"] for cell in through}
+            write_text(directory / "responses.json", json.dumps(responses, separators=(",", ":")))
         if draw(directory / "figure.png", grid, lines):
             parts.append(f"![{name}](figure.png)")
         parts += [f"{cell['cell']} failed: {cell['failure']}" for cell in cells if cell.get("failure")]

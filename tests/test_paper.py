@@ -79,6 +79,13 @@ def test_table_1_of_the_paper():
             assert macs / 1e9 == pytest.approx(net.paper, abs=0.2 if net.variant == "vgg16" else 0.07), net.title
 
 
+def test_the_family_has_one_budget():
+    """Some 250 to 330 million multiply-adds, as its question says."""
+    costs = {net.title: counts(net)[1] for net in GRIDS["family"].nets}
+    assert len(costs) == 6
+    assert all(245e6 <= macs <= 335e6 for macs in costs.values()), costs
+
+
 def test_cells_are_complete_and_apart():
     cells = paper.cells_of(GRIDS["degradation"], "full")
     assert len(cells) == 8 * 5
@@ -115,6 +122,17 @@ def test_responses_are_standard_deviations():
     answers = keras.Model(model.input, [model.get_layer(name).output for name in names]).predict(images, verbose=0)
     found = paper_report.layer_responses(model, images)
     np.testing.assert_allclose(found, [answer.std() for answer in answers], rtol=2e-2)
+
+
+def test_responses_are_numbers_in_the_report(tmp_path):
+    about = dict(machine="2 cores", versions="Keras", commit="abc", precision="float32", seconds=6.0, epochs=1)
+    history = [{"accuracy": 0.5, "test_accuracy": 0.5}]
+    net = GRIDS["responses"].nets[0]
+    seeds = [[1.0, 2.0, 9.0], [1.0, 3.0, 4.0]]
+    cells = [about | dict(cell=f"s{i}", seed=i, history=history, responses=row) for i, row in enumerate(seeds)]
+    told = paper_report.write_report(tmp_path, "responses", GRIDS["responses"], [(net, cells)], "")
+    assert "| responses: median of the layers |" in told and "| 2.500 |" in told
+    assert json.loads((tmp_path / "responses.json").read_text()) == {"s0": seeds[0], "s1": seeds[1]}
 
 
 @pytest.fixture
