@@ -30,7 +30,8 @@ from experiments.files import NO_SPACE
 FOLDER = Path(__file__).parent / "cluster"  # what is rendered there: render(name, EXAMPLE_WORKERS, EXAMPLE)
 EXAMPLE_WORKERS = 4
 EXAMPLE = shlex.split(
-    "--dataset cifar10 --tuner random --max-trials 100 --widths 1 2 --learning-rates 0.05 0.1 0.2 0.4"
+    "--dataset cifar10 --tuner random --max-trials 100 --widths 1 2 --learning-rates 0.05 0.1 0.2 0.4 "
+    "--weight-decays 1e-4 5e-4"
 )
 FILES = {"slurm": "sweep.sbatch", "kubernetes": "sweep.yaml"}
 PORT = 8017
@@ -231,12 +232,12 @@ def slurm(workers: int, flags: list[str]) -> str:
 #!/bin/bash
 # Rendered by `python -m experiments.launch --render slurm`: submit it from this checkout, with its environment active
 # and --directory on a shared file system; after an end that came too early submit it again. Where there are GPUs, add
-# --gpus-per-task=1. The chief's port has no authentication: it belongs into a private network.
+# --gpus-per-task=1. The chief's port has no authentication: it belongs in a private network.
 #SBATCH --job-name=sweep
 #SBATCH --ntasks={workers}
 #SBATCH --cpus-per-task=4
 #SBATCH --time=24:00:00
-set -m  # a process group for the chief, which can be ended as a whole
+set -m  # a process group for each of the two below, which can be ended as a whole
 
 {shlex.join(prepare(flags))} || exit  # once, before all want it
 export KERASTUNER_ORACLE_IP=$(hostname) KERASTUNER_ORACLE_PORT=$(({PORT} + SLURM_JOB_ID % 1000))
@@ -246,8 +247,13 @@ export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK  # which srun does not take over 
   export CUDA_VISIBLE_DEVICES=-1
   {persists("chief")}
 ) &
-srun --kill-on-bad-exit=0 bash -c {shlex.quote(persists("worker$SLURM_PROCID"))}
-kill -KILL -- -$!  # the chief may be waiting for a worker that does not come back
+chief=$!
+srun --kill-on-bad-exit=0 bash -c {shlex.quote(persists("worker$SLURM_PROCID"))} &
+workers=$!
+wait -n  # a chief would wait for a worker that does not come back, and workers for a chief that is gone
+kill -KILL -- -$chief
+kill -TERM -- -$workers
+wait
 # what is left, the report and the best net
 env -u KERASTUNER_ORACLE_IP {sweep}
 """
@@ -331,10 +337,8 @@ def main(arguments: list[str] | None = None) -> int:
         if "--overwrite" in flags:
             parser.error("--overwrite would begin anew at each restart: remove the sweep yourself")
         for flag, place in (("--directory", sweep.directory), ("--data-dir", sweep.data_dir)):
-            if options.render == "kubernetes" and place and not place.startswith("/"):
-                parser.error(
-                    f"{flag} must be absolute, on the volume at /shared: pods share nothing else. Received: {place}"
-                )
+            if options.render == "kubernetes" and place and not place.startswith("/shared/"):
+                parser.error(f"{flag} must begin with /shared/: pods share nothing else. Received: {place}")
         from experiments.sweep import parse  # which takes Keras, and seconds
 
         parse(flags)

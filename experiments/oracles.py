@@ -76,7 +76,8 @@ class Resumable(keras_tuner.Oracle):
 
     def get_state(self):
         values = {name: trial.hyperparameters.values for name, trial in self.trials.items()}
-        return {**super().get_state(), "values": values}
+        tried = sorted(self._tried_so_far)  # a set, whose order is another one each time
+        return {**super().get_state(), "values": values, "tried_so_far": tried}
 
     def reload(self):
         """Keras Tuner writes a trial and then the state that knows of it; a kill between the two is mended here."""
@@ -331,14 +332,17 @@ def make_oracle(tuner: str, space: dict, *, seed: int, max_trials: int | None, e
 
 
 class Through(Exception):
-    """The chief has gone, and says by the file THROUGH that no trial is left."""
+    """The chief has gone, and says by the file THROUGH that no trial of so many is left."""
 
 
 class Distant:
     """The oracle as a worker has it, at the end of a wire: it is asked again where the chief was away for a moment, and
-    only once a second where there is nothing to do yet. Asking twice does no harm. Raises Through where the file
-    `through` is there and the chief is not: Keras Tuner's client would wait for an hour.
+    only once a second where there is nothing to do yet. Asking twice does no harm. Where the chief is not there it
+    raises Through, if the file `through` is, and TimeoutError after LONGEST seconds; Keras Tuner's client waits for an
+    hour in any case.
     """
+
+    LONGEST = 1800
 
     def __init__(self, client, through: Path):
         import grpc
@@ -354,13 +358,16 @@ class Distant:
         return functools.partial(self.ask, attribute) if callable(attribute) else attribute
 
     def ask(self, method, *args, **kwargs):
+        since = time.monotonic()
         while True:
             try:
                 self.grpc.channel_ready_future(self.channel).result(timeout=5)
                 return method(*args, **kwargs)
             except self.grpc.FutureTimeoutError:
-                if self.through.exists():
+                if readable(self.through) == {"max_trials": self.client.max_trials}:
                     raise Through from None
+                if time.monotonic() - since > self.LONGEST:
+                    raise TimeoutError(f"the chief was not there for {self.LONGEST} seconds") from None
             except self.grpc.RpcError as error:
                 if error.code() is not self.grpc.StatusCode.UNAVAILABLE:
                     raise

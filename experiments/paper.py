@@ -79,10 +79,9 @@ def shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def run_cell(cell: Cell, grid: Grid, options: argparse.Namespace, place: Path) -> None:
-    """Trains one cell in this process, or sees that it is through."""
+def run_of(cell: Cell, options: argparse.Namespace) -> train.Run:
     budget = BUDGETS[options.budget]
-    run = train.Run(
+    return train.Run(
         cell.net.variant,
         dict(cell.net.choices),
         "paper",
@@ -92,6 +91,11 @@ def run_cell(cell: Cell, grid: Grid, options: argparse.Namespace, place: Path) -
         budget.epochs,
         budget.train_examples,
     )
+
+
+def run_cell(cell: Cell, grid: Grid, options: argparse.Namespace, place: Path) -> None:
+    """Trains one cell in this process, or sees that it is through."""
+    budget, run = BUDGETS[options.budget], run_of(cell, options)
 
     def responses(place: Path) -> dict:
         images = load_test(budget.dataset, data_dir=options.data_dir).images[:1000]
@@ -183,6 +187,8 @@ def main(arguments: list[str] | None = None) -> int:
             cell = numbered[0][1]
             run_cell(cell, grid, options, directory / "cells" / cell.name)
         elif not options.report:
+            for _, cell in numbered:  # before the first is begun
+                train.refuse_others(directory / "cells" / cell.name, run_of(cell, options))
             failed = run_in_processes(numbered, len(cells), arguments, directory / "cells")
     except Held as error:
         print(error, file=sys.stderr)

@@ -120,8 +120,8 @@ def draw(path: Path, grid: Grid, lines: list[tuple[Net, tuple[int, int], list[di
 
 
 def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, list[dict]]], told: str) -> str:
-    """`report.md`, `results.csv`, `curves.json` (or `responses.json` too) and `figure.png` in `directory`, of nets and
-    what was found in their cells; returns the table. `told` says with what command and budget.
+    """`report.md`, `results.csv`, `curves.json` and `figure.png` (`responses.json`) in `directory`, of nets and what
+    was found in their cells; returns the table. `told` says with what command and budget.
     """
     directory.mkdir(parents=True, exist_ok=True)
     lines = [(net, counts(net), cells) for net, cells in found]

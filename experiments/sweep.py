@@ -311,7 +311,9 @@ def check_saved_model(path: str, model: keras.Model, images: np.ndarray, toleran
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0, or 1 where nothing came of it, 2 for bad flags, 130 where it was stopped, AGAIN, NO_SPACE."""
+    """0, or 1 where nothing came of it (but of a chief: it would be started again), 2 for bad flags, 130 where it was
+    stopped, AGAIN, NO_SPACE.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parse(arguments)
     directory = options.directory / options.name
@@ -381,7 +383,7 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
             if not oracle.is_through():  # else it would wait for who asks, and nobody may come any more
                 (directory / THROUGH).unlink(missing_ok=True)
                 tuner.search()
-            (directory / THROUGH).touch()
+            write_json(directory / THROUGH, {"max_trials": oracle.max_trials})
         oracle.tidy()  # a kill may have come before
         write_report(directory)  # before anything that could still fail
         finish(directory, tuner, options)

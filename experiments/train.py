@@ -150,7 +150,8 @@ class Backup(keras.callbacks.Callback):
         return int(files[-1].name.partition(".")[0])
 
     def on_epoch_end(self, epoch, logs=None):
-        if not np.isfinite((logs or {}).get("loss", 0)):
+        weights = (keras.ops.convert_to_numpy(weight) for weight in self.model.trainable_variables)
+        if not all(np.isfinite(part).all() for part in ((logs or {}).get("loss", 0), *weights)):
             return
         self.directory.mkdir(exist_ok=True)
         before = list(self.directory.glob("*.weights.h5"))

@@ -36,6 +36,7 @@ def run_list(options) -> None:
         size = "x".join(map(str, model.input_shape[1:]))
         told = f"{parameters:>12,} {keras_resnet.count_macs(model):>15,}  {size:<11}  {checkpoints.get(name, '')}"
         print(f"{name:<22} {told}".rstrip(), flush=True)
+        keras.backend.clear_session()  # else what has no value yet stays known to Keras
 
 
 def add_summary(commands) -> None:

@@ -35,7 +35,7 @@ def _builder(row_name: str) -> Callable[..., keras.Model]:
         input_tensor=None,
         input_shape=None,
         pooling=None,
-        classes=None,
+        classes=row.classes,
         classifier_activation="softmax",
         name=row_name,
         **fields,
@@ -57,7 +57,7 @@ def _builder(row_name: str) -> Callable[..., keras.Model]:
     build.__doc__ = f"""`ResNet({row_name!r})`, {weight_layers(row)} weight layers, {row.classes} classes, {size}.
 
     {", ".join(f"{field}={value!r}" for field, value in asdict(row).items())}.
-    The arguments and errors are those of `ResNet`; `classes=None` is {row.classes}.
+    The arguments and errors are those of `ResNet`.
     """
     build.__name__ = build.__qualname__ = next(
         capitals + row_name.removeprefix(prefix) for prefix, capitals in PREFIXES.items() if row_name.startswith(prefix)

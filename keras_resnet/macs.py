@@ -33,10 +33,8 @@ def _layer_macs(layer) -> int:
                 f"count_macs knows convolutions and dense layers. Received: {layer.name!r}, a {type(layer).__name__}"
             )
         return 0
-    channels_first = getattr(layer, "data_format", "") == "channels_first"
-    positions = (
-        layer.output.shape[2:] if channels_first else layer.output.shape[1:-1]
-    )  # a kernel is applied once at each
+    shape = layer.output.shape[1:]  # a kernel is applied once at each position
+    positions = shape[1:] if getattr(layer, "data_format", "") == "channels_first" else shape[:-1]
     if None in positions:
         raise ValueError(
             "count_macs needs a model with a full input_shape. "

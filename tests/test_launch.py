@@ -217,8 +217,9 @@ def test_gpus_are_those_that_are_visible(value, found):
         (["--render", "kubernetes", "--precision=auto"], "--precision must be float32, bfloat16 or float16"),
         (["--render", "slurm", "--depth", "20"], "unrecognized arguments: --depth 20"),
         (["--render", "kubernetes", "--depths", "21"], "--depths: "),
-        (["--render", "kubernetes", "--directory", "runs"], "--directory must be absolute"),
-        (["--render", "kubernetes", "--data-dir=data"], "--data-dir must be absolute"),
+        (["--render", "kubernetes", "--directory", "runs"], "--directory must begin with /shared/"),
+        (["--render", "kubernetes", "--directory", "/data/runs"], "--directory must begin with /shared/"),
+        (["--render", "kubernetes", "--data-dir=data"], "--data-dir must begin with /shared/"),
     ],
 )
 def test_bad_flags(flags, says, capsys):
@@ -262,10 +263,13 @@ def test_bash_reads_the_file_for_slurm(tmp_path):
 
 def told_by_slurm(folder, flags):
     """Who ran what: (name@chief, cores of srun, words), by a python and an srun that only tell what they were asked."""
-    tools = {"python": """echo "$KERASTUNER_TUNER_ID@$KERASTUNER_ORACLE_IP" "'$cores'" $(printf '%q ' "$@") >> told"""}
+    tools = {
+        "python": """echo "$KERASTUNER_TUNER_ID@$KERASTUNER_ORACLE_IP" "'$cores'" $(printf '%q ' "$@") >> told
+[ "$KERASTUNER_TUNER_ID" != chief ] || sleep 60"""
+    }
     tools["hostname"] = "echo head"
-    tools["srun"] = """shift; export cores=$SRUN_CPUS_PER_TASK
-for SLURM_PROCID in 0 1; do export SLURM_PROCID; "$@"; done; sleep 1"""
+    tools["srun"] = """shift; export cores=$SRUN_CPUS_PER_TASK; sleep 1
+for SLURM_PROCID in 0 1; do export SLURM_PROCID; "$@"; done"""
     for name, body in tools.items():
         (folder / name).write_text(f"#!/bin/bash\n{body}\n")
         (folder / name).chmod(0o755)

@@ -223,9 +223,10 @@ def test_the_command(tmp_path, capsys):
     assert "| ResNet-20 | 269,722 | 40,551,040 | 1 |" in (directory / "report.md").read_text()
     assert paper.main(["degradation", "--budget", "smoke", "--directory", str(tmp_path), "--list"]) == 0
     assert capsys.readouterr().out.splitlines() == ["1/2  plain-20-seed0  through", "2/2  resnet-20-seed0  through"]
-    other = ["degradation", "--budget", "smoke", "--directory", str(tmp_path), "--precision", "float16", "--cell=1/2"]
-    assert paper.main(other) == 1
-    assert "holds a run with" in capsys.readouterr().err
+    other = ["degradation", "--budget", "smoke", "--directory", str(tmp_path), "--precision", "float16"]
+    for share in ([], ["--cell=1/2"]):
+        assert paper.main([*other, *share]) == 1
+        assert "holds a run with" in capsys.readouterr().err
     assert not (directory / "cells" / "plain-20-seed0" / "error.txt").exists()  # which would say that the cell failed
 
 

@@ -89,8 +89,17 @@ def test_an_activation_that_does_nothing_does_not_hide_logits(rng, tmp_path):
     logits = keras.layers.Dense(3, name="logits")(keras.layers.Flatten()(image))
     net = keras.Model(image, keras.layers.Activation("linear", dtype="float32")(logits))
     x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    report = export_saved_model(net, tmp_path, **QUICK | {"signatures": ("images", "embedding")})
+    np.testing.assert_allclose(answer(report, image=x)["probabilities"], tf.nn.softmax(net(x)), atol=1e-5)
+    np.testing.assert_allclose(answer(report, "embedding", image=x)["embedding"], x.reshape(2, -1), atol=1e-5)
+
+
+def test_a_net_that_ends_in_nothing_but_idle_layers(rng, tmp_path):
+    idle = keras.Sequential([keras.Input((3,)), keras.layers.Activation("linear")])
+    net = keras.Sequential([keras.Input((8, 8, 3)), randomize(tiny()), idle])
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
     got = answer(export_saved_model(net, tmp_path, **QUICK), image=x)["probabilities"]
-    np.testing.assert_allclose(got, tf.nn.softmax(net(x)), atol=1e-5)
+    np.testing.assert_allclose(got, net(x), atol=1e-5)
 
 
 def test_one_class_needs_a_sigmoid(rng, tmp_path):

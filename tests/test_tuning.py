@@ -646,15 +646,19 @@ def test_a_worker_that_comes_when_the_chief_has_gone_goes_too(chief, tmp_path):
     class Unready:
         def result(self, timeout):
             waits.append(timeout)
-            if len(waits) == 3:
-                (tmp_path / "through").touch()
+            if len(waits) > 1:  # first of a search that had fewer trials
+                (tmp_path / "through").write_text(json.dumps({"max_trials": {2: 4, 3: 6}[len(waits)]}))
             raise grpc.FutureTimeoutError
 
     chief.setattr(grpc, "channel_ready_future", lambda channel: Unready())
-    client = SimpleNamespace(stub=Mock(), create_trial=lambda tuner_id: pytest.fail("asked"))
+    client = SimpleNamespace(stub=Mock(), create_trial=lambda tuner_id: pytest.fail("asked"), max_trials=6)
+    distant = oracles.Distant(client, tmp_path / "through")
     with pytest.raises(oracles.Through):
-        oracles.Distant(client, tmp_path / "through").create_trial("worker3")
+        distant.create_trial("worker3")
     assert len(waits) == 3
+    client.max_trials, distant.LONGEST = None, -1
+    with pytest.raises(TimeoutError, match="the chief was not there"):
+        distant.create_trial("worker3")
 
 
 @pytest.mark.parametrize("tuner", oracles.TUNERS)

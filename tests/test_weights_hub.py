@@ -213,6 +213,16 @@ def test_a_config_that_cannot_be_had_is_not_one_that_is_not_there(client, hub, s
     refused("hf://org/plain", OSError, "cannot be had")
 
 
+def test_of_checkpoints_that_are_known_no_config_is_needed(client, hub, source, monkeypatch):
+    hub.files["timm/net"] = hub.files["org/net"] | {"config.json": b"{"}
+    refused("timm/net", OSError, "cannot be had")
+    monkeypatch.setattr(pretrained, "checkpoints", lambda: {"timm/net": {"row": "resnet"}})
+    monkeypatch.setattr(pretrained, "model_preprocessing", lambda name: None)
+    model = tiny()
+    load_pretrained(model, "timm/net")
+    assert_same_weights(model, source)
+
+
 def test_a_config_that_says_half_of_the_preprocessing(client, hub, source):
     hub.files["org/net"]["config.json"] = json.dumps({"pretrained_cfg": {"interpolation": "bicubic"}}).encode()
     model = tiny()

@@ -37,9 +37,11 @@ def test_a_new_head_where_the_classes_differ(caplog):
 
 def test_a_row_of_other_classes_is_asked_about_them():
     state = state_dict(randomize(ResNet("resnet20", depths=(1, 1, 1), classes=3)), "akamaster")
-    with pytest.raises(ValueError, match="classes must be 3 for the classifier of these weights, or 10 for a new one"):
+    with pytest.raises(ValueError, match="classes must be 3, as in the classifier of these weights .*Received: 10"):
         ResNet("resnet20", depths=(1, 1, 1), weights=state)
-    for classes in (3, 10):
+    with pytest.raises(ValueError, match="classes must be 3"):
+        keras_resnet.ResNet20(depths=(1, 1, 1), weights=state)
+    for classes in (3, 7):
         assert ResNet("resnet20", depths=(1, 1, 1), weights=state, classes=classes).output_shape == (None, classes)
 
 
@@ -226,6 +228,7 @@ def test_answers_are_those_of_transformers(row, layer_type, hidden, rng):
         ({"shortcut": "A"}, {"zero_channels": "end"}, "akamaster", "zero_channels='both'.*pads at 'end'"),
         ({"shortcut": "A"}, {"shortcut": "none"}, "akamaster", "has no such shortcut"),
         ({"order": "preactivation"}, {"stride_block": "last"}, "timm v2", "stride_block must be 'first'"),
+        ({"order": "preactivation", "depths": (1, 1)}, {"stride_block": "last"}, "timm v2", "stride_block must be"),
         ({"shortcut": "pooled_projection"}, {"shortcut": "max_pooled_projection"}, "torchvision", "takes maxima"),
     ],
 )

@@ -119,23 +119,28 @@ def read_folder(folder: Path, reader: Reader | None) -> np.ndarray:
     return np.concatenate([reader(tf.constant([file.read_bytes()])).numpy() for file in files])
 
 
+def find_last(model: keras.Model):
+    """The last layer, within models too, but for activations that do nothing; None where all are such."""
+    for layer in reversed(model.layers):
+        found = find_last(layer) if isinstance(layer, keras.Model) else layer
+        idle = isinstance(found, keras.layers.Activation) and found.activation is keras.activations.linear
+        if found is not None and not idle:
+            return found
+    return None
+
+
 def find_classifier(model: keras.Model):
     """The dense layer that the answer comes from, but for activations that do nothing; or None."""
-    idle = keras.activations.linear
-    *_, last = (
-        layer for layer in model.layers if not (isinstance(layer, keras.layers.Activation) and layer.activation is idle)
-    )
-    if isinstance(last, keras.Model):
-        return find_classifier(last)
+    last = find_last(model)
     return last if isinstance(last, keras.layers.Dense) else None
 
 
 def find_embedding(model: keras.Model):
     """What the last dense layer gets, (b, features)."""
-    last = model.layers[-1]
-    if not isinstance(last, keras.layers.Dense) or len(last.input.shape) != 2:
+    last, end = find_classifier(model), model.layers[-1]
+    if last not in model.layers or len(last.input.shape) != 2:
         raise ValueError(
             "The signature 'embedding' needs a model that ends in a dense layer on a vector. "
-            f"Received: one that ends in {last.name!r}, a {type(last).__name__}"
+            f"Received: one that ends in {end.name!r}, a {type(end).__name__}"
         )
     return last.input

@@ -64,8 +64,11 @@ def check_layout(
     stem = next(layer for layer in layers if layer.name in ("conv1_conv", "conv1_1_conv"))
     if not stage_wise and max(stem.strides) > 1 and not names & {"pool1_pool", "pool1_conv"}:
         raise ValueError(f"{source} is of nets that pool after conv1, and {model.name!r} does not: stem must be '7x7'.")
-    late = [layer.name for layer in layers if STRIDES.fullmatch(layer.name) and max(layer.strides) > 1]
-    if any("_block1_" not in name for name in late):
+    convolutions = [layer for layer in layers if STRIDES.fullmatch(layer.name)]
+    late = [layer.name for layer in convolutions if max(layer.strides) > 1]
+    dilated = any(max(layer.dilation_rate) > 1 for layer in convolutions)
+    early = bool(late) and not dilated and late[-1].split("_")[0] != convolutions[-1].name.split("_")[0]
+    if early or any("_block1_" not in name for name in late):  # early: the block is the only one of its stage
         raise ValueError(
             f"{source} is of nets that stride in the first block of a stage. The weights fit, but {model.name!r} "
             f"strides in {late[-1]}: stride_block must be 'first'."

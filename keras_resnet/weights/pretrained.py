@@ -193,7 +193,7 @@ def read_source(
         is_file_name = path.name.endswith((*KERAS_FORMATS, *FORMATS))
         match = HUB_NAME.fullmatch(source) if isinstance(source, str) and not is_file_name else None
         if match:
-            path, config = download(match[1], revision or match[2])
+            path, config = download(match[1], revision or match[2], config_needed=match[1] not in checkpoints())
             if match[1] in checkpoints():
                 known = model_preprocessing(match[1])
             return told_by_config(read_file(path, told), config, known)
@@ -234,7 +234,7 @@ def told_by_config(found: Checkpoint, config: dict[str, Any], known: Preprocessi
     return found._replace(preprocessing=known, bottleneck_stride=stride)
 
 
-def download(repository: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
+def download(repository: str, revision: str | None, config_needed: bool = True) -> tuple[Path, dict[str, Any]]:
     """The weights of a repository on the hub, in its cache and with the digest that the hub names, and its config.
 
     OSError that names the repository where the hub cannot be reached, hides it or gives other bytes than it promised,
@@ -270,11 +270,11 @@ def download(repository: str, revision: str | None) -> tuple[Path, dict[str, Any
             raise OSError(f"{what} is not in the cache, and the hub could not be asked. {unreached}") from unreached
         raise ValueError(f"{what} holds none of {list(HUB_FILES)}")
     check_digest(path, what)
-    return path, read_config(fetch, repository, revision)
+    return path, read_config(fetch, repository, revision, config_needed)
 
 
-def read_config(fetch: Callable[[str], Path], repository: str, revision: str | None) -> dict[str, Any]:
-    """What a repository's config.json says; {} where it has none, OSError where it cannot be had or read."""
+def read_config(fetch: Callable[[str], Path], repository: str, revision: str | None, needed: bool) -> dict[str, Any]:
+    """What a repository's config.json says; {} where it has none. Where it cannot be had or read OSError, if needed."""
     from huggingface_hub import _CACHED_NO_EXIST, errors, try_to_load_from_cache
 
     file = "config.json"
@@ -283,7 +283,7 @@ def read_config(fetch: Callable[[str], Path], repository: str, revision: str | N
     except Exception as error:
         known = try_to_load_from_cache(repository, file, revision=revision)
         local = isinstance(error, errors.LocalEntryNotFoundError)
-        if known is _CACHED_NO_EXIST or (isinstance(error, errors.EntryNotFoundError) and not local):
+        if not needed or known is _CACHED_NO_EXIST or (isinstance(error, errors.EntryNotFoundError) and not local):
             return {}
         raise OSError(
             f"{file} of {repository!r}, which tells of what kind its nets are, cannot be had: {error}"
@@ -318,7 +318,8 @@ def adapted(
             theirs = to_keras(state[head[0].tensor], head[0]).shape[-1]
             ours = head[0].variable.shape[-1]
             raise ValueError(
-                f"classes must be {theirs} for the classifier of these weights, or {ours} for a new one. Received: None"
+                f"classes must be {theirs}, as in the classifier of these weights (for a new one of {ours}: "
+                f"load_pretrained). Received: {ours}"
             )
         for target in head:
             log.info("%s has %s classes: its new %s stays", model.name, target.variable.shape[-1], target.variable.path)
