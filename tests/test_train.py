@@ -125,7 +125,7 @@ def test_an_epoch_that_diverged_is_not_what_a_run_goes_on_from(tmp_path):
     backup.set_model(model)
     backup.on_epoch_end(0, {"loss": 1.0})
     backup.on_epoch_end(1, {"loss": float("nan")})
-    model.set_weights([[[np.inf]], [0.0]])
+    model.set_weights([np.full((1, 1), np.inf), np.zeros(1)])
     backup.on_epoch_end(1, {"loss": 1.0})  # by its last step
     assert [path.name for path in tmp_path.iterdir()] == ["00001.weights.h5"]
 

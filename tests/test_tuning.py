@@ -647,7 +647,7 @@ def test_a_worker_that_comes_when_the_chief_has_gone_goes_too(chief, tmp_path):
         def result(self, timeout):
             waits.append(timeout)
             if len(waits) > 1:  # first of a search that had fewer trials
-                (tmp_path / "through").write_text(json.dumps({"max_trials": {2: 4, 3: 6}[len(waits)]}))
+                (tmp_path / "through").write_text(json.dumps({"max_trials": 4 if len(waits) == 2 else 6}))
             raise grpc.FutureTimeoutError
 
     chief.setattr(grpc, "channel_ready_future", lambda channel: Unready())
