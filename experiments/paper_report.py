@@ -89,9 +89,8 @@ def draw(path: Path, grid: Grid, lines: list[tuple[Net, tuple[int, int], list[di
     from matplotlib import pyplot
 
     panels = ["in their order", "by size"] if grid.responses else list(dict.fromkeys(net.panel for net, _ in drawn))
-    figure, axes = pyplot.subplots(
-        1, len(panels), figsize=(1.5 + 4.5 * len(panels), 4), sharey=True, squeeze=False, layout="constrained"
-    )
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(1.5 + 4.5 * len(panels), 4), sharey=True, squeeze=False)
+    figure.set_layout_engine("constrained", rect=(0, 0, 0.98, 1))  # room for the marks at the right
     for i, (net, cells) in enumerate(drawn):
         style = {"color": f"C{i % 10}", "linewidth": 1.5 if net.panel != "plain" or not grid.responses else 0.8}
         if grid.responses:
@@ -153,6 +152,8 @@ def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, 
             write_text(directory / "responses.json", json.dumps(responses, separators=(",", ":")))
         if draw(directory / "figure.png", grid, lines):
             parts.append(f"![{name}](figure.png)")
+            if not grid.responses and any(net.paper is not None for net, _ in found):
+                parts.append("The marks at the right are the paper's final test errors.")
         parts += [f"{cell['cell']} failed: {cell['failure']}" for cell in cells if cell.get("failure")]
     write_text(directory / "report.md", "\n\n".join(parts) + "\n")
     return text
