@@ -15,6 +15,7 @@ is on the loopback interface; on a cluster keep it within a private network.
 import argparse
 import ctypes
 import os
+import re
 import shlex
 import signal
 import socket
@@ -123,12 +124,12 @@ class Member:
 
     def restart(self, code: int) -> bool:
         """False where that was too often; SystemExit where the disk is full."""
-        trials = len(list(self.directory.glob("trial_*/result.json")))
-        self.restarts = 1 if trials > self.trials else self.restarts + 1
-        self.trials = max(trials, self.trials)
         if code == NO_SPACE:
             say(f"{self.name} found the disk full: free some, and the same command goes on")
             sys.exit(NO_SPACE)
+        trials = len(list(self.directory.glob("trial_*/result.json")))
+        self.restarts = 1 if trials > self.trials else self.restarts + 1
+        self.trials = max(trials, self.trials)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         if self.restarts > self.limit:
             say(f"{self.name} {how}; it is given up after {self.limit} restarts in which no trial came to an end")
@@ -309,6 +310,10 @@ def kubernetes(workers: int, flags: list[str]) -> str:
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, data):
             return True
+
+    # kubectl reads YAML 1.2, to which 1e-4 is a number, too: with this such words are quoted
+    number = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+    Plain.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
 
     head = """\
 # Rendered by `python -m experiments.launch --render kubernetes`. It needs JobSet, a claim `sweep` to a volume that many

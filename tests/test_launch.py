@@ -302,6 +302,9 @@ def test_kubernetes_knows_what_is_rendered():
     jobs = [{"apiVersion": "batch/v1", "kind": "Job", **job["template"]} for job in jobset["spec"]["replicatedJobs"]]
     for resource in (policy, *jobs):
         kubernetes_validate.validate(resource, "1.31", strict=True)
+    words = launch.render("kubernetes", 1, ["--weight-decays", "1e-4", "5E-4", ".5", "--dataset", "digits"])
+    for number in ("1e-4", "5E-4", ".5"):  # which PyYAML, of YAML 1.1, reads as words, and kubectl does not
+        assert f"- '{number}'" in words and f"- {number}" not in words
     jobs[0]["spec"]["backofLimit"] = 1
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(jobs[0], "1.31", strict=True)
