@@ -202,8 +202,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.cell:
         return int(bool(failed))
 
-    run = BUDGETS[options.budget]
-    budget = f"Budget {options.budget!r}: {run.about}, at most {run.seeds} seeds a net."
+    about, seeds = BUDGETS[options.budget].about, BUDGETS[options.budget].seeds
+    budget = f"Budget {options.budget!r}: {about}, at most {seeds} seeds a net."
     command = shlex.join(["python", "-m", "experiments.paper", *(word for word in arguments if word != "--report")])
     told = f"    {command}" + (f"\n\n{budget}" if grid.trained else "")
     results = found(cells, nets_of(grid, options.budget), directory / "cells")

@@ -74,8 +74,8 @@ def ResNet(
     `fields` replace those of the row: `ResNet("resnet56", shortcut="projection_all", order="preactivation")`. Option C
     (`projection_all`) is harmless at 34 layers and ruinous at 110: 12.22 % against 6.61 % error (He 2016, Table 1).
 
-    Weights of other classes than the row's are refused, unless `classes` is given and neither: then the classifier is a
-    new one, but for files of keras.applications. (`load_pretrained` always leaves such a classifier as it is.)
+    Weights of other classes than the row's are refused, unless `classes` is given: as theirs, or as a third number, for
+    which the classifier is a new one (not for files of keras.applications). `load_pretrained` always leaves it new.
     Weights of another net are refused by name, see `load_pretrained`; `model.load_weights` of Keras compares shapes
     alone, and those of ResNet-20 and plain-20 are alike.
     To load or clone ResNet-1202, call `sys.setrecursionlimit(20_000)` first: Keras walks a net recursively.

@@ -306,13 +306,7 @@ def test_list_variants():
 
 
 def test_from_the_shell(capsys):
-    for row in (
-        "resnetrs50",
-        "resnetv2_50x1_bit",
-        "densenet121",
-        "ecaresnet50d",
-        "seresnext50_32x4d",
-    ):  # without weights
+    for row in ("resnetrs50", "resnetv2_50x1_bit", "densenet121", "ecaresnet50d", "seresnext50_32x4d"):
         assert main(["list", row]) == 0
         assert f"{keras_resnet.count_macs(ResNet(row)):,}" in capsys.readouterr().out
     assert main(["list", "resnet[23]?"]) == 0

@@ -65,13 +65,15 @@ def check_layout(
     if not stage_wise and max(stem.strides) > 1 and not names & {"pool1_pool", "pool1_conv"}:
         raise ValueError(f"{source} is of nets that pool after conv1, and {model.name!r} does not: stem must be '7x7'.")
     convolutions = [layer for layer in layers if STRIDES.fullmatch(layer.name)]
-    late = [layer.name for layer in convolutions if max(layer.strides) > 1]
-    dilated = any(max(layer.dilation_rate) > 1 for layer in convolutions)
-    early = bool(late) and not dilated and late[-1].split("_")[0] != convolutions[-1].name.split("_")[0]
-    if early or any("_block1_" not in name for name in late):  # early: the block is the only one of its stage
+    strided = [layer.name for layer in convolutions if max(layer.strides) > 1]
+    late = any("_block1_" not in name for name in strided)
+    if strided and not any(max(layer.dilation_rate) > 1 for layer in convolutions):
+        # where a stage is one block, that is its first and its last: then the last stage does not stride
+        late = late or strided[-1].split("_")[0] != convolutions[-1].name.split("_")[0]
+    if late:
         raise ValueError(
             f"{source} is of nets that stride in the first block of a stage. The weights fit, but {model.name!r} "
-            f"strides in {late[-1]}: stride_block must be 'first'."
+            f"strides in {strided[-1]}: stride_block must be 'first'."
         )
     if n == 3 and stride_of(model) not in (None, bottleneck_stride):
         raise ValueError(

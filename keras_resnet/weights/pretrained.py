@@ -193,7 +193,7 @@ def read_source(
         is_file_name = path.name.endswith((*KERAS_FORMATS, *FORMATS))
         match = HUB_NAME.fullmatch(source) if isinstance(source, str) and not is_file_name else None
         if match:
-            path, config = download(match[1], revision or match[2], config_needed=match[1] not in checkpoints())
+            path, config = download(match[1], revision or match[2])
             if match[1] in checkpoints():
                 known = model_preprocessing(match[1])
             return told_by_config(read_file(path, told), config, known)
@@ -221,8 +221,13 @@ def told_by_config(found: Checkpoint, config: dict[str, Any], known: Preprocessi
         raise ValueError(f"{found.told} is of nets with {config['hidden_act']!r} for ReLU. The nets here have ReLU.")
     stride = "1x1" if config.get("downsample_in_bottleneck") else "3x3"
     pixels = config.get("pretrained_cfg")
-    complete = isinstance(pixels, dict) and pixels.keys() >= {"input_size", "crop_pct", "mean", "std"}
-    if known is None and pixels and complete and pixels.get("interpolation") in INTERPOLATIONS:
+    needed = {"input_size", "crop_pct", "mean", "std"}
+    if (
+        known is None
+        and isinstance(pixels, dict)
+        and pixels.keys() >= needed
+        and pixels.get("interpolation") in INTERPOLATIONS
+    ):
         size = pixels["input_size"][-1]
         known = Preprocessing(
             size=size,
@@ -234,7 +239,7 @@ def told_by_config(found: Checkpoint, config: dict[str, Any], known: Preprocessi
     return found._replace(preprocessing=known, bottleneck_stride=stride)
 
 
-def download(repository: str, revision: str | None, config_needed: bool = True) -> tuple[Path, dict[str, Any]]:
+def download(repository: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
     """The weights of a repository on the hub, in its cache and with the digest that the hub names, and its config.
 
     OSError that names the repository where the hub cannot be reached, hides it or gives other bytes than it promised,
@@ -270,20 +275,23 @@ def download(repository: str, revision: str | None, config_needed: bool = True) 
             raise OSError(f"{what} is not in the cache, and the hub could not be asked. {unreached}") from unreached
         raise ValueError(f"{what} holds none of {list(HUB_FILES)}")
     check_digest(path, what)
-    return path, read_config(fetch, repository, revision, config_needed)
+    return path, read_config(fetch, repository, revision)
 
 
-def read_config(fetch: Callable[[str], Path], repository: str, revision: str | None, needed: bool) -> dict[str, Any]:
-    """What a repository's config.json says; {} where it has none. Where it cannot be had or read OSError, if needed."""
+def read_config(fetch: Callable[[str], Path], repository: str, revision: str | None) -> dict[str, Any]:
+    """What a repository's config.json says; {} where it has none. Where it cannot be had or read OSError, but of
+    `checkpoints`, of which all that it tells is known.
+    """
     from huggingface_hub import _CACHED_NO_EXIST, errors, try_to_load_from_cache
 
     file = "config.json"
     try:
         config = json.loads(fetch(file).read_text(encoding="utf-8"))
     except Exception as error:
-        known = try_to_load_from_cache(repository, file, revision=revision)
+        cached = try_to_load_from_cache(repository, file, revision=revision)
         local = isinstance(error, errors.LocalEntryNotFoundError)
-        if not needed or known is _CACHED_NO_EXIST or (isinstance(error, errors.EntryNotFoundError) and not local):
+        absent = cached is _CACHED_NO_EXIST or (isinstance(error, errors.EntryNotFoundError) and not local)
+        if absent or repository in checkpoints():
             return {}
         raise OSError(
             f"{file} of {repository!r}, which tells of what kind its nets are, cannot be had: {error}"
