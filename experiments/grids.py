@@ -27,7 +27,7 @@ class Grid(NamedTuple):
     question: str
     source: str
     nets: tuple[Net, ...]
-    short: tuple[Net, ...] = ()  # where two cores cannot afford them all
+    small: tuple[Net, ...] = ()  # the nets that the budgets medium and smoke train; all if empty
     column: str = "the paper's test error, %"
     trained: bool = True
     responses: bool = False  # measure the standard deviation of the layers' responses afterwards
@@ -46,8 +46,11 @@ TABLE_6 = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.61, 1202: 7.93}
 
 
 def option(depth: int, name: str, error: float | None = None) -> Net:
-    shortcut = keras_resnet.OPTIONS[name]
-    return Net(f"{depth} layers, {name}", f"resnet{depth}", dict(shortcut=shortcut), error, f"{depth} layers")
+    """A CIFAR net with a shortcut. `plain` and `A` are the nets of `plain()` and `residual()`: they share cells."""
+    title, panel = f"{depth} layers, {name}", f"{depth} layers"
+    if name in ("plain", "A"):
+        return Net(title, f"{'plain' if name == 'plain' else 'resnet'}{depth}", paper=error, panel=panel)
+    return Net(title, f"resnet{depth}", dict(shortcut=keras_resnet.OPTIONS[name]), error, panel)
 
 
 def order(variant: str, name: str, error: float | None = None) -> Net:
@@ -75,13 +78,13 @@ GRIDS = {
         "How much does depth give?",
         "He 2015, Table 6 (110 layers: the mean of five runs)",
         tuple(residual(depth, error) for depth, error in TABLE_6.items()),
-        short=tuple(residual(depth, TABLE_6[depth]) for depth in (20, 32, 44, 56, 110)),
+        small=tuple(residual(depth, TABLE_6[depth]) for depth in (20, 32, 44, 56)),
     ),
     "options": Grid(
         "Does the kind of shortcut matter, and what do projections everywhere do to a very deep net?",
         "He 2015, Table 3, on CIFAR-10; option A: Table 6; 110 layers: He 2016, Table 1",
         (*OPTIONS_20, *OPTIONS_56, *OPTIONS_110),
-        short=(*OPTIONS_20, *OPTIONS_110),
+        small=(*OPTIONS_20, *OPTIONS_56),
     ),
     "orders": Grid(
         "Where should BN and ReLU stand?",
@@ -91,12 +94,13 @@ GRIDS = {
             for variant, errors in TABLE_2.items()
             for name, error in zip(ORDERS, errors, strict=True)
         ),
-        short=tuple(order("resnet56", name) for name in ORDERS),
+        small=tuple(order("resnet56", name) for name in ORDERS),
     ),
     "responses": Grid(
         "How large is what the layers of a net answer?",
         "He 2015, Fig. 7, and Table 6 for the errors of the ResNets",
         (*map(plain, (20, 56)), *(residual(depth, TABLE_6[depth]) for depth in (20, 56, 110))),
+        small=(*map(plain, (20, 56)), *(residual(depth, TABLE_6[depth]) for depth in (20, 56))),
         responses=True,
     ),
     "family": Grid(

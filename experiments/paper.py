@@ -1,12 +1,13 @@
 """A table or figure of the papers, with one command.
 
-    python -m experiments.paper degradation --budget short        # or table6, options, orders, responses, family
+    python -m experiments.paper degradation --budget medium       # or table6, options, orders, responses, family
     python -m experiments.paper imagenet_table1                   # counted, not trained
     python -m experiments.paper degradation --budget full --list  # its cells; --cell 7/40 runs one, as job arrays do
 
-A cell is one net and one seed: one process, one directory, its result.json last. The same command goes on where it was
-stopped. In the end, and whenever --report asks, <directory>/<name>-<budget>/ has report.md, results.csv and figure.png
-of the cells that are through. (imagenet_table1 has only <directory>/imagenet_table1/report.md.)
+A cell is one net trained with one seed, in its own process and directory: <directory>/cells_<budget>/<net>-seed<seed>/.
+Its result.json is written last. Grids share cells: a net that is in two grids is trained once. The same command resumes
+after an interruption and skips finished cells. At the end, or with --report, <directory>/<name>_<budget>/ contains
+report.md, results.csv and figure.png of the finished cells (for imagenet_table1 only report.md).
 """
 
 import argparse
@@ -33,9 +34,10 @@ HELD = 75  # EX_TEMPFAIL: another process runs this cell
 
 
 class Budget(NamedTuple):
-    """How much of the paper's schedule is run."""
+    """How each net of a grid is trained, and with how many seeds."""
 
     about: str
+    recipe: str  # a row of train.RECIPES
     dataset: str
     epochs: int
     train_examples: int | None
@@ -44,9 +46,11 @@ class Budget(NamedTuple):
 
 
 BUDGETS = {
-    "full": Budget("the paper's schedule: 64k iterations of 128 pictures", "cifar10", 164, None, 5, 82),
-    "short": Budget("what 2 cores do in about an hour a seed: 9 epochs of 10,000 pictures", "cifar10", 9, 10_000, 3, 3),
-    "smoke": Budget("no result, only a proof that it runs: two nets, 1 epoch of 128 digits", "digits", 1, 128, 1, 1),
+    "full": Budget("the paper's schedule: 64k iterations of 128 images", "paper", "cifar10", 164, None, 5, 82),
+    "medium": Budget("15 epochs of the recipe `fast` on all 50,000 images", "fast", "cifar10", 15, None, 3, 15),
+    "smoke": Budget(
+        "no result, only a check that it runs: 2 nets, 1 epoch, 128 digits", "paper", "digits", 1, 128, 1, 1
+    ),
 }
 
 
@@ -58,13 +62,13 @@ class Cell(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"{re.sub(r'[^a-z0-9]+', '-', self.net.title.lower())}-seed{self.seed}"
+        return f"{'-'.join([self.net.variant, *map(str, self.net.choices.values())])}-seed{self.seed}"
 
 
 def nets_of(grid: Grid, budget: str) -> tuple[Net, ...]:
     if not grid.trained or budget == "full":
         return grid.nets
-    return (grid.short or grid.nets)[: 2 if budget == "smoke" else None]
+    return (grid.small or grid.nets)[: 2 if budget == "smoke" else None]
 
 
 def cells_of(grid: Grid, budget: str) -> list[Cell]:
@@ -84,7 +88,7 @@ def run_of(cell: Cell, options: argparse.Namespace) -> train.Run:
     return train.Run(
         cell.net.variant,
         dict(cell.net.choices),
-        "paper",
+        budget.recipe,
         budget.dataset,
         cell.seed,
         training.precision_of(options.precision),
@@ -93,7 +97,7 @@ def run_of(cell: Cell, options: argparse.Namespace) -> train.Run:
     )
 
 
-def run_cell(cell: Cell, grid: Grid, options: argparse.Namespace, place: Path) -> None:
+def run_cell(cell: Cell, options: argparse.Namespace, place: Path) -> None:
     """Trains one cell in this process, or sees that it is through."""
     budget, run = BUDGETS[options.budget], run_of(cell, options)
 
@@ -101,7 +105,8 @@ def run_cell(cell: Cell, grid: Grid, options: argparse.Namespace, place: Path) -
         images = load_test(budget.dataset, data_dir=options.data_dir).images[:1000]
         return {"responses": layer_responses(keras.models.load_model(place / "model.keras"), images)}
 
-    more = {"also": responses} if grid.responses else {}
+    shared = {(net.variant, *net.choices.items()) for net in GRIDS["responses"].nets}
+    more = {"also": responses} if (cell.net.variant, *cell.net.choices.items()) in shared else {}
     train.refuse_others(place, run)  # that is no failure of the cell
     (place / "error.txt").unlink(missing_ok=True)
     try:
@@ -157,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.paper", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("name", choices=GRIDS)
-    parser.add_argument("--budget", choices=BUDGETS, default="short", help="default: %(default)s")
+    parser.add_argument("--budget", choices=BUDGETS, default="medium", help="default: %(default)s")
     parser.add_argument("--directory", type=Path, default=Path("runs"), help="where results go; default: %(default)s")
     parser.add_argument("--precision", choices=training.PRECISIONS, default="auto")
     parser.add_argument("--data-dir", help="of tfds; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
@@ -167,7 +172,8 @@ def main(arguments: list[str] | None = None) -> int:
     only.add_argument("--report", action="store_true", help="only table and picture of the cells that are through")
     options = parser.parse_args(arguments)
 
-    grid, directory = GRIDS[options.name], options.directory / f"{options.name}-{options.budget}"
+    grid, directory = GRIDS[options.name], options.directory / f"{options.name}_{options.budget}"
+    cell_directory = options.directory / f"cells_{options.budget}"
     if not grid.trained:
         directory = options.directory / options.name
         if options.cell:
@@ -176,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
     numbered = list(enumerate(cells, 1))
     if options.list:
         for number, cell in numbered:
-            through = (directory / "cells" / cell.name / "result.json").exists()
+            through = (cell_directory / cell.name / "result.json").exists()
             print(f"{number}/{len(cells)}  {cell.name}{'  through' if through else ''}")
         return 0
     try:
@@ -185,11 +191,11 @@ def main(arguments: list[str] | None = None) -> int:
             numbered = numbered[k - 1 :: n]
         if options.cell and n == len(cells):
             cell = numbered[0][1]
-            run_cell(cell, grid, options, directory / "cells" / cell.name)
+            run_cell(cell, options, cell_directory / cell.name)
         elif not options.report:
             for _, cell in numbered:  # before the first is begun
-                train.refuse_others(directory / "cells" / cell.name, run_of(cell, options))
-            failed = run_in_processes(numbered, len(cells), arguments, directory / "cells")
+                train.refuse_others(cell_directory / cell.name, run_of(cell, options))
+            failed = run_in_processes(numbered, len(cells), arguments, cell_directory)
     except Held as error:
         print(error, file=sys.stderr)
         return HELD
@@ -206,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
     budget = f"Budget {options.budget!r}: {about}, at most {seeds} seeds a net."
     command = shlex.join(["python", "-m", "experiments.paper", *(word for word in arguments if word != "--report")])
     told = f"    {command}" + (f"\n\n{budget}" if grid.trained else "")
-    results = found(cells, nets_of(grid, options.budget), directory / "cells")
+    results = found(cells, nets_of(grid, options.budget), cell_directory)
     print(write_report(directory, options.name, grid, results, told))
     print(f"\n{directory / 'report.md'}")
     return 1 if any("failure" in cell for _, of_net in results for cell in of_net) else 0

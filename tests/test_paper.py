@@ -23,7 +23,7 @@ TRAINED = [name for name, grid in GRIDS.items() if grid.trained]
 @pytest.mark.parametrize("name", GRIDS)
 def test_every_line_is_a_net_of_its_own(name):
     grid = GRIDS[name]
-    for nets in (grid.nets, grid.short):
+    for nets in (grid.nets, grid.small):
         ours = [net for net in nets if net.variant not in OTHERS]
         rows = [replace(keras_resnet.VARIANTS[net.variant], **net.choices) for net in ours]
         assert len(set(rows)) == len(rows)
@@ -93,7 +93,7 @@ def test_cells_are_complete_and_apart():
     assert [cell.seed for cell in cells[:9]] == [0] * 8 + [1]  # whoever stops early has every net
     assert paper.cells_of(GRIDS["imagenet_table1"], "full") == []
     assert [cell.net.title for cell in paper.cells_of(GRIDS["degradation"], "smoke")] == ["plain-20", "ResNet-20"]
-    assert "ResNet-1202" not in {cell.net.title for cell in paper.cells_of(GRIDS["table6"], "short")}
+    assert "ResNet-1202" not in {cell.net.title for cell in paper.cells_of(GRIDS["table6"], "medium")}
 
 
 def test_the_shares_of_an_array_job_are_all_cells_once(tmp_path, monkeypatch):
@@ -138,7 +138,7 @@ def test_responses_are_numbers_in_the_report(tmp_path):
 @pytest.fixture
 def results(tmp_path):
     """Two seeds of two nets, and one that failed."""
-    for title, errors in (("plain-20", (0.30, 0.32)), ("resnet-20", (0.20, 0.26))):
+    for title, errors in (("plain20", (0.30, 0.32)), ("resnet20", (0.20, 0.26))):
         for seed, error in enumerate(errors):
             history = [
                 {"loss": 2.0, "accuracy": 0.5, "seconds": 3.0},
@@ -147,31 +147,31 @@ def results(tmp_path):
             about = dict(machine="2 cores", versions="Keras", commit="abc", precision="float32", seconds=6.0)
             cell = about | dict(seed=seed, epochs=2, history=history)
             write_json(_place(tmp_path, title, seed) / "result.json", cell)
-    write_text(_place(tmp_path, "resnet-20", 2) / "error.txt", "Traceback\nDiverged: the loss was not a number\n")
+    write_text(_place(tmp_path, "resnet20", 2) / "error.txt", "Traceback\nDiverged: the loss was not a number\n")
     return tmp_path
 
 
 def _place(directory, title, seed):
-    place = directory / "degradation-short" / "cells" / f"{title}-seed{seed}"
+    place = directory / "cells_medium" / f"{title}-seed{seed}"
     place.mkdir(parents=True)
     return place
 
 
 def test_what_is_made_of_results(results, monkeypatch, capsys):
     monkeypatch.setattr(paper.subprocess, "run", lambda *args, **_: pytest.fail("it is only to report"))
-    command = ["degradation", "--budget", "short", "--directory", str(results)]
+    command = ["degradation", "--budget", "medium", "--directory", str(results)]
     assert paper.main([*command, "--report"]) == 1  # one failed
-    text = (results / "degradation-short" / "report.md").read_text()
+    text = (results / "degradation_medium" / "report.md").read_text()
     assert f"    python -m experiments.paper {' '.join(command)}\n" in text
     assert "| plain-20 | 269,722 | 40,551,040 | 2 | 41.00 ± 1.41 | 31.00 ± 1.41 |  |" in text
     assert "| ResNet-20 | 269,722 | 40,551,040 | 2, 1 failed | 33.00 ± 4.24 | 23.00 ± 4.24 | 8.75 |" in text
     assert "| plain-56 | 853,018 | 125,485,696 | 0 |  |  |  |" in text  # not run yet
-    assert "resnet-20-seed2 failed: Diverged: the loss was not a number" in text
+    assert "resnet20-seed2 failed: Diverged: the loss was not a number" in text
     assert "2 cores; Keras; commit abc." in text
-    rows = (results / "degradation-short" / "results.csv").read_text().splitlines()
+    rows = (results / "degradation_medium" / "results.csv").read_text().splitlines()
     assert rows[0].startswith("net,seed,parameters,multiply_adds,epochs,seconds,train_error,test_error,failure")
     assert len(rows) == 6
-    assert (results / "degradation-short" / "figure.png").stat().st_size > 10_000
+    assert (results / "degradation_medium" / "figure.png").stat().st_size > 10_000
 
 
 def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch, capsys):
@@ -186,12 +186,12 @@ def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch, capsys):
     paper.main(["options", "--budget", "smoke", "--directory", str(tmp_path)])
     assert asked == ["1/2", "2/2"]
     assert "failed: MemoryError: no more" in capsys.readouterr().err
-    assert "20-layers-plain-seed0 failed: MemoryError: no more" in (tmp_path / "options-smoke/report.md").read_text()
+    assert "plain20-seed0 failed: MemoryError: no more" in (tmp_path / "options_smoke/report.md").read_text()
 
 
 def test_a_cell_that_another_process_runs_has_not_failed(tmp_path, capsys):
     command = ["degradation", "--budget", "smoke", "--directory", str(tmp_path)]
-    with only_one(tmp_path / "degradation-smoke" / "cells" / "plain-20-seed0"):
+    with only_one(tmp_path / "cells_smoke" / "plain20-seed0"):
         assert paper.main([*command, "--cell", "1/2"]) == paper.HELD
         assert "Another process is at work in" in capsys.readouterr().err
     assert paper.main([*command, "--report"]) == 0
@@ -205,29 +205,31 @@ def test_a_cell_of_an_array_job_leaves_its_failure(tmp_path, monkeypatch):
     command = ["degradation", "--budget", "smoke", "--directory", str(tmp_path)]
     assert paper.main([*command, "--cell", "2/2"]) == 1
     assert paper.main([*command, "--report"]) == 1
-    text = (tmp_path / "degradation-smoke" / "report.md").read_text()
-    assert "resnet-20-seed0 failed: experiments.training.Diverged: the loss was not a number in epoch 1" in text
+    text = (tmp_path / "degradation_smoke" / "report.md").read_text()
+    assert "resnet20-seed0 failed: experiments.training.Diverged: the loss was not a number in epoch 1" in text
 
 
 def smoke(name, directory):
     command = [sys.executable, "-m", "experiments.paper", name, "--budget", "smoke", "--directory", str(directory)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
-    return directory / f"{name}-smoke"
+    return directory / f"{name}_smoke"
 
 
 def test_the_command(tmp_path, capsys):
     directory = smoke("degradation", tmp_path)
-    found = json.loads((directory / "cells" / "resnet-20-seed0" / "result.json").read_text())
+    found = json.loads((directory.parent / "cells_smoke" / "resnet20-seed0" / "result.json").read_text())
     assert (found["epochs"], found["examples"], found["dataset"]) == (1, 128, "digits")
     assert "| ResNet-20 | 269,722 | 40,551,040 | 1 |" in (directory / "report.md").read_text()
     assert paper.main(["degradation", "--budget", "smoke", "--directory", str(tmp_path), "--list"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["1/2  plain-20-seed0  through", "2/2  resnet-20-seed0  through"]
+    assert capsys.readouterr().out.splitlines() == ["1/2  plain20-seed0  through", "2/2  resnet20-seed0  through"]
     other = ["degradation", "--budget", "smoke", "--directory", str(tmp_path), "--precision", "float16"]
     for share in ([], ["--cell=1/2"]):
         assert paper.main([*other, *share]) == 1
         assert "holds a run with" in capsys.readouterr().err
-    assert not (directory / "cells" / "plain-20-seed0" / "error.txt").exists()  # which would say that the cell failed
+    assert not (
+        directory.parent / "cells_smoke" / "plain20-seed0" / "error.txt"
+    ).exists()  # which would say that the cell failed
 
 
 @pytest.mark.slow
