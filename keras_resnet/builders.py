@@ -10,20 +10,7 @@ import keras
 
 from keras_resnet.resnet import ResNet, weight_layers
 from keras_resnet.variants import VARIANTS
-
-PREFIXES = {
-    "plain": "PlainNet",
-    "wide_resnet": "WideResNet",
-    "densenet_bc": "DenseNetBC",
-    "densenet": "DenseNet",
-    "seresnext": "SEResNeXt",
-    "seresnet": "SEResNet",
-    "ecaresnet": "ECAResNet",
-    "iresnet": "IResNet",
-    "resnetrs": "ResNetRS",
-    "resnext": "ResNeXt",
-    "resnet": "ResNet",
-}
+from keras_resnet.variants import builder_name as _builder_name
 
 
 def _builder(row_name: str) -> Callable[..., keras.Model]:
@@ -59,9 +46,7 @@ def _builder(row_name: str) -> Callable[..., keras.Model]:
     {", ".join(f"{field}={value!r}" for field, value in asdict(row).items())}.
     The arguments and errors are those of `ResNet`.
     """
-    build.__name__ = build.__qualname__ = next(
-        capitals + row_name.removeprefix(prefix) for prefix, capitals in PREFIXES.items() if row_name.startswith(prefix)
-    ).replace("v2", "V2")
+    build.__name__ = build.__qualname__ = _builder_name(row_name)
     return build
 
 
@@ -120,6 +105,15 @@ ResNetV2_152x4_bit = _builder("resnetv2_152x4_bit")
 ResNet50V2 = _builder("resnet50v2")
 ResNet101V2 = _builder("resnet101v2")
 ResNet152V2 = _builder("resnet152v2")
+ResNetV2_18 = _builder("resnetv2_18")
+ResNetV2_18d = _builder("resnetv2_18d")
+ResNetV2_34 = _builder("resnetv2_34")
+ResNetV2_34d = _builder("resnetv2_34d")
+ResNetV2_50 = _builder("resnetv2_50")
+ResNetV2_50d = _builder("resnetv2_50d")
+ResNetV2_50d_gn = _builder("resnetv2_50d_gn")
+ResNet18_vd = _builder("resnet18_vd")
+ResNet34_vd = _builder("resnet34_vd")
 ResNet50V2_keras = _builder("resnet50v2_keras")
 ResNet101V2_keras = _builder("resnet101v2_keras")
 ResNet152V2_keras = _builder("resnet152v2_keras")

@@ -13,6 +13,15 @@ from keras_resnet.layers import Layers
 from keras_resnet.stems import STEMS
 from keras_resnet.variants import DenseVariant
 
+# what keras.applications calls the layers that do not follow the names of its ResNets
+NAMES = (
+    ("conv1_pad", "zero_padding2d"),
+    ("pool1_pad", "zero_padding2d_1"),
+    ("pool1_pool", "pool1"),
+    ("post_bn", "bn"),
+    ("post_relu", "relu"),
+)
+
 
 def dense_features(row: DenseVariant, x, layers: Layers):
     """Stem, dense blocks and transitions; the last map of row's net, after BN and ReLU.
@@ -20,7 +29,7 @@ def dense_features(row: DenseVariant, x, layers: Layers):
     `(b, h, w, c) -> (b, h/s, w/s, channels)`. The stem rounds h and w up and each transition rounds them down, so that
     an image must have 29 pixels a side for four blocks after the stem 7x7, and 4 for three after the stem 3x3.
     """
-    row = checked(row)
+    row, layers = checked(row), replace(layers, names=NAMES)
     stem = STEMS[row.stem]
     # The first dense layer starts with BN and ReLU: only the pooling of a stem needs some of its own.
     x = stem.make(x, row.filters, "bn relu" if stem.stride > 1 else "", layers)

@@ -1,21 +1,45 @@
-"""What the package says when it is asked for something that does not exist."""
+"""Checks of arguments, their error messages, and warnings."""
 
 import operator
+import sys
+import warnings
 from collections.abc import Mapping
 from difflib import get_close_matches
 from numbers import Real
+from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+PACKAGE = str(Path(__file__).parent)
+SHORT = 12  # names of a table that an error lists in full
+
+
+class RandomClassifierWarning(UserWarning):
+    """The classifier of a model keeps its random initialization: the loaded weights have other classes."""
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warns about the line outside of this package that led here."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def choose(table: Mapping[str, T], name: str, argument: str) -> T:
-    """The row of `table` called `name`; a ValueError names `argument`, the rows and what came."""
+    """The row of `table` called `name`.
+
+    Otherwise a ValueError names `argument` and the allowed names: all of a short table, the nearest five of a long one.
+    """
     if isinstance(name, str) and name in table:
         return table[name]
-    near = get_close_matches(name, table, n=3) if isinstance(name, str) else []
+    text = name if isinstance(name, str) else ""
+    near = get_close_matches(text, table, n=3)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise ValueError(f"{argument} must be one of {list(table)}. Received: {name!r}.{hint}")
+    allowed = f"{list(table)}"
+    if len(table) > SHORT:
+        allowed = f"{len(table)} names, such as {get_close_matches(text, table, n=5, cutoff=0)}"
+    raise ValueError(f"{argument} must be one of {allowed}. Received: {name!r}.{hint}")
 
 
 def positive(value: Any, argument: str) -> int:

@@ -236,6 +236,7 @@ class Layers:
     norm: str = "bn"
     weight_standardization: bool = False
     bias_without_bn: bool = False
+    names: tuple[tuple[str, str], ...] = ()  # layers that this net calls otherwise: (name here, its name)
 
     def __post_init__(self):
         within(self.weight_decay, "weight_decay", "0 or more")
@@ -243,6 +244,9 @@ class Layers:
         within(self.bn_epsilon, "bn_epsilon", "more than 0")
         choose(ZERO_CHANNELS_BEFORE, self.zero_channels, "zero_channels")
         choose(NORMS, self.norm, "norm")
+
+    def named(self, name: str) -> str:
+        return dict(self.names).get(name, name)
 
     def regularizer(self):
         return keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
@@ -262,7 +266,7 @@ class Layers:
         if stride > 1:
             padding = "valid"
             if kernel_size > 1:
-                x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+                x = keras.layers.ZeroPadding2D(kernel_size // 2, name=self.named(f"{name}_pad"))(x)
         if x.shape[-1] % groups or filters % groups:
             raise ValueError(f"groups must divide {x.shape[-1]} and {filters}, the channels. Received: {groups}")
         layer = StandardizedConv2D if self.weight_standardization else Conv2D
@@ -283,7 +287,7 @@ class Layers:
         """The normalization of this net; its layers are called after it, `..._bn` or `..._gn`."""
         if self.norm == "gn" and x.shape[-1] % 32:
             raise ValueError(f"norm 'gn' needs channels that 32 divides. Received: {x.shape[-1]} channels in {name!r}")
-        if name.endswith("_bn"):
+        if name.endswith("bn"):
             name = name.removesuffix("bn") + NORMS[self.norm].letters
         return NORMS[self.norm].make(self, "zeros" if zero else "ones", name)(x)
 
@@ -296,7 +300,7 @@ class Layers:
         steps = steps.split()
         for i, step in enumerate(steps, 1):
             last = i == len(steps)
-            step_name = out if out and last else f"{name}_{step}"
+            step_name = out if out and last else self.named(f"{name}_{step}")
             x = getattr(self, step)(x, zero=zero, name=step_name)
         return x
 
@@ -311,11 +315,11 @@ class Layers:
     def max_pool(self, x, size, stride, *, nonnegative, name):
         """Maxima, padded `size // 2` on every side by what never is one: zero after a ReLU, else -inf."""
         padding = keras.layers.ZeroPadding2D if nonnegative else LowestPadding2D
-        x = padding(size // 2, name=f"{name}_pad")(x)
-        return keras.layers.MaxPooling2D(size, stride, name=f"{name}_pool")(x)
+        x = padding(size // 2, name=self.named(f"{name}_pad"))(x)
+        return keras.layers.MaxPooling2D(size, stride, name=self.named(f"{name}_pool"))(x)
 
-    def dropout(self, x, rate, *, name):
-        return keras.layers.Dropout(rate, name=f"{name}_dropout")(x)
+    def dropout(self, x, rate, *, name, dtype=None):
+        return keras.layers.Dropout(rate, name=f"{name}_dropout", dtype=dtype)(x)
 
     def drop_path(self, x, rate, *, name):
         """Stochastic depth, arXiv:1603.09382: all of a picture's `x` is zero, or x / (1 - rate)."""

@@ -138,7 +138,7 @@ def normalization_of(model: keras.Model) -> Preprocessing | None:
             mean, variance = (np.ravel(config[key]) for key in ("mean", "variance"))
             if mean.size != 3:
                 return None
-            flipped = any(type(other).__name__ == "Flip" for other in model.operations)
+            flipped = any(type(other).__name__ == "Flip" for other in getattr(model, "operations", model.layers))
             size = layer.output.shape[1] or Preprocessing.size
             return Preprocessing(
                 size=size,

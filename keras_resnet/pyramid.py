@@ -56,6 +56,7 @@ def _last_layers(model: keras.Model) -> dict[str, str]:
     """Stage -> the layer whose output is its last map."""
     names = [layer.name for layer in model.layers]
     last = {f"conv{match[1]}": name for name in names if (match := STAGE.fullmatch(name))}
-    if last and "post_relu" in names:
-        last[list(last)[-1]] = "post_relu"
+    end = {"post_relu", "relu"}.intersection(names)  # of pre-activated nets, of DenseNets
+    if last and end:
+        last[list(last)[-1]] = end.pop()
     return last

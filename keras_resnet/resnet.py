@@ -4,7 +4,6 @@ The builders take the eight arguments of keras.applications in their order, and 
 """
 
 import sys
-import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import fields as fields_of
@@ -19,14 +18,14 @@ import numpy as np
 
 from keras_resnet import densenet
 from keras_resnet.blocks import BLOCKS, ORDERS, STAGE_ORDERS, orders_of_stage, residual_block
-from keras_resnet.errors import choose, positive, positives, within
+from keras_resnet.errors import choose, positive, positives, warn, within
 from keras_resnet.gates import GATES
 from keras_resnet.layers import Layers, check_channels_last, head_dtype
 from keras_resnet.preprocessing import PREPROCESSINGS, preprocessing_layers
-from keras_resnet.shortcuts import OPTIONS, find_shortcut
+from keras_resnet.shortcuts import OPTIONS, PROJECTIONS, Shortcut, find_shortcut, identity
 from keras_resnet.stems import STEMS
-from keras_resnet.variants import VARIANTS, DenseVariant, Variant, field_names
-from keras_resnet.weights import give, read_source
+from keras_resnet.variants import VARIANTS, DenseVariant, Variant, field_names, find_row
+from keras_resnet.weights import check_before_download, give, read_source
 
 ARGUMENTS = (
     "variant",
@@ -74,15 +73,19 @@ def ResNet(
     `fields` replace those of the row: `ResNet("resnet56", shortcut="projection_all", order="preactivation")`. Option C
     (`projection_all`) is harmless at 34 layers and ruinous at 110: 12.22 % against 6.61 % error (He 2016, Table 1).
 
-    Weights of other classes than the row's are refused, unless `classes` is given: as theirs, or as a third number, for
-    which the classifier is a new one (not for files of keras.applications). `load_pretrained` always leaves it new.
+    If the weights have another number of classes than the row, `classes` must be given, otherwise a ValueError is
+    raised. If it is neither the number of the weights nor that of the row, the classifier keeps its random
+    initialization and a `RandomClassifierWarning` is issued. `load_pretrained` always does the latter.
     Weights of another net are refused by name, see `load_pretrained`; `model.load_weights` of Keras compares shapes
     alone, and those of ResNet-20 and plain-20 are alike.
     To load or clone ResNet-1202, call `sys.setrecursionlimit(20_000)` first: Keras walks a net recursively.
 
     Raises ValueError that names the argument, what is allowed and what came.
     """
-    row = variant if isinstance(variant, Variant | DenseVariant) else choose(VARIANTS, variant, "variant")
+    if not isinstance(variant, Variant | DenseVariant):
+        variant = find_row(variant)
+    published = VARIANTS[variant] if isinstance(variant, str) else variant
+    row = published
     for field in fields:
         choose(dict.fromkeys([*ARGUMENTS, *field_names(row)]), field, "The name of a keyword argument")
     row = _checked(replace(row, classes=row.classes if classes is None else classes, **fields))
@@ -91,6 +94,7 @@ def ResNet(
         choose(POOLINGS, pooling, "pooling")
     row_name = variant if isinstance(variant, str) else name
     shortcut = OPTIONS.get(getattr(row, "shortcut", ""), getattr(row, "shortcut", None))
+    check_before_download(weights, row_name, row)
     found = None if weights is None else read_source(weights, row_name, include_top=include_top, shortcut=shortcut)
 
     if input_tensor is None:
@@ -114,16 +118,15 @@ def ResNet(
     if include_top:
         x = keras.layers.GlobalAveragePooling2D(name="avg_pool", dtype=head_dtype())(x)
         if row.dropout:
-            x = layers.dropout(x, row.dropout, name="avg_pool")
+            x = layers.dropout(x, row.dropout, name="avg_pool", dtype=head_dtype())
         x = layers.dense(x, row.classes, classifier_activation, name="predictions")
     elif pooling is not None:
-        x = POOLINGS[pooling](name=f"{pooling}_pool")(x)
+        x = POOLINGS[pooling](name=f"{pooling}_pool", dtype=head_dtype())(x)
 
     with recursion_limit(10 * weight_layers(row)):
         model = keras.Model(inputs, x, name=name)
     if found is not None:
-        own_classes = not isinstance(variant, str) or row.classes != VARIANTS[variant].classes
-        give(model, found, new_head=own_classes)
+        give(model, found, new_head=row.classes != published.classes)
     return model
 
 
@@ -145,21 +148,25 @@ def residual_features(row: Variant, x, layers: Layers):
     x = STEMS[row.stem].make(x, row.stem_filters or row.filters, order.stem, layers)
 
     # He 2016, appendix: the first unit is activated before it splits in two, the last one after the addition.
-    x = layers.follow(order.start, x, name="conv2_block1_preact")
+    if row.first_shortcut == "activated":
+        x = layers.follow(order.start, x, name="conv2_block1_preact")
+    shortcut = find_shortcut(row.shortcut)
+    projection = Shortcut(shortcut.changed, shortcut.changed)
     drop_paths = iter(np.linspace(0, row.drop_path, sum(row.depths)).tolist())
     for stage, (depth, (stride, first_dilation, dilation)) in enumerate(
         zip(row.depths, stage_strides(row), strict=True), 2
     ):
         for block, block_order in enumerate(orders_of_stage(row.order, depth), 1):
             starts = stage == 2 and block == 1
+            activated = starts and row.first_shortcut == "activated"
             strides = block == (1 if row.stride_block == "first" else depth)
             x = residual_block(
                 x,
                 row.filters * 2 ** (stage - 2),
                 block=row.block,
                 stride=stride if strides else 1,
-                shortcut=row.shortcut,
-                order=block_order._replace(start="") if starts else block_order,
+                shortcut=projection if starts and row.first_shortcut == "projection" else row.shortcut,
+                order=block_order._replace(start="") if activated else block_order,
                 groups=row.groups,
                 base_width=row.base_width,
                 bottleneck_stride=row.bottleneck_stride,
@@ -213,14 +220,31 @@ def residual_stride(row: Variant) -> int:
     return STEMS[row.stem].stride * prod(stride for stride, _, _ in stage_strides(row))
 
 
+# first_shortcut -> whether a row may have it
+FIRST_SHORTCUTS: dict[str, Callable] = {
+    "activated": lambda row, shortcut: True,
+    "raw": lambda row, shortcut: bool(ORDERS.get(row.order, ORDERS["original"]).start),
+    "projection": lambda row, shortcut: (
+        row.block == "building_block" and shortcut.same is identity and shortcut.changed in PROJECTIONS
+    ),
+}
+
+
 def checked(row: Variant) -> Variant:
     """The row with Python's integers; ValueError for what no net can be made of. `Layers` checks its own fields."""
     choose(BLOCKS, row.block, "block")
     choose(STEMS, row.stem, "stem")
     choose(dict.fromkeys([*ORDERS, *STAGE_ORDERS]), row.order, "order")
     choose(GATES, row.gate, "gate")
-    find_shortcut(row.shortcut)
+    shortcut = find_shortcut(row.shortcut)
     choose(dict.fromkeys(["first", "last"]), row.stride_block, "stride_block")
+    choose(FIRST_SHORTCUTS, row.first_shortcut, "first_shortcut")
+    if not FIRST_SHORTCUTS[row.first_shortcut](row, shortcut):
+        raise ValueError(
+            "first_shortcut may be 'raw' if the order begins with BN or ReLU, and 'projection' for building blocks "
+            "with the shortcut 'projection', 'pooled_projection' or 'max_pooled_projection'. "
+            f"Received: {row.first_shortcut!r} with the order {row.order!r} and the shortcut {row.shortcut!r}"
+        )
     within(row.gate_ratio, "gate_ratio", "in (0, 1]")
     within(row.block_dropout, "block_dropout", "in [0, 1)")
     within(row.drop_path, "drop_path", "in [0, 1)")
@@ -295,17 +319,15 @@ def _warn_of_the_stem(row, sizes: list[int]) -> None:
     stride = STEMS[row.stem].stride
     if stride == 1 and sizes and min(sizes) >= 128:
         pixels = "x".join(map(str, sizes))
-        warnings.warn(
+        warn(
             f"the stem {row.stem!r} keeps all {pixels} pixels: conv2_x costs 16 times what it costs after '7x7'. "
-            "It is meant for pictures of about 32 pixels.",
-            stacklevel=4,
+            "It is meant for images of about 32 pixels."
         )
     if stride == 4 and sizes and max(sizes) < 2 * total_stride(row):
         left = "x".join(str(-(-size // total_stride(row))) for size in sizes)
-        warnings.warn(
+        warn(
             f"the stem {row.stem!r} and the stages after it stride by {total_stride(row)}, which leaves {left} pixels "
-            f"of a picture of {sizes}. On CIFAR the field takes the stem '3x3', as in 'resnet18_cifar'.",
-            stacklevel=4,
+            f"of an image of {sizes}. On CIFAR the field takes the stem '3x3', as in 'resnet18_cifar'."
         )
 
 

@@ -59,6 +59,9 @@ def _project(x, fork, stride, layers):
     return layers.follow(fork.bn, x, name=fork.name)
 
 
+PROJECTIONS = (projection, pooled_projection, max_pooled_projection)  # of any shape, with new weights
+
+
 class Shortcut(NamedTuple):
     """What stands beside F: where the block changes the shape, and elsewhere. None: nothing, the block is plain."""
 
@@ -82,6 +85,8 @@ SHORTCUTS = {
 OPTIONS = {"A": "zero_pad", "B": "projection", "C": "projection_all", "plain": "none"}
 
 
-def find_shortcut(name: str) -> Shortcut:
-    """The row for a name of `SHORTCUTS` or of `OPTIONS`; ValueError for any other."""
+def find_shortcut(name: str | Shortcut) -> Shortcut:
+    """The row for a name of `SHORTCUTS` or of `OPTIONS`, or a Shortcut itself; ValueError for any other."""
+    if isinstance(name, Shortcut):
+        return name
     return choose(SHORTCUTS | {alias: SHORTCUTS[row] for alias, row in OPTIONS.items()}, name, "shortcut")

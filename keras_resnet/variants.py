@@ -22,6 +22,9 @@ class Variant:
     output_stride: int | None = None  # 8 or 16: the stages that would go beyond it are dilated instead
     shortcut: str = "projection"  # a name of shortcuts.SHORTCUTS
     order: str = "original"  # a name of blocks.ORDERS or of blocks.STAGE_ORDERS
+    # the shortcut of the first block, where the shape stays: the identity of the stem's "activated" output (He 2016,
+    # appendix), the identity of its "raw" output before BN and ReLU (Wide ResNet, timm), or a "projection" (keras-hub)
+    first_shortcut: str = "activated"
     stride_block: str = "first"  # the block of a stage that strides; "last" in keras.applications' V2
     bottleneck_stride: str = "3x3"  # the weight layer of a bottleneck that strides: "3x3" (v1.5) or "1x1" (v1)
     zero_channels: str = "both"  # where zero_pad puts the new channels: "both" sides or the "end"
@@ -66,6 +69,7 @@ def field_names(row) -> list[str]:
 
 
 V2: dict[str, Any] = dict(order="preactivation")
+V2_RAW: dict[str, Any] = dict(order="preactivation", first_shortcut="raw")
 X32X4D: dict[str, Any] = dict(groups=32, base_width=4)
 X32X8D: dict[str, Any] = dict(groups=32, base_width=8)
 X64X4D: dict[str, Any] = dict(groups=64, base_width=4)
@@ -111,13 +115,16 @@ def cifar(depth: int, block: str = "building_block", **choices) -> Variant:
 def wide(depth: int, k: int, **choices) -> Variant:
     """The Wide ResNet of `depth` layers, k times as wide (arXiv:1605.07146, Table 1); `block_dropout` is its dropout.
 
-    The `depth` of that paper counts the projections of the last two stages: 6n + 4. ValueError for any other.
+    The `depth` of that paper counts the projections of the last two stages: 6n + 4. As in the authors' code, a first
+    block without a projection adds the raw output of the stem (github.com/szagoruyko/wide-residual-networks).
+    Raises ValueError where `depth` is not 6n + 4 or `k` is not a positive integer.
     """
     if not hasattr(depth, "__index__") or depth < 10 or (depth - 4) % 6:
         raise ValueError(f"depth must be 6n + 4: 10, 16, 22, 28, 34, 40, ... Received: {depth!r}")
     n = (int(depth) - 4) // 6
-    shape: dict[str, Any] = {**CIFAR, "filters": 16 * k, "stem_filters": 16, "shortcut": "projection"}
-    return Variant("building_block", (n, n, n), **{**shape, **V2, **choices})
+    shape: dict[str, Any] = {**CIFAR, "filters": 16 * positive(k, "k"), "stem_filters": 16, "shortcut": "projection"}
+    raw = {"first_shortcut": "raw"} if choices.get("order", V2["order"]) == V2["order"] else {}
+    return Variant("building_block", (n, n, n), **{**shape, **V2, **raw, **choices})
 
 
 # Huang 2017, section 3, "Implementation Details":
@@ -218,6 +225,19 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "resnet101v2":  Variant("bottleneck",     (3, 4, 23, 3), **V2),
     "resnet152v2":  Variant("bottleneck",     (3, 8, 36, 3), **V2),
 
+    # The same as timm has them: github.com/huggingface/pytorch-image-models, resnetv2.py
+    "resnetv2_18":           Variant("building_block", (2, 2, 2, 2),    **V2_RAW),
+    "resnetv2_18d":          Variant("building_block", (2, 2, 2, 2),    **V2_RAW, **D),
+    "resnetv2_34":           Variant("building_block", (3, 4, 6, 3),    **V2_RAW),
+    "resnetv2_34d":          Variant("building_block", (3, 4, 6, 3),    **V2_RAW, **D),
+    "resnetv2_50":           Variant("bottleneck",     (3, 4, 6, 3),    **V2_RAW),
+    "resnetv2_50d":          Variant("bottleneck",     (3, 4, 6, 3),    **V2_RAW, **D),
+    "resnetv2_50d_gn":       Variant("bottleneck",     (3, 4, 6, 3),    **V2_RAW, **D, norm="gn"),
+
+    # The same as keras-hub has them, after PaddleClas: a projection in the first block of conv2
+    "resnet18_vd":           Variant("building_block", (2, 2, 2, 2),    **D, first_shortcut="projection"),
+    "resnet34_vd":           Variant("building_block", (3, 4, 6, 3),    **D, first_shortcut="projection"),
+
     # The same as keras.applications has them: keras.io/api/applications/resnet
     "resnet50v2_keras":      Variant("bottleneck",     (3, 4, 6, 3),    **V2_KERAS),
     "resnet101v2_keras":     Variant("bottleneck",     (3, 4, 23, 3),   **V2_KERAS),
@@ -275,6 +295,35 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "densenet_bc190_40": cifar_dense(190, 40, bottleneck=True),
 }
 # fmt: on
+
+
+PREFIXES = {
+    "plain": "PlainNet",
+    "wide_resnet": "WideResNet",
+    "densenet_bc": "DenseNetBC",
+    "densenet": "DenseNet",
+    "seresnext": "SEResNeXt",
+    "seresnet": "SEResNet",
+    "ecaresnet": "ECAResNet",
+    "iresnet": "IResNet",
+    "resnetrs": "ResNetRS",
+    "resnext": "ResNeXt",
+    "resnet": "ResNet",
+}
+
+
+def builder_name(row_name: str) -> str:
+    """What the builder of a row is called: `resnet50v2` is `ResNet50V2`, `wide_resnet50_2` is `WideResNet50_2`."""
+    prefix = next(prefix for prefix in PREFIXES if row_name.startswith(prefix))
+    return (PREFIXES[prefix] + row_name.removeprefix(prefix)).replace("v2", "V2")
+
+
+def find_row(name: Any, argument: str = "variant") -> str:
+    """The name of a row, from that name or its builder's in any case; ValueError that lists the nearest five."""
+    names = {builder_name(row).casefold(): row for row in VARIANTS} | {row.casefold(): row for row in VARIANTS}
+    found = names.get(name.casefold(), name) if isinstance(name, str) else name
+    choose(VARIANTS, found, argument)
+    return found
 
 
 def list_variants(pattern: str = "*") -> list[str]:

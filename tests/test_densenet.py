@@ -88,7 +88,7 @@ def test_parameters_shapes_and_depth(row):
     parameters, channels, size, _ = ORACLES[row]
     model = net(DENSENETS[row])
     assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == parameters
-    assert model.get_layer("post_relu").output.shape == (None, size, size, channels)
+    assert model.get_layer("relu").output.shape == (None, size, size, channels)
     assert sum(hasattr(layer, "kernel") for layer in model.layers) == weight_layers(DENSENETS[row])
 
 
@@ -109,7 +109,7 @@ BOTTLENECK = """
     pool2_bn pool2_relu pool2_conv pool2_pool
     conv3_block1_0_bn conv3_block1_0_relu conv3_block1_1_conv
     conv3_block1_1_bn conv3_block1_1_relu conv3_block1_2_conv conv3_block1_concat
-    post_bn post_relu avg_pool predictions
+    bn relu avg_pool predictions
 """
 WITHOUT = """
     image conv1_conv
@@ -117,7 +117,7 @@ WITHOUT = """
     conv2_block2_0_bn conv2_block2_0_relu conv2_block2_1_conv conv2_block2_concat
     pool2_bn pool2_relu pool2_conv pool2_pool
     conv3_block1_0_bn conv3_block1_0_relu conv3_block1_1_conv conv3_block1_concat
-    post_bn post_relu avg_pool predictions
+    bn relu avg_pool predictions
 """
 
 
@@ -127,7 +127,7 @@ def test_layer_names(bottleneck, expected):
 
 
 def test_the_stem_is_normalized_where_it_pools():
-    stem = "conv1_pad conv1_conv conv1_bn conv1_relu pool1_pad pool1_pool conv2_block1_0_bn"
+    stem = "zero_padding2d conv1_conv conv1_bn conv1_relu zero_padding2d_1 pool1 conv2_block1_0_bn"
     assert names(tiny(size=32, stem="7x7"))[1:8] == stem.split()
 
 
@@ -164,7 +164,7 @@ def test_odd_sizes(stem, size, last, rng):
     """The stem rounds up, transitions round down; 29 and 4 pixels are the least."""
     row = replace(TINY, depths=(1, 1, 1, 1) if stem == "7x7" else (1, 1, 1), stem=stem)
     model = randomize(net(row, size))
-    assert model.get_layer("post_relu").output.shape[1:3] == (last, last)
+    assert model.get_layer("relu").output.shape[1:3] == (last, last)
     assert np.isfinite(model(rng.normal(size=(2, size, size, 3)).astype("float32"))).all()
 
 
@@ -287,7 +287,7 @@ MODULES = {
     r"features\.denseblock(\d+)\.denselayer(\d+)\.conv2": "conv{}_block{}_2_conv",
     r"features\.transition(\d+)\.norm": "pool{}_bn",
     r"features\.transition(\d+)\.conv": "pool{}_conv",
-    r"features\.norm5": "post_bn",
+    r"features\.norm5": "bn",
     "classifier": "predictions",
 }
 
@@ -342,6 +342,6 @@ def test_answers_of_torchvision(sizes, rng):
 def test_bn_of_the_whole_batch():
     """What `--devices` asks of any row."""
     model = keras_resnet.ResNet(replace(TINY, norm="sync_bn"))
-    norms = [layer for layer in model.layers if layer.name.endswith("_bn")]
+    norms = [layer for layer in model.layers if layer.name.endswith("bn")]
     assert len(norms) == 8
     assert all(layer.synchronized for layer in norms)

@@ -9,8 +9,10 @@ from conftest import randomize, tiny
 
 import keras_resnet
 from keras_resnet import VARIANTS, ResNet, Variant, builders, resnet
+from keras_resnet.preprocessing import normalization_of
+from keras_resnet.variants import find_row
 
-OTHERS = ("ResNet", "asdict", "weight_layers", "_builder")
+OTHERS = ("ResNet", "asdict", "weight_layers", "_builder", "_builder_name")
 BUILDERS = {name: value for name, value in vars(builders).items() if inspect.isfunction(value) and name not in OTHERS}
 
 
@@ -64,7 +66,10 @@ def test_fields_replace_those_of_the_row():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"variant": "resnet51"}, r"variant must be one of \[.*Received: 'resnet51'. Did you mean 'resnet"),
+        (
+            {"variant": "resnet51"},
+            r"variant must be one of \d+ names, such as \[.*Received: 'resnet51'. Did you mean 'resnet",
+        ),
         ({"variant": None}, "variant must be one of.*Received: None"),
         (
             {"shortcuts": "A"},
@@ -99,6 +104,66 @@ def test_fields_replace_those_of_the_row():
 def test_bad_arguments(arguments, says):
     with pytest.raises(ValueError, match=says):
         ResNet(**{"variant": "resnet20", **arguments})
+
+
+@pytest.mark.parametrize("name", ["ResNet20", "RESNET20", "resnet20"])
+def test_rows_by_any_spelling(name):
+    assert ResNet(name, depths=(1, 1, 1)).name == "resnet20"
+    assert VARIANTS[find_row("WideResNet50_2")].base_width == VARIANTS[find_row("PlainNet20")].base_width * 2
+
+
+def test_errors_list_the_nearest_names():
+    with pytest.raises(ValueError) as caught:
+        ResNet("resnet51")
+    assert str(caught.value).startswith(f"variant must be one of {len(VARIANTS)} names, such as ['resnet5")
+    assert str(caught.value).count("'") <= 2 * (5 + 1 + 3)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16"], indirect=True)
+def test_the_top_is_float32(policy):
+    """The pooling, the dropout, and what a net without a classifier outputs."""
+    model = ResNet("resnet20", depths=(1, 1, 1), dropout=0.5)
+    dtypes = {layer.name: layer.compute_dtype for layer in model.layers[-3:]}
+    assert dtypes == dict.fromkeys(["avg_pool", "avg_pool_dropout", "predictions"], "float32")
+    for pooling in ("avg", "max"):
+        assert ResNet("resnet20", depths=(1, 1, 1), include_top=False, pooling=pooling).output.dtype == "float32"
+
+
+def test_the_first_shortcut():
+    """He 2016, appendix: the first unit is activated before it splits; in Wide ResNets it splits before."""
+    for row, source in (("resnet110v2", "conv2_block1_preact_relu"), ("wide_resnet40_1", "conv1_conv")):
+        model = ResNet(row, depths=(1, 1, 1))
+        addition = model.get_layer("conv2_block1_out")
+        assert addition.input[0] is model.get_layer(source).output
+    model = ResNet("resnet18_vd", input_shape=(64, 64, 3))
+    assert model.get_layer("conv2_block1_0_conv").strides == (1, 1)
+    assert "conv2_block1_0_pool" not in {layer.name for layer in model.layers}
+
+
+@pytest.mark.parametrize(
+    ("row", "fields"),
+    [
+        ("resnet20", dict(first_shortcut="raw")),
+        ("resnet20", dict(first_shortcut="projection")),
+        ("resnet50", dict(first_shortcut="projection")),
+        ("resnet18", dict(first_shortcut="projection", shortcut="projection_all")),
+        ("resnet18", dict(first_shortcut="identity")),
+    ],
+)
+def test_first_shortcuts_that_would_do_nothing(row, fields):
+    with pytest.raises(ValueError, match="first_shortcut m"):
+        ResNet(row, **fields)
+
+
+def test_the_width_of_a_wide_net_is_a_number():
+    with pytest.raises(ValueError, match="k must be a positive integer. Received: '10'"):
+        keras_resnet.wide(28, "10")
+
+
+def test_a_sequential_model_has_a_normalization_or_none():
+    assert normalization_of(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])) is None
+    layer = keras.layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 1.0, 4.0])
+    assert normalization_of(keras.Sequential([keras.Input((8, 8, 3)), layer])).std == (1.0, 1.0, 2.0)
 
 
 def test_integers_of_numpy_are_integers(tmp_path):

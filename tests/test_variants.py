@@ -84,6 +84,15 @@ ORACLES = {
     "resnet50v2": (25_549_352, 4_089_184_256, TIMM),
     "resnet101v2": (44_541_480, 7_801_405_440, TIMM),
     "resnet152v2": (60_185_128, 11_513_626_624, TIMM),
+    "resnetv2_18": (11_687_720, 1_814_073_344, TIMM),
+    "resnetv2_18d": (11_706_952, 2_053_713_920, TIMM),
+    "resnetv2_34": (21_795_880, 3_663_761_408, TIMM),
+    "resnetv2_34d": (21_815_112, 3_903_401_984, TIMM),
+    "resnetv2_50": (25_549_352, 4_089_184_256, TIMM),
+    "resnetv2_50d": (25_568_584, 4_328_824_832, TIMM),
+    "resnetv2_50d_gn": (25_568_584, 4_328_824_832, TIMM),
+    "resnet18_vd": (11_712_968, 2_066_558_976, COMPUTED),
+    "resnet34_vd": (21_821_128, 3_916_247_040, COMPUTED),
     "resnet50v2_keras": (25_568_360, 3_482_255_360, KERAS),
     "resnet101v2_keras": (44_577_896, 7_194_476_544, KERAS),
     "resnet152v2_keras": (60_236_904, 10_906_697_728, KERAS),
@@ -206,7 +215,8 @@ def by_formula(v):
             else:
                 bns += [c_in] if preactivated else [c_out]
             costs.append(gate(v.gate, v.gate_ratio, c_out))
-            if "projection" in v.shortcut and c_in != c_out:
+            added = v.first_shortcut == "projection" and stage == block == 0
+            if "projection" in v.shortcut and (c_in != c_out or added):
                 # a pool before it is as small as the strided projection
                 costs.append(conv(1, c_in, c_out, size))
                 bns += [] if preactivated else [c_out]

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ def test_a_commit_in_the_cache_needs_no_hub(client, hub, source):
 
 def test_offline(client, hub, source, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    refused("hf://org/net", OSError, "'org/net' is not in the cache, and the hub could not be asked")
+    refused("hf://org/net", OSError, "'org/net' is not in the cache, and the hub could not be reached")
     assert hub.requests == []
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     load_pretrained(tiny(), "hf://org/net")
@@ -282,3 +283,14 @@ def test_the_settings_of_the_client(hub, source, tmp_path):
         assert float(output.stdout) == pytest.approx(np.abs(source.get_weights()[0]).sum(), rel=1e-6)
     assert "model.safetensors" in outputs[0].stderr and "100%" in outputs[0].stderr
     assert pretrained.HUB_FILES[0] not in outputs[1].stderr
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch, tmp_path):
+    """Its client alone would try each file six times."""
+    constants = pytest.importorskip("huggingface_hub").constants
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # the port "discard", where nobody listens
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    began = time.perf_counter()
+    with pytest.raises(OSError, match="'org/none' is not in the cache, and the hub could not be reached: .*refused"):
+        load_pretrained(tiny(), "org/none")
+    assert time.perf_counter() - began < 10

@@ -15,6 +15,7 @@ from test_weights_pretrained import assert_same_weights
 
 import keras_resnet
 from keras_resnet import load_pretrained
+from keras_resnet.errors import RandomClassifierWarning
 from keras_resnet.weights import applications
 
 # two nets whose weights have the same names and shapes: fields of ours, of theirs, and whether .weights.h5 tells
@@ -80,10 +81,10 @@ def test_what_may_differ(suffix, tmp_path, caplog):
     path = tmp_path / f"net{suffix}"
     SAVE[suffix](source, path)
     row = keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3", image_size=16, classes=3)
-    with caplog.at_level("INFO", "keras_resnet"):
+    with pytest.warns(RandomClassifierWarning, match="'other' has 5 classes and these weights 3: its classifier"):
         model = keras_resnet.ResNet(row, weights=path, classes=5, name="other", classifier_activation=None)
+    with caplog.at_level("INFO", "keras_resnet"):
         headless = keras_resnet.ResNet(row, weights=path, include_top=False)
-    assert "other has 5 classes: its new predictions/kernel stays" in caplog.text
     assert "resnet has no classifier: predictions/kernel is left out" in caplog.text
     expected = {weight.path: np.array(weight) for weight in source.weights}
     for weight in [*headless.weights, *model.weights]:
@@ -142,6 +143,8 @@ HUB = {
     "resnet50": ("bottleneck_block", False),
     "resnet50v2": ("bottleneck_block", True),
     "resnet50d": ("bottleneck_block_vd", False),
+    "resnet18_vd": ("basic_block_vd", False),
+    "resnetv2_18": ("basic_block", True),
 }
 
 
@@ -230,11 +233,12 @@ def test_the_published_files(published, tmp_path, monkeypatch):
     digest = md5(file.read_bytes()).hexdigest()
     build = partial(ours, "resnet50", size=64, include_top=False)
 
-    monkeypatch.setitem(applications.KERAS_FILES, "resnet50", ("0" * 32, "0" * 32))
+    published = applications.KERAS_FILES["resnet50"]._replace(folder=".", md5="0" * 32, md5_no_top="0" * 32)
+    monkeypatch.setitem(applications.KERAS_FILES, "resnet50", published)
     with pytest.raises((ValueError, OSError), match="(?i)hash|corrupt"):
         build(weights="keras")
 
-    monkeypatch.setitem(applications.KERAS_FILES, "resnet50", ("0" * 32, digest))
+    monkeypatch.setitem(applications.KERAS_FILES, "resnet50", published._replace(md5_no_top=digest))
     model = build(weights="keras", include_preprocessing=True)
     assert keras_resnet.weights.layout.normalization_of(model).channels == "bgr"
     np.testing.assert_array_equal(model.get_layer("conv1_conv").kernel, net.get_layer("conv1_conv").kernel)

@@ -2,6 +2,8 @@
 
 import logging
 import os
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -12,9 +14,10 @@ from test_weights_state_dict import answers, assert_close, at_random, peer, stat
 
 import keras_resnet
 from keras_resnet import VARIANTS, ResNet, load_pretrained, save_pretrained, variants
+from keras_resnet.errors import RandomClassifierWarning
 from keras_resnet.weights import default_checkpoint, pretrained
 from keras_resnet.weights.layout import check_layout, last_block
-from keras_resnet.weights.names import NAMINGS
+from keras_resnet.weights.names import CLASSIFIERS, NAMINGS
 
 
 def assert_same_weights(a, b):
@@ -25,12 +28,11 @@ def assert_same_weights(a, b):
 # ---- what is adapted
 
 
-def test_a_new_head_where_the_classes_differ(caplog):
+def test_a_new_head_where_the_classes_differ():
     source, model = randomize(tiny(classes=3)), tiny(classes=5)
     head = [np.array(weight) for weight in model.get_layer("predictions").get_weights()]
-    with caplog.at_level(logging.INFO, "keras_resnet"):
+    with pytest.warns(RandomClassifierWarning, match="'resnet' has 5 classes and these weights 3: its classifier"):
         load_pretrained(model, state_dict(source))
-    assert "resnet has 5 classes: its new predictions/kernel stays" in caplog.text
     np.testing.assert_array_equal(model.get_layer("predictions").get_weights()[0], head[0])
     np.testing.assert_array_equal(model.get_layer("conv1_conv").kernel, source.get_layer("conv1_conv").kernel)
 
@@ -41,8 +43,21 @@ def test_a_row_of_other_classes_is_asked_about_them():
         ResNet("resnet20", depths=(1, 1, 1), weights=state)
     with pytest.raises(ValueError, match="classes must be 3"):
         keras_resnet.ResNet20(depths=(1, 1, 1), weights=state)
-    for classes in (3, 7):
-        assert ResNet("resnet20", depths=(1, 1, 1), weights=state, classes=classes).output_shape == (None, classes)
+    with pytest.raises(ValueError, match="classes must be 3"):  # a row of one's own is asked as well
+        ResNet(replace(VARIANTS["resnet20"], depths=(1, 1, 1)), weights=state)
+    assert ResNet("resnet20", depths=(1, 1, 1), weights=state, classes=3).output_shape == (None, 3)
+    with pytest.warns(RandomClassifierWarning, match="'resnet20' has 7 classes and these weights 3"):
+        model = keras_resnet.ResNet20(depths=(1, 1, 1), weights=state, classes=7)
+    assert model.output_shape == (None, 7)
+
+
+def test_a_warning_points_at_the_line_that_asked():
+    state = state_dict(randomize(ResNet("resnet20", depths=(1, 1, 1), classes=3)), "akamaster")
+    with pytest.warns(RandomClassifierWarning) as caught:
+        keras_resnet.ResNet20(depths=(1, 1, 1), weights=state, classes=7)
+    with pytest.warns(UserWarning, match="keeps all 224x224 pixels") as stem:
+        keras_resnet.ResNet20(input_shape=(224, 224, 3))
+    assert {caught[0].filename, stem[0].filename} == {__file__}
 
 
 def test_a_net_without_top_leaves_the_classifier_out(caplog):
@@ -91,7 +106,7 @@ def test_densenets_as_torchvision_once_wrote_them():
     assert_same_weights(model, source)
 
 
-def test_the_heads_of_bit_in21k(caplog):
+def test_the_heads_of_bit_in21k():
     """21843 classes, written as a 1x1 convolution."""
     fields = {**variants.BIT, "block": "bottleneck", "filters": 32, "image_size": 32}
     source, model = randomize(tiny(**fields, classes=21843)), tiny(**fields, classes=21843)
@@ -99,9 +114,8 @@ def test_the_heads_of_bit_in21k(caplog):
     state["resnet/head/conv2d/kernel"] = state["resnet/head/conv2d/kernel"][None, None]
     load_pretrained(model, state)
     assert_same_weights(model, source)
-    with caplog.at_level(logging.INFO, "keras_resnet"):
+    with pytest.warns(RandomClassifierWarning, match="'resnet' has 5 classes and these weights 21843"):
         load_pretrained(tiny(**fields, classes=5), state)
-    assert "resnet has 5 classes: its new predictions/kernel stays" in caplog.text
 
 
 @pytest.mark.parametrize("depth", [20, 32, *(pytest.param(n, marks=pytest.mark.slow) for n in (44, 56, 110, 1202))])
@@ -141,10 +155,45 @@ def test_cifar_files_as_others_write_them(naming, wrap, counters, tmp_path):
     if counters:
         means = [name for name in state if name.endswith("running_mean")]
         state |= {name.replace("running_mean", "num_batches_tracked"): torch.tensor(7) for name in means}
-    torch.save(WRAPPED[wrap](state), tmp_path / "net.pt")
+    torch.save(WRAPPED[wrap](state), tmp_path / "net.pth.tar")  # as PyTorch's ImageNet example calls it
     model = tiny(shortcut=shortcut)
-    load_pretrained(model, tmp_path / "net.pt")
+    load_pretrained(model, tmp_path / "net.pth.tar")
     assert_same_weights(model, source)
+
+
+@pytest.mark.parametrize("top", ["whole", "no top", "other classes"])
+@pytest.mark.parametrize("head", CLASSIFIERS)
+@pytest.mark.parametrize("naming", ["torchvision", "kuangliu", "timm v2", "Hugging Face", "BiT"])
+def test_a_classifier_of_any_name(naming, head, top):
+    """Such as kuangliu's blocks with `fc`, and no top for any of them."""
+    fields = {"timm v2": dict(order="preactivation", first_shortcut="raw")}.get(naming, {})
+    if naming == "BiT":
+        fields = {**variants.BIT, "block": "bottleneck", "filters": 32, "image_size": 32}
+    row = {"block": "building_block", "depths": (2, 2), "filters": 4, "stem": "3x3", "image_size": 8, "classes": 3}
+    row = keras_resnet.Variant(**{**row, **fields})
+    source = randomize(ResNet(row))
+    state = state_dict(source, naming)
+    own = NAMINGS[naming].classifier
+    state = {head + name.removeprefix(own) if name.startswith(own) else name: state[name] for name in state}
+    if top == "other classes":
+        with pytest.warns(RandomClassifierWarning):
+            model = ResNet(row, weights=state, classes=5)
+    else:
+        model = ResNet(row, weights=state, include_top=top == "whole")
+    for ours, theirs in zip(model.weights, source.weights, strict=False):
+        if not ours.path.startswith("predictions") or top == "whole":
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_names_are_compared_before_the_layout():
+    """timm's legacy SE nets stride in the 1x1, and their stem is called layer0."""
+    fields = dict(block="bottleneck", gate="se", bottleneck_stride="1x1")
+    state = state_dict(tiny(**fields))
+    legacy = {
+        name.replace("conv1", "layer0.conv1") if name.startswith("conv1") else name: state[name] for name in state
+    }
+    with pytest.raises(ValueError, match=r"missing: conv1.weight .*\n  unexpected: layer0.conv1.weight"):
+        load_pretrained(tiny(**fields), legacy)
 
 
 @pytest.mark.parametrize("zero_channels", ["both", "end"])
@@ -218,6 +267,8 @@ def test_answers_are_those_of_transformers(row, layer_type, hidden, rng):
 
 # ---- what is refused: the weights fit, the net is another
 
+V2_BOTTLENECK = {"order": "preactivation", "block": "bottleneck"}
+
 
 @pytest.mark.parametrize(
     ("theirs", "ours", "naming", "says"),
@@ -227,8 +278,14 @@ def test_answers_are_those_of_transformers(row, layer_type, hidden, rng):
         ({}, {"order": "relu_before_addition"}, "torchvision", "the order of BN and ReLU must be 'original'"),
         ({"shortcut": "A"}, {"zero_channels": "end"}, "akamaster", "zero_channels='both'.*pads at 'end'"),
         ({"shortcut": "A"}, {"shortcut": "none"}, "akamaster", "has no such shortcut"),
-        ({"order": "preactivation"}, {"stride_block": "last"}, "timm v2", "stride_block must be 'first'"),
-        ({"order": "preactivation", "depths": (1, 1)}, {"stride_block": "last"}, "timm v2", "stride_block must be"),
+        (V2_BOTTLENECK, {"stride_block": "last"}, "timm v2", "missing: stages.0.blocks.1.downsample.conv.weight"),
+        (
+            {**V2_BOTTLENECK, "depths": (1, 1), "shortcut": "projection_all"},
+            {"stride_block": "last"},
+            "timm v2",
+            "stride_block must be 'first'",
+        ),
+        (dict(order="preactivation", first_shortcut="raw"), dict(first_shortcut="activated"), "timm v2", "'raw'"),
         ({"shortcut": "pooled_projection"}, {"shortcut": "max_pooled_projection"}, "torchvision", "takes maxima"),
     ],
 )
@@ -257,7 +314,14 @@ GN_D = dict(norm="gn", stem="deep", shortcut="pooled_projection")  # timm's resn
 def test_kernels_are_standardized_in_bits_nets_alone(fields, standardized, tmp_path):
     """BiT's stem is one 7x7; what else timm has of GroupNorm takes its kernels as they are."""
     pytest.importorskip("safetensors")
-    fields = {**fields, "order": "preactivation", "filters": 64, "depths": (1, 1), "image_size": 32}
+    fields = {
+        **fields,
+        "order": "preactivation",
+        "first_shortcut": "raw",
+        "filters": 64,
+        "depths": (1, 1),
+        "image_size": 32,
+    }
     right, wrong = (
         randomize(tiny(**fields, weight_standardization=is_so)) for is_so in (standardized, not standardized)
     )
@@ -321,7 +385,7 @@ def test_the_hub(tmp_path, monkeypatch):
     source, asked = randomize(keras_resnet.ResNet18(input_shape=(32, 32, 3), name="r")), []
     torch.save({name: torch.tensor(array) for name, array in state_dict(source).items()}, tmp_path / "net.bin")
 
-    def hf_hub_download(repository, file, revision=None):
+    def hf_hub_download(repository, file, revision=None, **options):
         if file == "config.json":
             raise errors.EntryNotFoundError("none")
         asked.append((repository, file, revision))
@@ -330,6 +394,7 @@ def test_the_hub(tmp_path, monkeypatch):
         return str(tmp_path / "net.bin")
 
     monkeypatch.setattr(hub, "hf_hub_download", hf_hub_download)
+    monkeypatch.setattr(pretrained, "hub_error", lambda: None)
     model = keras_resnet.ResNet18(input_shape=(32, 32, 3), weights="imagenet")
     assert_same_weights(model, source)
     assert asked == [("timm/resnet18.a1_in1k", file, None) for file in pretrained.HUB_FILES[:2]]
@@ -367,7 +432,10 @@ def test_checkpoints_are_of_our_rows():
 # ---- ours in PyTorch
 
 
-@pytest.mark.parametrize("fields", [{}, {"order": "preactivation"}, {"gate": "se", "stem": "deep", "image_size": 32}])
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"order": "preactivation", "first_shortcut": "raw"}, {"gate": "se", "stem": "deep", "image_size": 32}],
+)
 def test_there_and_back(fields, tmp_path):
     pytest.importorskip("safetensors")
     source, copy = randomize(tiny(**fields)), tiny(**fields)
@@ -396,7 +464,16 @@ def test_pytorch_takes_what_is_trained_here(library, row, rng, tmp_path):
     assert_close(model(x), answers(theirs.eval(), x))
 
 
+def test_a_file_in_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_pretrained(tiny(), "~/net.safetensors")
+    load_pretrained(tiny(), "~/net.safetensors")
+    assert (tmp_path / "net.safetensors").exists()
+
+
 def test_what_pytorch_has_no_net_for(tmp_path):
+    with pytest.raises(ValueError, match="the activated one: first_shortcut must be 'raw'"):
+        save_pretrained(tiny(order="preactivation"), tmp_path / "net.safetensors")
     pytest.importorskip("safetensors")
     with pytest.raises(ValueError, match="torchvision and timm have no net such as 'resnet'.*"):
         save_pretrained(tiny(order="bn_after_addition"), tmp_path / "net.safetensors")
@@ -492,6 +569,19 @@ def test_our_own_checkpoint_is_of_its_shortcut(shortcut):
     assert set(keras_resnet.weights.own_checkpoints()) == {"resnet20", "resnet20_projection"}
 
 
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_our_own_checkpoint_without_a_top_and_with_other_classes(shortcut):
+    """The first calls of transfer learning."""
+    build = partial(keras_resnet.ResNet20, shortcut=shortcut, weights="cifar10")
+    whole, headless = build(), build(include_top=False, input_shape=(32, 32, 3))
+    for ours, theirs in zip(headless.get_weights(), whole.get_weights(), strict=False):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.warns(RandomClassifierWarning, match="'resnet20' has 100 classes and these weights 10"):
+        build(classes=100)
+    with pytest.warns(RandomClassifierWarning):
+        load_pretrained(keras_resnet.ResNet20(classes=7, shortcut=shortcut), "cifar10", row="resnet20")
+
+
 def test_our_own_checkpoint_is_of_its_row():
     with pytest.raises(
         ValueError,
@@ -502,7 +592,6 @@ def test_our_own_checkpoint_is_of_its_row():
         keras_resnet.ResNet20(weights="cifar10", shortcut="none")
     with pytest.raises(ValueError, match="zero_channels='both'.*pads at 'end'"):
         keras_resnet.ResNet20(weights="cifar10", zero_channels="end")
-    assert keras_resnet.ResNet20(weights="cifar10", classes=7).output.shape == (None, 7)
 
 
 CHECKPOINTS = os.environ.get("KERAS_RESNET_CHECKPOINTS", "")

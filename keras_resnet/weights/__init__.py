@@ -2,6 +2,7 @@
 
 from keras_resnet.weights.pretrained import (
     KEYWORDS,
+    check_before_download,
     default_checkpoint,
     default_checkpoints,
     give,
@@ -14,6 +15,7 @@ from keras_resnet.weights.pretrained import (
 
 __all__ = [
     "KEYWORDS",
+    "check_before_download",
     "default_checkpoint",
     "default_checkpoints",
     "give",

@@ -69,7 +69,8 @@ def read_checkpoint(path) -> dict[str, np.ndarray]:
     a ValueError.
     """
     path = Path(path)
-    read = choose(FORMATS, path.suffix.lower(), "The suffix of path")
+    suffix = next((suffix for suffix in FORMATS if path.name.lower().endswith(suffix)), path.suffix)
+    read = choose(FORMATS, suffix, "The suffix of path")
     with path.open("rb") as file:
         try:
             tensors = read(file)
@@ -217,7 +218,7 @@ def read_torch(file: BinaryIO) -> dict[str, np.ndarray]:
 
 FORMATS: dict[str, Callable[[BinaryIO], dict[str, np.ndarray]]] = {
     ".safetensors": read_safetensors,
-    **dict.fromkeys((".pth", ".pt", ".th", ".bin"), read_torch),
+    **dict.fromkeys((".pth", ".pth.tar", ".pt", ".th", ".bin"), read_torch),
     ".npz": read_npz,
 }
 

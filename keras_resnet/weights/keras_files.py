@@ -32,7 +32,9 @@ VARIABLES = {
 RENAMED = {"probs": "predictions"}  # the classifier of keras.applications, before TensorFlow took it over
 
 # layers of ours, but for the head; others (augmentation, dropout) change no answer of the net, or come before it
-OURS = re.compile(r"(conv|pool)\d+_.*(?<!dropout)(?<!drop_path)|post_.*|normalization|flip")
+OURS = re.compile(
+    r"(conv|pool)\d+_.*(?<!dropout)(?<!drop_path)|pool1|zero_padding2d(_1)?|post_.*|bn|gn|relu|normalization|flip"
+)
 # what a layer is told that changes none of its answers, or that the shapes of its weights tell
 UNSAID = re.compile(
     r"name|trainable|dtype|batch_shape|momentum|units|filters|seed|rate|.*_(initializer|regularizer|constraint)"
@@ -80,6 +82,8 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
             names = next((names for start, names in VARIABLES.items() if start in kind), ())
             variable = dict(enumerate(names)).get(int(variable), variable)
             layer = str(attribute(item.parent, "name", layer))
+        elif len(groups) > 2 and groups[: len(groups) // 2] * 2 == groups:  # Keras 2: conv1/conv/conv1/conv/kernel:0
+            layer = "_".join(groups[: len(groups) // 2])
         name = f"{RENAMED.get(layer, layer)}/{variable.removesuffix(':0')}"
         if name in tensors:
             raise ValueError(f"{name} is in it twice")

@@ -62,7 +62,7 @@ def check_layout(
             f"of {model.name!r} do not: shortcut must be {'pooled_projection' if pooled else 'projection'!r}."
         )
     stem = next(layer for layer in layers if layer.name in ("conv1_conv", "conv1_1_conv"))
-    if not stage_wise and max(stem.strides) > 1 and not names & {"pool1_pool", "pool1_conv"}:
+    if not stage_wise and max(stem.strides) > 1 and not names & {"pool1_pool", "pool1", "pool1_conv"}:
         raise ValueError(f"{source} is of nets that pool after conv1, and {model.name!r} does not: stem must be '7x7'.")
     convolutions = [layer for layer in layers if STRIDES.fullmatch(layer.name)]
     strided = [layer.name for layer in convolutions if max(layer.strides) > 1]
@@ -80,6 +80,12 @@ def check_layout(
             f"{source} is of nets that stride in the {bottleneck_stride} layer of a bottleneck, {model.name!r} strides "
             f"in the {stride_of(model)}. Build it with bottleneck_stride={bottleneck_stride!r}."
         )
+    ours = first_shortcut_of(model)
+    if rules.first_shortcut and ours not in (None, rules.first_shortcut):
+        raise ValueError(
+            f"{source} is of nets whose first block adds the {rules.first_shortcut} output of the stem. The weights "
+            f"fit, but {model.name!r} adds the {ours} one: first_shortcut must be {rules.first_shortcut!r}."
+        )
     standardized = any(isinstance(layer, StandardizedConv2D) for layer in layers)
     # in timm's names a net with GroupNorm is BiT's, whose stem is one 7x7, or resnetv2_50d_gn, whose stem is deep
     is_bit = naming == "timm v2" and any(name.endswith("_gn") for name in names) and "conv1_2_conv" not in names
@@ -89,7 +95,8 @@ def check_layout(
             f"{source} is of nets whose kernels are {'' if needs else 'not '}standardized. The weights fit, but those "
             f"of {model.name!r} are{'' if standardized else ' not'}: weight_standardization must be {needs}."
         )
-    if rules.zero_channels is not None:
+    projects = any(re.fullmatch(r"conv\d+_block\d+_0_conv", name) for name in names)
+    if rules.zero_channels is not None and not projects:
         sides = {layer.side for layer in layers if hasattr(layer, "side")}
         if sides != {rules.zero_channels}:
             raise ValueError(
@@ -137,6 +144,19 @@ def shortcut_of(model: keras.Model) -> str:
         return "projection"
     adds = any(isinstance(layer, keras.layers.Add | keras.layers.Concatenate) for layer in model.layers)
     return "identity" if adds else "none"
+
+
+def first_shortcut_of(model: keras.Model) -> str | None:
+    """The field `first_shortcut` of a pre-activated net whose first block has an identity shortcut; else None."""
+    layers = {layer.name: layer for layer in model.layers}
+    activation = layers.get("conv2_block1_preact_relu")
+    addition = layers.get("conv2_block1_add", layers.get("conv2_block1_out"))
+    if activation is None or "conv2_block1_0_conv" in layers or not isinstance(addition, keras.layers.Add):
+        return None
+    source = addition.input[0]
+    if (pad := layers.get("conv2_block1_0_zero_pad")) is not None:
+        source = pad.input
+    return "activated" if source is activation.output else "raw"
 
 
 def check_shortcut(model: keras.Model, theirs: str | None, source: str) -> None:

@@ -1,6 +1,7 @@
 """What other projects call our layers: one table a project, from the names of our layers to those of their modules."""
 
 import re
+from collections.abc import Collection
 from functools import cache
 from typing import NamedTuple
 
@@ -63,7 +64,7 @@ DENSENET: Rules = (
     (rf"{BLOCK}_2_conv", "features.denseblock{layer}.denselayer{layer_in_block}.conv2"),
     (rf"pool(?P<stage>\d+)_{NORM}", "features.transition{layer}.norm"),
     (r"pool(?P<stage>\d+)_conv", "features.transition{layer}.conv"),
-    (rf"post_{NORM}", "features.norm5"),
+    (NORM, "features.norm5"),
     (r"predictions", "classifier"),
 )
 
@@ -78,6 +79,11 @@ BIT: Rules = (
     (r"predictions", "resnet/head/conv2d"),
 )
 OURS: Rules = ((r"(?P<name>.+)", "{name}"), (r"predictions", "predictions"))
+# What projects, and programs that people write, call the classifier of a net; it is found by itself.
+CLASSIFIERS = (
+    *("fc", "linear", "last_linear", "fc_out", "classifier", "classifier.1", "head.fc", "predictions", "logits"),
+    "resnet/head/conv2d",
+)
 KERAS_HUB: Rules = (
     (r"conv1_(?P<i>\d)_conv", "conv{i}_conv"),
     (r"conv1_(?P<i>\d)_bn", "conv{i}_bn"),
@@ -112,6 +118,11 @@ class Naming(NamedTuple):
     out_first: bool = True  # kernels are (out, in, h, w), and not Keras' (h, w, in, out)
     order: str = "original"  # of BN and ReLU, a row of layout.ORDERS
     zero_channels: str | None = None  # "both": nets with option A alone, whose new channels stand on both sides
+    first_shortcut: str | None = None  # of its nets whose first block has an identity shortcut, a field of the row
+
+    @property
+    def classifier(self) -> str:
+        return self.rules[-1][1]
 
 
 # What kuangliu/pytorch-cifar calls its modules; akamaster too, whose published nets have option A.
@@ -128,7 +139,7 @@ NAMINGS: dict[str, Naming] = {
     # fb.resnet.torch as github.com/Cadene/pretrained-models.pytorch converted it, with the biases of its convolutions
     "Cadene": Naming(renamed(TORCHVISION, "predictions", "last_linear")),
     "iResNet": Naming(IRESNET, order="stage_wise"),
-    "timm v2": Naming(TIMM_V2, order="preactivation"),
+    "timm v2": Naming(TIMM_V2, order="preactivation", first_shortcut="raw"),
     "Hugging Face": Naming(HUGGING_FACE),
     "DenseNet": Naming(DENSENET, order="dense"),  # torchvision and timm
     "BiT": Naming(BIT, TENSORFLOW, out_first=False, order="preactivation"),
@@ -137,7 +148,7 @@ NAMINGS: dict[str, Naming] = {
 KERAS_NAMINGS: dict[str, Naming] = {
     "keras_resnet": Naming(OURS, TENSORFLOW, out_first=False),
     "keras-hub": Naming(KERAS_HUB, TENSORFLOW, out_first=False),
-    "keras-hub v2": Naming(KERAS_HUB, TENSORFLOW, out_first=False, order="preactivation"),
+    "keras-hub v2": Naming(KERAS_HUB, TENSORFLOW, out_first=False, order="preactivation", first_shortcut="raw"),
 }
 
 
@@ -148,6 +159,12 @@ class Named(NamedTuple):
     tensor: str
     layer: str
     out_first: bool
+
+
+def find_classifier(tensors: Collection[str], naming: str) -> str | None:
+    """What a file calls its classifier; None where it has none of a name that is known."""
+    kernel, own = find_naming(naming).variables["kernel"], find_naming(naming).classifier
+    return next((name for name in (own, *CLASSIFIERS) if name + kernel in tensors), None)
 
 
 def find_naming(naming: str) -> Naming:
@@ -200,8 +217,6 @@ def name_variables(layers: dict[str, dict[str, keras.Variable]], naming: str) ->
             continue
         module = module_name(naming, layer, pool)
         if module is None:
-            raise ValueError(
-                f"The naming {naming!r} has no name for the layer {layer!r}. It is right for nets of another kind."
-            )
+            raise ValueError(f"The naming {naming!r} has no name for the layer {layer!r}: it is for other nets.")
         named += [Named(variable, module + names[name], layer, out_first) for name, variable in variables.items()]
     return named

@@ -16,19 +16,22 @@ import numpy as np
 from keras_resnet.errors import choose
 from keras_resnet.files import whole
 from keras_resnet.preprocessing import INTERPOLATIONS, PREPROCESSINGS, Preprocessing
-from keras_resnet.variants import VARIANTS
+from keras_resnet.variants import VARIANTS, DenseVariant, Variant, find_row
+from keras_resnet.weights.adapt import adapted
 from keras_resnet.weights.applications import (
     KERAS_FILES,
     applications_file,
     applications_preprocessing,
+    check_model,
+    check_row,
     is_of_applications,
     load_applications,
 )
 from keras_resnet.weights.files import FORMATS, read_checkpoint, safetensors_metadata
 from keras_resnet.weights.keras_files import KERAS_FORMATS, KerasFile, check_graph, read_keras
 from keras_resnet.weights.layout import check_layout, check_preprocessing, check_shortcut, shortcut_of
-from keras_resnet.weights.names import NAMINGS, Named, find_naming, named_variables
-from keras_resnet.weights.state_dict import COUNTERS, assign, is_float, match_naming, to_keras, to_torch
+from keras_resnet.weights.names import NAMINGS
+from keras_resnet.weights.state_dict import COUNTERS, assign, check, match_naming, to_torch
 
 log = logging.getLogger("keras_resnet")
 DATA = Path(__file__).parent.parent / "data"
@@ -37,6 +40,7 @@ OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
 # what is a matrix here and a 1x1 convolution in timm: the classifier of its V2, the layers of SE
 CONVOLUTIONS = re.compile(r"head\.fc\.weight|\.se\.fc[12]\.weight")
 HUB_FILES = ("model.safetensors", "pytorch_model.bin", "task.weights.h5", "model.weights.h5")  # the last two: keras-hub
+HUB_SECONDS = 5
 HUB_NAME = re.compile(r"(?:hf://)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 ANTIALIASED = re.compile(r".*resne(t|x)t?(aa|blur)")  # nets of timm with ResNet's weights and a blur in every stride
 KEYWORDS = ("imagenet", "keras", "cifar10")  # sources before any file: a folder of data may be called so, too
@@ -89,11 +93,12 @@ def model_preprocessing(source, row: str | None = None) -> Preprocessing:
     """
     if source == "cifar10":
         return PREPROCESSINGS["cifar10"]
+    row = "" if row is None else find_row(row, "row")
     if source == "keras":
-        choose(KERAS_FILES, row or "", "row")
-        return PREPROCESSINGS["tf" if str(row).endswith("v2_keras") else "caffe"]
+        published = choose(KERAS_FILES, row, "row")
+        return PREPROCESSINGS["torch" if published.folder == "densenet" else "caffe" if published.fields else "tf"]
     if source == "imagenet":
-        source = default_checkpoint(row or "")
+        source = default_checkpoint(row)
     match = HUB_NAME.fullmatch(source) if isinstance(source, str) else None
     known = choose(checkpoints(), match[1] if match else source, "source")
     return Preprocessing(
@@ -110,53 +115,60 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
 
     `source` is one of
 
-    - a file: `.safetensors`, `.pth`, `.pt`, `.th`, `.bin` (read without PyTorch; nothing in it is executed), `.npz` of
-      BiT, `.h5` of keras.applications, `.weights.h5` and `.keras` of ours, of keras.applications and of keras-hub;
+    - a file: `.safetensors`, `.pth`, `.pth.tar`, `.pt`, `.th`, `.bin` (read without PyTorch; nothing in it is
+      executed), `.npz` of BiT, `.h5` of keras.applications, `.weights.h5` and `.keras` of this package, of
+      keras.applications and of keras-hub;
     - a dict of arrays, named and laid out as a PyTorch state dict;
     - the name of a repository on the Hugging Face hub, `"timm/resnet50.a1_in1k"`, `"hf://org/repo"` or
       `"hf://org/repo@revision"` (needs `pip install 'keras-resnet-family[weights]'`; cache, offline mode and
       HF_ENDPOINT are those of huggingface_hub); `revision` is a commit, a tag or a branch;
     - `"imagenet"`, the default checkpoint of `row` (by default the model's name), see `default_checkpoint`;
     - `"cifar10"`, our own of `row` and the shortcut of `model`, in the package;
-    - `"keras"`, that of keras.applications, for ResNet-50/101/152 with `bottleneck_stride="1x1"` and for
-      `resnet50v2_keras` and the like, with 1000 classes or no top.
+    - `"keras"`, that of keras.applications, for ResNet-50/101/152 with `bottleneck_stride="1x1"`, for
+      `resnet50v2_keras` and the like, and for DenseNet-121/169/201.
 
     The preprocessing that belongs to a source is `model_preprocessing(source)`; a `model` that includes another is
     refused.
 
     Names of torchvision, timm, Hugging Face, akamaster, chenyaofo, kuangliu, Cadene and BiT are known. What the names
     do not tell (where a bottleneck strides, where zero channels go, the order of BN and ReLU) must be that of the
-    source, too. Some differences are adapted, and logged: a classifier of another number of classes stays as it is, one
-    that `model` has not is left out, kernels of conv1 are summed for one input channel, repeated and scaled for more
-    than three (of standardized kernels, as BiT's, up to a factor a filter), and biases before BN go into its moving
-    mean.
+    source, too. Some differences are adapted: if the number of classes differs, the classifier keeps its random
+    initialization and a `RandomClassifierWarning` is issued; a classifier is left out if `model` has none; kernels of
+    conv1 are summed for one input channel, repeated and scaled for more than three (of standardized kernels, as BiT's,
+    up to a factor a filter); and biases before BN are subtracted from its moving mean.
 
     A source cannot always tell: a state dict with "fc" and option A fits nets that pad on either side and plain nets
     (what `save_pretrained` writes says which), one without the hub's config fits nets that blur where they stride
     (timm's resnetaa50), and a `.weights.h5` of ours does not say on which side zero channels stand, whether BN
     comes before ReLU, nor `bn_epsilon` (`.keras` does).
     """
+    row = model.name if row is None else find_row(row, "row")
+    if source == "keras":  # before it is downloaded
+        choose(KERAS_FILES, row, "row")
+        check_model(model, row)
     top = any(layer.name == "predictions" for layer in model.layers)
     shortcut = shortcut_of(model).split()[0]
-    give(model, read_source(source, row or model.name, revision, include_top=top, shortcut=shortcut))
+    give(model, read_source(source, row, revision, include_top=top, shortcut=shortcut))
 
 
 def give(model: keras.Model, found: Checkpoint, *, new_head: bool = True) -> None:
-    """Gives `model` what `read_source` found; `new_head` allows a classifier of other classes to stay as it is."""
+    """Loads what `read_source` found into `model`; `new_head` allows a classifier of other classes to stay random."""
     told, state = found.told, found.state
     check_preprocessing(model, found.preprocessing, told)
     if isinstance(state, KerasFile):
         if is_of_applications(model, state):
             check_preprocessing(model, PREPROCESSINGS[applications_preprocessing(state)], told)
-            load_applications(model, state)
+            load_applications(model, state, new_head=new_head)
             return
         hub = "keras-hub v2" if "post_bn/gamma" in state.tensors else "keras-hub"
         naming, targets = match_naming(model, state.tensors, ("keras_resnet", hub))
+        tensors, targets = adapted(model, dict(state.tensors), targets, naming, new_head)
         if naming == "keras_resnet":
             check_graph(model, state, told)
-        else:
+        check(model, tensors, targets)
+        if naming != "keras_resnet":
             check_layout(model, naming, told, pooled="averagepooling2d" in state.layers.values())
-        assign(model, *adapted(model, dict(state.tensors), targets, naming, new_head))
+        assign(tensors, targets)
         return
     names = {OLD_DENSENET.sub(r"\1\2", name): name for name in state if not name.endswith(COUNTERS)}
     if len(names) < sum(not name.endswith(COUNTERS) for name in state):
@@ -165,9 +177,17 @@ def give(model: keras.Model, found: Checkpoint, *, new_head: bool = True) -> Non
     naming, targets = match_naming(model, state, NAMINGS)
     if naming == "BiT":
         check_preprocessing(model, PREPROCESSINGS["half"], told)
+    state, targets = adapted(model, state, targets, naming, new_head)
+    check(model, state, targets)
     check_layout(model, naming, told, found.bottleneck_stride)
     check_shortcut(model, found.shortcut, told)
-    assign(model, *adapted(model, state, targets, naming, new_head))
+    assign(state, targets)
+
+
+def check_before_download(source, row_name: str, row: Variant | DenseVariant) -> None:
+    """ValueError if `source` is known, before it is downloaded, not to be of this net."""
+    if source == "keras":
+        check_row(row_name, row)
 
 
 def read_source(
@@ -251,17 +271,22 @@ def download(repository: str, revision: str | None) -> tuple[Path, dict[str, Any
     except ImportError as error:
         raise ImportError("The hub needs huggingface_hub: pip install 'keras-resnet-family[weights]'") from error
     what = f"{repository!r}" + (f" at {revision!r}" if revision else "")
+    is_commit = re.fullmatch("[0-9a-f]{40}", revision or "")
+    unreached = None if is_commit else hub_error()
 
     def fetch(file: str) -> Path:
-        return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
+        cached = huggingface_hub.try_to_load_from_cache(repository, file, revision=revision) if is_commit else None
+        if isinstance(cached, str):
+            return Path(cached)
+        cached_only = (unreached or hub_error()) is not None
+        return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision, local_files_only=cached_only))
 
-    unreached = None
     for file in HUB_FILES:
         try:
             path = fetch(file)
             break
         except errors.LocalEntryNotFoundError as error:  # not in the cache, and the hub is not asked or not there
-            unreached = error
+            unreached = unreached or error
         except errors.EntryNotFoundError:
             continue
         except errors.GatedRepoError as error:
@@ -272,10 +297,21 @@ def download(repository: str, revision: str | None) -> tuple[Path, dict[str, Any
             raise OSError(f"{what} could not be downloaded: {error}") from error
     else:
         if unreached:
-            raise OSError(f"{what} is not in the cache, and the hub could not be asked. {unreached}") from unreached
+            raise OSError(f"{what} is not in the cache, and the hub could not be reached: {unreached}") from unreached
         raise ValueError(f"{what} holds none of {list(HUB_FILES)}")
     check_digest(path, what)
     return path, read_config(fetch, repository, revision)
+
+
+def hub_error() -> Exception | None:
+    """Why the hub cannot be reached, after one attempt. Its client would try each file six times, over 20 seconds."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS)
+    except Exception as error:  # of its HTTP client, or that it is offline by choice
+        return error
+    return None
 
 
 def read_config(fetch: Callable[[str], Path], repository: str, revision: str | None) -> dict[str, Any]:
@@ -311,73 +347,6 @@ def check_digest(path: Path, what: str) -> None:
             raise OSError(f"{what} came damaged and was removed: its sha256 must be {blob.name}. Received: {came}")
 
 
-def adapted(
-    model: keras.Model, state: dict[str, np.ndarray], targets: list[Named], naming: str, new_head: bool
-) -> tuple[dict[str, np.ndarray], list[Named]]:
-    """The state dict and the targets, less what is left out on purpose; each such difference is logged."""
-    rules, names, *_ = find_naming(naming)
-    head = [target for target in targets if target.layer == "predictions"]
-    if not head:
-        for tensor in (rules[-1][1] + names[part] for part in ("kernel", "bias")):
-            if state.pop(tensor, None) is not None:
-                log.info("%s has no classifier: %s is left out", model.name, tensor)
-    if head and _is_of_other_classes(state, head):
-        if not new_head:
-            theirs = to_keras(state[head[0].tensor], head[0]).shape[-1]
-            ours = head[0].variable.shape[-1]
-            raise ValueError(
-                f"classes must be {theirs}, as in the classifier of these weights (for a new one of {ours}: "
-                f"load_pretrained). Received: {ours}"
-            )
-        for target in head:
-            log.info("%s has %s classes: its new %s stays", model.name, target.variable.shape[-1], target.variable.path)
-            del state[target.tensor]
-        targets = [target for target in targets if target.layer != "predictions"]
-    for target in targets:
-        if re.fullmatch(r"conv1(_1)?_conv/kernel", target.variable.path) and target.tensor in state:
-            state[target.tensor] = _with_channels(state[target.tensor], target, model.name)
-    if find_naming(naming).order == "original":
-        _absorb_biases(model, state, targets)
-    return state, targets
-
-
-def _is_of_other_classes(state: dict[str, np.ndarray], head: list[Named]) -> bool:
-    """Whether the classifier is there and right but for the number of its classes."""
-    shapes = [to_keras(state[target.tensor], target).shape for target in head if target.tensor in state]
-    wanted = [tuple(target.variable.shape) for target in head]
-    alike = [shape[:-1] for shape in shapes] == [shape[:-1] for shape in wanted] and all(shapes)
-    return alike and len({shape[-1] for shape in shapes}) == 1 and shapes[0][-1] != wanted[0][-1]
-
-
-def _absorb_biases(model: keras.Model, state: dict[str, np.ndarray], targets: list[Named]) -> None:
-    """A bias before BN comes off its running mean, which changes no answer."""
-    means = {target.layer: target for target in targets if target.variable.path.endswith("moving_mean")}
-    for target in targets:
-        mean = means.get(target.layer.removesuffix("_conv") + "_bn")
-        bias = state.get(name := target.tensor.replace(".weight", ".bias"))
-        if mean is None or bias is None or not target.layer.endswith("_conv") or mean.tensor not in state:
-            continue
-        if is_float(bias) and bias.shape == state[mean.tensor].shape == tuple(mean.variable.shape):
-            log.info("%s has no %s: it goes into %s", model.name, name, mean.tensor)
-            state[mean.tensor] = state[mean.tensor] - state.pop(name)
-
-
-def _with_channels(array: np.ndarray, target: Named, name: str) -> np.ndarray:
-    """A kernel of conv1 for as many input channels as the variable has: of a grey picture it sees what it saw of three
-    equal ones, and of more channels as much in all. Standardized kernels do so up to a factor a filter.
-    """
-    axis, channels = (1, target.variable.shape[2]) if target.out_first else (2, target.variable.shape[2])
-    h, w, _, filters = target.variable.shape
-    expected = (filters, 3, h, w) if target.out_first else (h, w, 3, filters)
-    if channels == 3 or array.shape != expected or not is_float(array):
-        return array
-    log.info("%s has %s input channels: the kernels of conv1 are adapted from 3", name, channels)
-    array = array.astype("float32")
-    if channels == 1:
-        return array.sum(axis=axis, keepdims=True)
-    return np.take(array, np.arange(channels) % 3, axis=axis) * np.float32(3 / channels)
-
-
 def save_pretrained(model: keras.Model, path) -> None:
     """Writes the weights as a `.safetensors` file in the names of torchvision and timm (DenseNet: torchvision's).
 
@@ -388,18 +357,14 @@ def save_pretrained(model: keras.Model, path) -> None:
         from safetensors.numpy import save_file
     except ImportError as error:
         raise ImportError("save_pretrained needs safetensors: pip install 'keras-resnet-family[weights]'") from error
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix != ".safetensors":
         raise ValueError(f"path must end in .safetensors. Received: {str(path)!r}")
-    for naming in ("torchvision", "timm v2", "DenseNet"):
-        try:
-            targets = named_variables(model, naming)
-            check_layout(model, naming, "The format")
-            break
-        except ValueError as error:
-            reason = error
-    else:
-        raise ValueError(f"torchvision and timm have no net such as {model.name!r}. {reason}") from reason
+    try:
+        naming, targets = match_naming(model, {}, ("torchvision", "timm v2", "DenseNet"))
+        check_layout(model, naming, "The format")
+    except ValueError as error:
+        raise ValueError(f"torchvision and timm have no net such as {model.name!r}. {error}") from error
     tensors = {target.tensor: np.ascontiguousarray(to_torch(target)) for target in targets}
     for name, tensor in tensors.items():
         if tensor.ndim == 2 and CONVOLUTIONS.search(name):

@@ -6,7 +6,15 @@ from difflib import get_close_matches
 import keras
 import numpy as np
 
-from keras_resnet.weights.names import NAMINGS, Named, name_variables, named_variables, variables_of
+from keras_resnet.weights.names import (
+    NAMINGS,
+    Named,
+    find_classifier,
+    find_naming,
+    name_variables,
+    named_variables,
+    variables_of,
+)
 
 COUNTERS = "num_batches_tracked"  # of BN; older files have none, and nothing here needs it
 
@@ -24,11 +32,13 @@ def load_state_dict(model: keras.Model, state: Mapping[str, np.ndarray], naming:
     nothing is changed.
     """
     state = {name: array for name, array in state.items() if not name.endswith(COUNTERS)}
-    assign(model, state, named_variables(model, naming) if naming else match_naming(model, state)[1])
+    targets = named_variables(model, naming) if naming else match_naming(model, state)[1]
+    check(model, state, targets)
+    assign(state, targets)
 
 
-def assign(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
-    """Every tensor to its target, or a ValueError and none."""
+def check(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
+    """ValueError unless there is one tensor for each target and one target for each tensor, of its shape."""
     wanted = {target.tensor for target in targets}
     wrong = [
         f"missing: {name}{nearest(name, state)}" for name in (target.tensor for target in targets) if name not in state
@@ -48,6 +58,10 @@ def assign(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Na
                 f"{tuple(target.variable.shape)}, turned as Keras has it"
             )
     refuse(model, wrong)
+
+
+def assign(state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
+    """Every tensor to its target."""
     for target in targets:
         target.variable.assign(to_keras(np.asarray(state[target.tensor]), target, keras.ops.transpose))
 
@@ -55,7 +69,10 @@ def assign(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Na
 def match_naming(
     model: keras.Model, state: Mapping[str, np.ndarray], namings: Iterable[str] = NAMINGS
 ) -> tuple[str, list[Named]]:
-    """The naming, of these, that finds most of the model's variables in `state`, and these variables."""
+    """The naming, of these, that finds most of the model's variables in `state`, and these variables.
+
+    The classifier is named on its own: it decides only between namings that are otherwise equally good.
+    """
     layers, found = variables_of(model), {}
     for naming in namings:
         try:
@@ -64,7 +81,13 @@ def match_naming(
             continue
     if not found:
         raise ValueError(f"No naming of {list(namings)} has names for all layers of {model.name!r}.")
-    return max(found.items(), key=lambda pair: sum(target.tensor in state for target in pair[1]))
+
+    def found_in_state(naming: str) -> tuple[int, bool]:
+        body = sum(target.tensor in state for target in found[naming] if target.layer != "predictions")
+        return body, find_naming(naming).classifier == find_classifier(state, naming)
+
+    best = max(found, key=found_in_state)
+    return best, found[best]
 
 
 def is_float(array: np.ndarray) -> bool:

@@ -1,0 +1,91 @@
+"""What is changed in a checkpoint so that it fits a model that differs from its net on purpose."""
+
+import logging
+import re
+
+import keras
+import numpy as np
+
+from keras_resnet.errors import RandomClassifierWarning, warn
+from keras_resnet.weights.names import Named, find_classifier, find_naming
+from keras_resnet.weights.state_dict import is_float, to_keras
+
+log = logging.getLogger("keras_resnet")
+
+
+def adapted(
+    model: keras.Model, state: dict[str, np.ndarray], targets: list[Named], naming: str, new_head: bool
+) -> tuple[dict[str, np.ndarray], list[Named]]:
+    """The tensors and their targets, without those that are left out on purpose.
+
+    The classifier is left out if `model` has none, or if its number of classes differs and `new_head` allows that.
+    """
+    rules = find_naming(naming)
+    theirs = find_classifier(state, naming) or rules.classifier
+    parts = {rules.classifier + suffix: theirs + suffix for suffix in rules.variables.values()}
+    targets = [
+        target._replace(tensor=parts[target.tensor]) if target.layer == "predictions" else target for target in targets
+    ]
+    head = [target for target in targets if target.layer == "predictions"]
+    if not head:
+        for tensor in parts.values():
+            if state.pop(tensor, None) is not None:
+                log.info("%s has no classifier: %s is left out", model.name, tensor)
+    if head and _is_of_other_classes(state, head):
+        found, ours = to_keras(state[head[0].tensor], head[0]).shape[-1], head[0].variable.shape[-1]
+        if not new_head:
+            raise ValueError(
+                f"classes must be {found}, as in the classifier of these weights (for a new one of {ours}: "
+                f"load_pretrained). Received: {ours}"
+            )
+        warn(
+            f"{model.name!r} has {ours} classes and these weights {found}: its classifier 'predictions' keeps its "
+            "random initialization.",
+            RandomClassifierWarning,
+        )
+        for target in head:
+            del state[target.tensor]
+        targets = [target for target in targets if target.layer != "predictions"]
+    for target in targets:
+        if re.fullmatch(r"conv1(_1)?_conv/kernel", target.variable.path) and target.tensor in state:
+            state[target.tensor] = _with_channels(state[target.tensor], target, model.name)
+    if rules.order == "original":
+        _absorb_biases(model, state, targets)
+    return state, targets
+
+
+def _is_of_other_classes(state: dict[str, np.ndarray], head: list[Named]) -> bool:
+    """Whether the classifier is there and right but for the number of its classes."""
+    shapes = [to_keras(state[target.tensor], target).shape for target in head if target.tensor in state]
+    wanted = [tuple(target.variable.shape) for target in head]
+    alike = [shape[:-1] for shape in shapes] == [shape[:-1] for shape in wanted] and all(shapes)
+    return alike and len({shape[-1] for shape in shapes}) == 1 and shapes[0][-1] != wanted[0][-1]
+
+
+def _absorb_biases(model: keras.Model, state: dict[str, np.ndarray], targets: list[Named]) -> None:
+    """Subtracts the bias of a convolution from the moving mean of the BN that follows: the outputs stay the same."""
+    means = {target.layer: target for target in targets if target.variable.path.endswith("moving_mean")}
+    for target in targets:
+        mean = means.get(target.layer.removesuffix("_conv") + "_bn")
+        bias = state.get(name := re.sub("(weight|kernel)$", "bias", target.tensor))
+        if mean is None or bias is None or not target.layer.endswith("_conv") or mean.tensor not in state:
+            continue
+        if is_float(bias) and bias.shape == state[mean.tensor].shape == tuple(mean.variable.shape):
+            log.info("%s has no %s: it goes into %s", model.name, name, mean.tensor)
+            state[mean.tensor] = state[mean.tensor] - state.pop(name)
+
+
+def _with_channels(array: np.ndarray, target: Named, name: str) -> np.ndarray:
+    """A kernel of conv1 for as many input channels as the variable has: of a grey picture it sees what it saw of three
+    equal ones, and of more channels as much in all. Standardized kernels do so up to a factor a filter.
+    """
+    axis, channels = (1, target.variable.shape[2]) if target.out_first else (2, target.variable.shape[2])
+    h, w, _, filters = target.variable.shape
+    expected = (filters, 3, h, w) if target.out_first else (h, w, 3, filters)
+    if channels == 3 or array.shape != expected or not is_float(array):
+        return array
+    log.info("%s has %s input channels: the kernels of conv1 are adapted from 3", name, channels)
+    array = array.astype("float32")
+    if channels == 1:
+        return array.sum(axis=axis, keepdims=True)
+    return np.take(array, np.arange(channels) % 3, axis=axis) * np.float32(3 / channels)
