@@ -53,20 +53,6 @@ def test_imports_go_downwards(path):
             assert same_room or floor(rest[0]) < floor(room), f"{room} imports {name}"
 
 
-# what a room may import besides: an extra, where it is needed and not before, and what Keras itself needs
-EXTRAS = {
-    "weights": {"safetensors", "ml_dtypes", "huggingface_hub", "h5py"},
-    "serving": {"onnx", "tf2onnx", "onnxruntime", "ai_edge_litert", "openvino", "nncf", "google", "tensorflow_serving"},
-}
-
-
-def test_core_needs_only_keras_tensorflow_and_numpy():
-    allowed = {"keras", "tensorflow", "numpy", "keras_resnet"} | sys.stdlib_module_names
-    for path in PACKAGE.rglob("*.py"):
-        extras = EXTRAS.get(path.relative_to(PACKAGE).parts[0], set())
-        assert {name.split(".")[0] for name in imports(path)} <= allowed | extras, path
-
-
 # what JAX compiles here runs a few times: half of the test's time
 HASTY_XLA = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 

@@ -353,10 +353,8 @@ def save_pretrained(model: keras.Model, path) -> None:
     What the names do not tell of the shortcuts stands beside them, for `load_pretrained`.
     PyTorch's `load_state_dict` takes them: what is trained here goes on there. ValueError where they have no such net.
     """
-    try:
-        from safetensors.numpy import save_file
-    except ImportError as error:
-        raise ImportError("save_pretrained needs safetensors: pip install 'keras-resnet-family[weights]'") from error
+    from safetensors.numpy import save_file
+
     path = Path(path).expanduser()
     if path.suffix != ".safetensors":
         raise ValueError(f"path must end in .safetensors. Received: {str(path)!r}")
