@@ -1,7 +1,10 @@
 """What every test file uses: random weights and a net of each row built once."""
 
+import ipaddress
 import os
+import socket
 from functools import cache
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -10,6 +13,62 @@ import numpy as np
 import pytest
 
 import keras_resnet
+
+
+def is_loopback(host):
+    """Whether an address or a name is of this machine; False for a name that would have to be resolved."""
+    try:
+        return host in (None, "", "localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def only_loopback(function, host_of):
+    def guarded(*arguments, **options):
+        host = host_of(*arguments, **options)
+        if not is_loopback(host):
+            raise OSError(f"Only tests marked `network` may connect to other machines. Received: {host!r}")
+        return function(*arguments, **options)
+
+    return guarded
+
+
+def host_of_address(sock, address):
+    return address[0] if sock.family in (socket.AF_INET, socket.AF_INET6) else None  # None: a socket in the file system
+
+
+CLOSED_PORT = "http://127.0.0.1:9"
+# child processes: urllib, requests, httpx, npm and gRPC read these
+OFFLINE = {
+    **dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "npm_config_registry"), CLOSED_PORT),
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost"),
+}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Refuses connections to other machines in every test that is not marked `network`, its fixtures included."""
+    if item.get_closest_marker("network"):
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in OFFLINE.items():
+            patch.setenv(name, value)
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, only_loopback(getattr(socket.socket, name), host_of_address))
+        patch.setattr(socket, "getaddrinfo", only_loopback(socket.getaddrinfo, lambda host, *_, **__: host))
+        return (yield)
+
+
+def cifar10_is_prepared():
+    directory = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+    return any(directory.glob("cifar10/*/dataset_info.json"))
+
+
+def pytest_collection_modifyitems(items):
+    if not cifar10_is_prepared():
+        for item in items:
+            if item.get_closest_marker("cifar10"):
+                item.add_marker(pytest.mark.skip(reason="prepare it with: python -m experiments.data cifar10"))
 
 
 @pytest.fixture(autouse=True)

@@ -636,10 +636,13 @@ def test_check_cifar10(fact):
 
 @pytest.fixture(scope="module")
 def cifar10():
-    try:
-        return data.load("cifar10")
-    except DataUnavailable as reason:
-        pytest.skip(str(reason))
+    return data.load("cifar10")
+
+
+@pytest.mark.network
+def test_cifar10_is_downloaded(tmp_path):
+    assert data.prepare("cifar10", tmp_path) == str(tmp_path)
+    assert len(data.load_test("cifar10", data_dir=tmp_path).labels) == 10_000
 
 
 @pytest.mark.cifar10

@@ -379,11 +379,7 @@ def test_real_photographs(server, trained):
 @pytest.mark.cifar10
 def test_cifar10(server, trained):
     """PNGs of the first 300 test pictures: the net's own answers, and its accuracy."""
-    data = pytest.importorskip("experiments.data")
-    try:
-        test = data.load_test("cifar10")
-    except data.DataUnavailable as reason:
-        pytest.skip(str(reason))
+    test = pytest.importorskip("experiments.data").load_test("cifar10")
     files = [encoded(image) for image in test.images[:300]]
     answers = np.concatenate([server.see(*files[i : i + 100])["probabilities"] for i in range(0, 300, 100)])
     np.testing.assert_allclose(answers, trained.predict(test.images[:300].astype("float32"), verbose=0), atol=1e-4)
