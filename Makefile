@@ -17,7 +17,8 @@ LOCK := requirements/lock.txt
 BIN  := $(VENV)/bin
 
 # TensorFlow's C++ side is silent (at 2 it still reports a missing GPU as an error): what goes wrong
-# is raised in Python. pip does not advertise itself.
+# is raised in Python. The lines that it writes all the same are removed by keras_resnet/quiet.py.
+# pip does not advertise itself.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 

@@ -7,14 +7,11 @@ SavedModels run in TensorFlow's C++ session, which is what TF Serving runs, by t
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.peers import NETS, Missing, Net, keras_applications, ours, pictures, stock_keras
 from keras_resnet.serving.runtimes import load_litert, load_onnx, load_openvino

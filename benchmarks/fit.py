@@ -6,12 +6,9 @@ The two take turns; the ratio is of images/s. Results: benchmarks/NOTES.md.
 """
 
 import argparse
-import os
 import statistics
 import sys
 import time
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from experiments import training
 from experiments.data import load

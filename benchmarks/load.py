@@ -9,7 +9,6 @@ Results: benchmarks/NOTES.md.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -17,8 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 AIMS = {"seconds": 1.5, "megabytes": 1.3}
 

@@ -10,14 +10,11 @@ the latter with its weights frozen to predict.
 """
 
 import json
-import os
 import sys
 import time
 import types
 from collections.abc import Callable
 from typing import NamedTuple
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 

@@ -11,7 +11,6 @@ report.md, results.csv and figure.png of the finished cells (for imagenet_table1
 """
 
 import argparse
-import os
 import re
 import shlex
 import subprocess
@@ -19,8 +18,6 @@ import sys
 import traceback
 from pathlib import Path
 from typing import NamedTuple
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 

@@ -11,15 +11,12 @@ defaults of the order of a data-centre GPU; they are assumptions, not measuremen
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from math import ceil, log2
 from typing import NamedTuple
 
 from experiments.flags import not_negative_float, positive, positive_float
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 class Net(NamedTuple):

@@ -9,15 +9,12 @@ model.keras, history.json, and while it runs backup/, in <directory>/<variant>[-
 """
 
 import argparse
-import os
 import shutil
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np

@@ -1,5 +1,12 @@
 """Residual networks for Keras: the whole family behind the arguments of keras.applications."""
 
+import sys
+
+if sys.argv[:1] == ["-m"]:  # python -m keras_resnet: this file is imported before __main__
+    from keras_resnet.quiet import quiet_tensorflow
+
+    quiet_tensorflow()
+
 from keras_resnet.blocks import BLOCKS, ORDERS, Order, bottleneck, building_block, residual_block
 from keras_resnet.builders import (
     DenseNet40_12,

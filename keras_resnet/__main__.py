@@ -6,13 +6,15 @@ python -m keras_resnet export resnet50 models/resnet50 --weights imagenet --labe
 """
 
 import argparse
+import csv
 import json
 import os
+import shutil
 import sys
-from math import prod
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# written by `PYTHONPATH=tests python tests/test_variants.py`
+COUNTS = Path(__file__).parent / "data" / "variants.csv"
 
 
 def add_list(commands) -> None:
@@ -20,23 +22,23 @@ def add_list(commands) -> None:
     parser.add_argument("pattern", nargs="?", default="*", help='such as "se*"; default: all')
 
 
-def run_list(options) -> None:
-    import keras
+def counts() -> dict[str, tuple[int, int]]:
+    """Trainable parameters and multiply-adds of each row, without building it."""
+    with COUNTS.open(newline="") as file:
+        return {row["name"]: (int(row["parameters"]), int(row["multiply_adds"])) for row in csv.DictReader(file)}
 
+
+def run_list(options) -> None:
     import keras_resnet
     from keras_resnet.weights import default_checkpoints, own_checkpoints
 
-    names = keras_resnet.list_variants(options.pattern)
+    names, counted = keras_resnet.list_variants(options.pattern), counts()
     checkpoints = default_checkpoints() | dict.fromkeys(own_checkpoints(), 'weights="cifar10"')
     print(f"{'name':<22} {'parameters':>12} {'multiply-adds':>15}  {'input':<11}  checkpoint")
     for name in names:
-        with keras.StatelessScope(initialize_variables=False):  # nothing is drawn, nothing allocated
-            model = keras_resnet.ResNet(name)
-        parameters = sum(prod(variable.shape) for variable in model.trainable_variables)
-        size = "x".join(map(str, model.input_shape[1:]))
-        told = f"{parameters:>12,} {keras_resnet.count_macs(model):>15,}  {size:<11}  {checkpoints.get(name, '')}"
-        print(f"{name:<22} {told}".rstrip(), flush=True)
-        keras.backend.clear_session()  # else what has no value yet stays known to Keras
+        (parameters, macs), size = counted[name], keras_resnet.VARIANTS[name].image_size
+        line = f"{name:<22} {parameters:>12,} {macs:>15,}  {f'{size}x{size}x3':<11}  {checkpoints.get(name, '')}"
+        print(line.rstrip())
 
 
 def add_summary(commands) -> None:
@@ -48,7 +50,9 @@ def add_summary(commands) -> None:
 def run_summary(options) -> None:
     import keras_resnet
 
-    keras_resnet.ResNet(options.name, **fields_of(options)).summary(line_length=120)
+    columns = max(80, shutil.get_terminal_size().columns)
+    model = keras_resnet.ResNet(options.name, **fields_of(options))
+    model.summary(line_length=columns, positions=[0.37, 0.58, 0.76, 1.0])
 
 
 def add_export(commands) -> None:
@@ -182,6 +186,10 @@ def main(arguments: list[str] | None = None) -> int:
     _, run = COMMANDS[options.command]
     try:
         run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `list | head`: nobody reads the rest, nor what Python would write when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, ImportError, OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -6,8 +6,9 @@ import socket
 from functools import cache
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import experiments  # noqa: F401  first: keeps the import of TensorFlow quiet
 
+# isort: split
 import keras
 import numpy as np
 import pytest

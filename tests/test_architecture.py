@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "keras_resnet"
 
 # Imports go downwards only.
 FLOORS = [
-    {"errors", "files", "machine", "macs", "pyramid"},
+    {"errors", "files", "machine", "macs", "pyramid", "quiet"},
     {"variants", "layers", "preprocessing"},
     {"weights"},
     {"shortcuts", "stems", "gates"},

@@ -12,6 +12,7 @@ from conftest import built, every_row
 
 import keras_resnet
 from keras_resnet import VARIANTS, Variant, cifar, count_macs, feature_pyramid
+from keras_resnet.__main__ import COUNTS
 from keras_resnet.resnet import total_stride, weight_layers
 
 TORCHVISION = "https://docs.pytorch.org/vision/stable/models.html"  # num_params and GFLOPS of each model
@@ -135,6 +136,7 @@ ORACLES = {
     "densenet_bc190_40": (25_624_430, 9_301_945_740, HUANG_2017),
 }
 
+REGENERATE = "PYTHONPATH=tests python tests/test_variants.py"
 NAMES = json.loads((Path(__file__).parent / "goldens" / "layer_names.json").read_text())
 
 
@@ -326,8 +328,8 @@ def test_stage_shapes(row):
 
 @pytest.mark.parametrize("row", every_row())
 def test_layer_names_are_the_golden_ones(row):
-    """`.weights.h5` is positional: the order is part of the format. After a wanted change run this file as a script."""
-    assert golden(built(row)) == NAMES[row]
+    """`.weights.h5` is positional: the order is part of the format."""
+    assert golden(built(row)) == NAMES[row], f"after a wanted change run: {REGENERATE}"
 
 
 def golden(model):
@@ -371,6 +373,8 @@ def test_cifar_takes_fields():
 
 
 if __name__ == "__main__":
+    lines = [",".join(map(str, (row, *ORACLES[row][:2]))) for row in VARIANTS]
+    COUNTS.write_text("\n".join(["name,parameters,multiply_adds", *lines]) + "\n")
     path = Path(__file__).parent / "goldens" / "layer_names.json"
     names = {row: golden(keras_resnet.ResNet(row)) for row in VARIANTS}
     path.write_text(json.dumps(names, indent=0) + "\n")
