@@ -11,7 +11,10 @@ import json
 import os
 import shutil
 import sys
+import warnings
 from pathlib import Path
+
+from keras_resnet.errors import RandomClassifierWarning
 
 # written by `PYTHONPATH=tests python tests/test_variants.py`
 COUNTS = Path(__file__).parent / "data" / "variants.csv"
@@ -98,14 +101,17 @@ def run_export(options) -> None:
         known = keras_resnet.PREPROCESSINGS.get(preprocessing, preprocessing)
         size = getattr(known, "size", None)
         shape = (size, size, 3) if size else None
-        model = keras_resnet.ResNet(
-            options.name,
-            weights=source,
-            classes=options.classes,
-            input_shape=shape,
-            include_preprocessing=preprocessing or False,  # so that images, too, are pixels of 0..255
-            **fields_of(options),
-        )
+        with warnings.catch_warnings():
+            if source:  # nobody wants to serve a classifier at random beside loaded weights
+                warnings.simplefilter("error", RandomClassifierWarning)
+            model = keras_resnet.ResNet(
+                options.name,
+                weights=source,
+                classes=options.classes,
+                input_shape=shape,
+                include_preprocessing=preprocessing or False,  # so that images, too, are pixels of 0..255
+                **fields_of(options),
+            )
     chosen = {
         "labels": read_labels(options.labels),
         "preprocessing": preprocessing,
@@ -138,9 +144,9 @@ def fields_of(options) -> dict:
     """The values as JSON, or else as a word; ValueError for what no row of that name has."""
     import keras_resnet
     from keras_resnet.errors import choose
-    from keras_resnet.variants import field_names
+    from keras_resnet.variants import field_names, find_row
 
-    allowed = field_names(choose(keras_resnet.VARIANTS, options.name, "name"))
+    allowed = field_names(keras_resnet.VARIANTS[find_row(options.name, "name")])
     allowed.remove("classes")  # which is an argument of ResNet
     fields = {}
     for told in options.fields:
@@ -190,7 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # `list | head`: nobody reads the rest, nor what Python would write when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, ImportError, OSError, RuntimeError) as error:
+    except (ValueError, ImportError, OSError, RuntimeError, RandomClassifierWarning) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

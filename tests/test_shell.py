@@ -106,3 +106,18 @@ def test_summary_fits_the_terminal(columns, monkeypatch, capsys):
     assert any("conv5_block1_0_conv" in line and "2,097,152" in line for line in lines)
     names = {layer.name for layer in built("resnet50").layers}
     assert names <= {word for line in lines for word in line.split()}, "a name is cut"
+
+
+def test_a_classifier_at_random_is_not_exported(tmp_path, capsys):
+    command = ["export", "resnet20", str(tmp_path / "net"), "--weights", "cifar10", "--classes", "5"]
+    assert main(command) == 1
+    assert (
+        "has 5 classes and these weights 10: its classifier 'predictions' keeps its random" in capsys.readouterr().err
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["WideResNet28_2", "wide_resnet28_2"])
+def test_summary_of_a_row_by_any_spelling(name, capsys):
+    assert main(["summary", name, "--fields", "depths=[1,1,1]"]) == 0
+    assert "conv4_block1_out" in capsys.readouterr().out
