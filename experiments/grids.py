@@ -19,6 +19,7 @@ class Net(NamedTuple):
     choices: Mapping[str, Any] = MappingProxyType({})
     paper: float | None = None
     panel: str = ""  # the part of the figure that it is drawn in
+    key: str = ""  # nets of one key have one colour in all panels
 
 
 class Grid(NamedTuple):
@@ -31,14 +32,15 @@ class Grid(NamedTuple):
     column: str = "the paper's test error, %"
     trained: bool = True
     responses: bool = False  # measure the standard deviation of the layers' responses afterwards
+    replications: Mapping[str, Mapping[str, float]] = MappingProxyType({})  # where -> title of a net -> test error, %
 
 
 def plain(depth: int) -> Net:
-    return Net(f"plain-{depth}", f"plain{depth}", panel="plain")
+    return Net(f"plain-{depth}", f"plain{depth}", panel="plain", key=f"{depth} layers")
 
 
 def residual(depth: int, error: float | None = None) -> Net:
-    return Net(f"ResNet-{depth}", f"resnet{depth}", paper=error, panel="residual")
+    return Net(f"ResNet-{depth}", f"resnet{depth}", paper=error, panel="residual", key=f"{depth} layers")
 
 
 # He 2015, Table 6; 110 layers: mean of five runs
@@ -49,12 +51,12 @@ def option(depth: int, name: str, error: float | None = None) -> Net:
     """A CIFAR net with a shortcut. `plain` and `A` are the nets of `plain()` and `residual()`: they share cells."""
     title, panel = f"{depth} layers, {name}", f"{depth} layers"
     if name in ("plain", "A"):
-        return Net(title, f"{'plain' if name == 'plain' else 'resnet'}{depth}", paper=error, panel=panel)
-    return Net(title, f"resnet{depth}", dict(shortcut=keras_resnet.OPTIONS[name]), error, panel)
+        return Net(title, f"{'plain' if name == 'plain' else 'resnet'}{depth}", paper=error, panel=panel, key=name)
+    return Net(title, f"resnet{depth}", dict(shortcut=keras_resnet.OPTIONS[name]), error, panel, name)
 
 
 def order(variant: str, name: str, error: float | None = None) -> Net:
-    return Net(f"{variant}, {name}", variant, dict(order=name), error, variant)
+    return Net(f"{variant}, {name}", variant, dict(order=name), error, variant, name)
 
 
 # He 2016, Table 2, in the order of ORDERS (it has no conv_relu_bn): 110 layers of building blocks, 164 of bottlenecks
@@ -62,6 +64,19 @@ TABLE_2 = {
     "resnet110":   (6.61, 8.17, 7.84, 6.71, 6.37, None),
     "resnet164v2": (5.93, 6.50, 6.14, 5.91, 5.46, None),
 }  # fmt: skip
+
+# Test errors of others on CIFAR-10; a-martyn's are of the best epoch, the paper's plain nets are read off Fig. 6.
+REPLICATIONS = {
+    "He 2015": {"plain": (9.5, 10.0, 12.0, 13.5), "ResNet": (8.75, 7.51, 7.17, 6.97)},
+    "github.com/a-martyn/resnet": {"plain": (9.5, 9.92, 11.35, 12.76), "ResNet": (8.0, 7.51, 7.38, 7.33)},
+    "github.com/fish145/ResNet-on-Cifar10": {"plain": (9.90, 13.04, 15.55, 14.74), "ResNet": (8.26, 7.77, 7.33, 6.91)},
+}
+PUBLISHED = {
+    where: {
+        f"{kind}-{depth}": error for kind in kinds for depth, error in zip((20, 32, 44, 56), kinds[kind], strict=True)
+    }
+    for where, kinds in REPLICATIONS.items()
+}
 
 OPTIONS_20 = tuple(option(20, name, TABLE_6[20] if name == "A" else None) for name in ("plain", "A", "B", "C"))
 OPTIONS_56 = tuple(option(56, name, TABLE_6[56] if name == "A" else None) for name in ("plain", "A", "B", "C"))
@@ -73,6 +88,7 @@ GRIDS = {
         "Are deeper nets harder to train, and do shortcuts help? Of its plain nets the paper has only curves.",
         "He 2015, Fig. 6, and Table 6 for the ResNets",
         tuple(net for depth in (20, 32, 44, 56) for net in (plain(depth), residual(depth, TABLE_6[depth]))),
+        replications=PUBLISHED,
     ),
     "table6": Grid(
         "How much does depth give?",

@@ -13,6 +13,8 @@ from experiments.files import write_text
 from experiments.grids import Grid, Net, counts
 from experiments.progress import duration
 from experiments.report import save
+from keras_resnet import VARIANTS
+from keras_resnet.resnet import weight_layers
 
 COLUMNS = ("net", "seed", "parameters", "multiply_adds", "epochs", "seconds", "train_error", "test_error", "failure")
 
@@ -60,7 +62,8 @@ def table(grid: Grid, lines: list[tuple[Net, tuple[int, int], list[dict]]]) -> s
     head = ["net", "parameters", "multiply-adds"]
     head += ["n", "training error, %", "test error, %"] if grid.trained else []
     head += ["responses: median of the layers"] if grid.responses else []
-    rows = [[*head, grid.column], ["---", *["---:"] * len(head)]]
+    head += [grid.column, *(where for where in grid.replications if where != "He 2015")]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for net, (parameters, macs), cells in lines:
         row = [net.title, f"{parameters:,}", f"{macs:,}"]
         if grid.trained:
@@ -71,13 +74,18 @@ def table(grid: Grid, lines: list[tuple[Net, tuple[int, int], list[dict]]]) -> s
         if grid.responses:
             medians = [statistics.median(cell["responses"]) for cell in cells if "responses" in cell]
             row.append(f"{statistics.mean(medians):.3f}" if medians else "")
-        rows.append([*row, "" if net.paper is None else f"{net.paper:g}"])
+        row.append("" if net.paper is None else f"{net.paper:g}")
+        row += [f"{errors[net.title]:g}" for where, errors in grid.replications.items() if where != "He 2015"]
+        rows.append(row)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
 def draw(path: Path, grid: Grid, lines: list[tuple[Net, tuple[int, int], list[dict]]]) -> bool:
-    """Errors over epochs, means of the seeds: training dashed, test solid (He 2015, Fig. 6), the paper's final figure
-    as a mark at the right; or the responses of the layers, in their order and by size (Fig. 7). False: nothing to draw.
+    """Draws the finished cells; False if there are none.
+
+    Errors over epochs, one panel a kind of net, means and standard deviations of the seeds (He 2015, Fig. 6). Where
+    others have published such errors, a last panel compares the final ones over depth. Or the responses of the layers,
+    in their order and by size (Fig. 7).
     """
     drawn = [(net, [cell for cell in cells if "history" in cell]) for net, _, cells in lines]
     drawn = [(net, cells) for net, cells in drawn if cells]
@@ -89,33 +97,77 @@ def draw(path: Path, grid: Grid, lines: list[tuple[Net, tuple[int, int], list[di
     from matplotlib import pyplot
 
     panels = ["in their order", "by size"] if grid.responses else list(dict.fromkeys(net.panel for net, _ in drawn))
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(1.5 + 4.5 * len(panels), 4), sharey=True, squeeze=False)
-    figure.set_layout_engine("constrained", rect=(0, 0, 0.98, 1))  # room for the marks at the right
-    for i, (net, cells) in enumerate(drawn):
-        style = {"color": f"C{i % 10}", "linewidth": 1.5 if net.panel != "plain" or not grid.responses else 0.8}
+    count = len(panels) + bool(grid.replications)
+    figure, axes = pyplot.subplots(1, count, figsize=(1.5 + 4.5 * count, 4.5), squeeze=False)
+    figure.set_layout_engine("constrained")
+    keys = list(dict.fromkeys(net.key or net.title for net, *_ in lines))
+    colours = {key: f"C{i % 10}" for i, key in enumerate(keys)}
+    for net, cells in drawn:
+        style = {"color": colours[net.key or net.title]}
         if grid.responses:
+            style["linestyle"] = "--" if net.panel == "plain" else "-"
             values = np.mean([cell["responses"] for cell in cells], axis=0)
             axes[0][0].plot(range(1, len(values) + 1), values, label=net.title, **style)
             axes[0][1].plot(range(1, len(values) + 1), np.sort(values)[::-1], label=net.title, **style)
-            continue
-        ax = axes[0][panels.index(net.panel)]
-        for name, line in (("accuracy", "--"), ("test_accuracy", "-")):
-            epochs = [e for e in range(cells[0]["epochs"]) if all(name in cell["history"][e] for cell in cells)]
-            errors = [100 * (1 - np.mean([cell["history"][e][name] for cell in cells])) for e in epochs]
-            marker = {"marker": "."} if len(epochs) < 20 else {}
-            label = {"label": f"{net.title} (n={len(cells)})"} if line == "-" else {}
-            ax.plot([e + 1 for e in epochs], errors, line, **style, **marker, **label)
-        if net.paper is not None:
-            ax.plot(1.02, net.paper, "<", color=style["color"], transform=ax.get_yaxis_transform(), clip_on=False)
-    for ax, title in zip(axes[0], panels, strict=True):
+        else:
+            draw_errors(axes[0][panels.index(net.panel)], net, cells, style)
+    for ax, title in zip(axes[0], panels, strict=False):
         ax.set(title=title, xlabel="layer" if grid.responses else "epoch")
         ax.legend(fontsize="small")
-        ax.grid(alpha=0.3)
-    axes[0][0].set_ylabel("standard deviation" if grid.responses else "error, % (dashed: training)")
-    if not grid.responses:
-        axes[0][0].set_ylim(bottom=0)
+        ax.grid(alpha=0.3, which="both")
+    if grid.responses:
+        axes[0][0].set_ylabel("standard deviation")
+    else:
+        axes[0][0].set_ylabel("error, % (thin: training, bold: test)")
+        limits = [limit for ax in axes[0][: len(panels)] for limit in ax.get_ylim()]
+        for ax in axes[0][: len(panels)]:
+            error_axis(ax, min(limits), max(limits))
+    if grid.replications:
+        draw_final_errors(axes[0][-1], grid, drawn)
     save(figure, path)
     return True
+
+
+def error_axis(ax, low: float, high: float) -> None:
+    """A logarithmic axis, on which 8 and 10 % can be told apart beside 80 %."""
+    ax.set(yscale="log", ylim=(low, high))
+    ticks = [tick for tick in (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100) if low <= tick <= high]
+    ax.set_yticks(ticks, [str(tick) for tick in ticks])
+    ax.set_yticks([], minor=True)
+
+
+def draw_errors(ax, net: Net, cells: list[dict], style: dict) -> None:
+    for name, width in (("accuracy", 0.8), ("test_accuracy", 2.2)):
+        epochs = [e for e in range(cells[0]["epochs"]) if all(name in cell["history"][e] for cell in cells)]
+        errors = 100 * (1 - np.array([[cell["history"][e][name] for e in epochs] for cell in cells]))
+        mean, x = errors.mean(axis=0), [epoch + 1 for epoch in epochs]
+        seeds = f"{len(cells)} seed{'s' if len(cells) > 1 else ''}"
+        label = {"label": f"{net.title}, {seeds}: {mean[-1]:.1f} %"} if name == "test_accuracy" else {}
+        ax.plot(x, mean, linewidth=width, **style, **label)
+        if len(cells) > 1:
+            deviation = errors.std(axis=0, ddof=1)
+            ax.fill_between(x, mean - deviation, mean + deviation, alpha=0.2, linewidth=0, **style)
+
+
+def draw_final_errors(ax, grid: Grid, drawn: list[tuple[Net, list[dict]]]) -> None:
+    """The final test errors over depth, ours with the standard deviation of the seeds, beside those of others."""
+    depths = {net.title: weight_layers(VARIANTS[net.variant]) for net in grid.nets}
+    for kind, colour in (("plain", "C3"), ("residual", "C0")):
+        ours = [(depths[net.title], cells) for net, cells in drawn if net.panel == kind]
+        errors = [[100 * (1 - cell["history"][-1]["test_accuracy"]) for cell in cells] for _, cells in ours]
+        deviations = [statistics.stdev(of_net) if len(of_net) > 1 else 0 for of_net in errors]
+        means = [statistics.mean(of_net) for of_net in errors]
+        x = [depth for depth, _ in ours]
+        ax.errorbar(x, means, deviations, color=colour, marker="o", capsize=3, label=f"{kind}, here")
+        titles = [net.title for net in grid.nets if net.panel == kind]
+        for (where, published), marker in zip(grid.replications.items(), ("*", "s", "^"), strict=False):
+            short = where.removeprefix("github.com/").partition("/")[0]
+            x, y = [depths[title] for title in titles], [published[title] for title in titles]
+            ax.plot(x, y, marker, color=colour, mfc="none", alpha=0.8, label=f"{kind}, {short}")
+    ax.set(title="final test error", xlabel="weight layers", xticks=sorted(set(depths.values())))
+    error_axis(ax, *ax.get_ylim())
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize="small")
 
 
 def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, list[dict]]], told: str) -> str:
@@ -152,8 +204,6 @@ def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, 
             write_text(directory / "responses.json", json.dumps(responses, separators=(",", ":")))
         if draw(directory / "figure.png", grid, lines):
             parts.append(f"![{name}](figure.png)")
-            if not grid.responses and any(net.paper is not None for net, _ in found):
-                parts.append("The marks at the right are the paper's final test errors.")
         parts += [f"{cell['cell']} failed: {cell['failure']}" for cell in cells if cell.get("failure")]
     write_text(directory / "report.md", "\n\n".join(parts) + "\n")
     return text

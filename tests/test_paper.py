@@ -157,6 +157,23 @@ def _place(directory, title, seed):
     return place
 
 
+def test_published_errors_are_of_nets_of_the_grid():
+    titles = {net.title for net in GRIDS["degradation"].nets}
+    for where, errors in GRIDS["degradation"].replications.items():
+        assert set(errors) == titles, where
+    assert {net.title: net.paper for net in GRIDS["degradation"].nets if net.paper}.items() <= (
+        GRIDS["degradation"].replications["He 2015"].items()
+    )
+
+
+def test_grids_share_their_cells():
+    cells = {name: {cell.name for cell in paper.cells_of(GRIDS[name], "medium")} for name in TRAINED}
+    assert cells["degradation"] & cells["options"] == {
+        f"{net}-seed{seed}" for net in ("plain20", "plain56", "resnet20", "resnet56") for seed in range(3)
+    }
+    assert cells["responses"] < cells["degradation"]
+
+
 def test_what_is_made_of_results(results, monkeypatch, capsys):
     monkeypatch.setattr(paper.subprocess, "run", lambda *args, **_: pytest.fail("it is only to report"))
     command = ["degradation", "--budget", "medium", "--directory", str(results)]
