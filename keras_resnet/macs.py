@@ -1,5 +1,6 @@
 """The cost of a net as the papers count it."""
 
+from collections.abc import Iterator
 from math import prod
 
 import keras
@@ -15,29 +16,63 @@ TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.
 
 
 def count_macs(model: keras.Model) -> int:
-    """Multiply-adds ("FLOPs" in He 2015, Table 1) of the convolution and dense layers for one image.
+    """Returns the multiply-adds ("FLOPs" in He 2015, Table 1) of the convolution and dense layers for one image.
 
-    A Functional or Sequential model; models inside it count too, and a layer that is used twice counts once. Raises
-    ValueError where the size of a map is not known (build the model with a full `input_shape`), and for layers with
-    a kernel of another kind (transposed, separable, recurrent).
+    Every call of a layer or of a nested model counts, at the size of that call.
+
+    Args:
+        model: A Functional or Sequential model. The sizes of its feature maps must be known: build it with a full
+            `input_shape`.
+
+    Returns:
+        An integer.
+
+    Raises:
+        ValueError: If the size of a feature map is not known, or if a layer has a kernel of another kind (transposed,
+            separable, recurrent).
+
+    Example:
+        >>> keras_resnet.count_macs(keras_resnet.ResNet50())
+        4089184256
     """
-    return sum(_layer_macs(layer) for layer in model.layers)
+    config = model.get_config()
+    if any("inbound_nodes" not in layer for layer in config.get("layers", [{}])):
+        model = keras.Model(model.inputs, model.outputs)  # Sequential, or a class whose config is not its graph
+        config = model.get_config()
+    operations = {operation.name: operation for operation in model.operations}
+    return sum(
+        _macs_of_call(operations[layer["name"]], list(_shapes(node)))
+        for layer in config["layers"]
+        for node in layer["inbound_nodes"]
+    )
 
 
-def _layer_macs(layer) -> int:
+def _shapes(node) -> Iterator[tuple]:
+    """The shapes of the tensors in the arguments of a call."""
+    if isinstance(node, dict) and node.get("class_name") == "__keras_tensor__":
+        yield tuple(node["config"]["shape"])
+    elif isinstance(node, dict | list | tuple):
+        for part in node.values() if isinstance(node, dict) else node:
+            yield from _shapes(part)
+
+
+def _macs_of_call(layer, shapes: list[tuple]) -> int:
     if isinstance(layer, keras.Model):
+        if shapes != [tuple(tensor.shape) for tensor in layer.inputs]:
+            inputs = [keras.Input(shape[1:], dtype=x.dtype) for shape, x in zip(shapes, layer.inputs, strict=True)]
+            layer = keras.models.clone_model(layer, input_tensors=inputs)
         return count_macs(layer)
     if not isinstance(layer, (*CONVOLUTIONS, keras.layers.Dense)) or isinstance(layer, TRANSPOSED):
-        if any(weight.path.endswith("kernel") for weight in layer.weights):
+        if any(weight.path.endswith("kernel") for weight in getattr(layer, "weights", ())):
             raise ValueError(
                 f"count_macs knows convolutions and dense layers. Received: {layer.name!r}, a {type(layer).__name__}"
             )
         return 0
-    shape = layer.output.shape[1:]  # a kernel is applied once at each position
-    positions = shape[1:] if getattr(layer, "data_format", "") == "channels_first" else shape[:-1]
+    shape = layer.compute_output_shape(shapes[0])  # a kernel is applied once at each position
+    positions = shape[2:] if getattr(layer, "data_format", "") == "channels_first" else shape[1:-1]
     if None in positions:
         raise ValueError(
             "count_macs needs a model with a full input_shape. "
-            f"Received: one whose layer {layer.name!r} has the output shape {layer.output.shape}"
+            f"Received: one whose layer {layer.name!r} has the output shape {shape}"
         )
     return prod(positions) * prod(layer.kernel.shape)

@@ -337,6 +337,34 @@ def test_count_macs_of_other_convolutions():
     assert keras_resnet.count_macs(keras.Model(image, x)) == 2304 + 768 + 3840
 
 
+def test_count_macs_counts_every_call():
+    """By hand: a 1x1 of 4 channels at 8x8 and at 4x4, and a nested model at both sizes."""
+    image, small = keras.Input((8, 8, 4), name="image"), keras.Input((4, 4, 4), name="small")
+    conv = keras.layers.Conv2D(4, 1)
+    once = keras.Model([image, small], [conv(image), small])
+    twice = keras.Model([image, small], [conv(image) + 1.0, conv(small)])
+    assert keras_resnet.count_macs(once) == 64 * 16  # the call on `small` is not in this model
+    assert keras_resnet.count_macs(twice) == (64 + 16) * 16
+    assert keras_resnet.count_macs(keras.Model(image, conv(conv(image)))) == 2 * 64 * 16
+
+    body = keras.Sequential([keras.Input((None, None, 4)), keras.layers.Conv2D(4, 1), keras.layers.ReLU()])
+    assert keras_resnet.count_macs(keras.Model([image, small], [body(image), body(small)])) == (64 + 16) * 16
+    sized = keras.Sequential([keras.Input((8, 8, 4)), body, keras.layers.ReLU()])
+    assert keras_resnet.count_macs(keras.Sequential([image, sized, sized])) == 2 * 64 * 16
+
+
+def test_count_macs_of_a_model_class():
+    class Classifier(keras.Model):
+        def __init__(self):
+            image = keras.Input((8, 8, 4))
+            super().__init__(image, keras.layers.Conv2D(4, 1)(image))
+
+        def get_config(self):
+            return {}
+
+    assert keras_resnet.count_macs(Classifier()) == 64 * 16
+
+
 def test_count_macs_of_maps_with_channels_first():
     layers = [keras.Input((3, 8, 6)), keras.layers.Conv2D(5, 3, data_format="channels_first")]
     assert keras_resnet.count_macs(keras.Sequential(layers)) == 6 * 4 * 9 * 3 * 5
