@@ -48,8 +48,9 @@ class Progress:
         number = oracle.start_order.index(trial.trial_id) + 1
         return f"trial {number}" + (f" of {self.total}" if self.total else "")
 
-    def callback(self) -> keras.callbacks.Callback:
-        return EpochLines(self.say, self.stream, bar=not self.who and self.stream.isatty())
+    def callback(self, evaluated: str = "validation") -> keras.callbacks.Callback:
+        """A line an epoch; `evaluated` names the set that `fit` gets as `validation_data`."""
+        return EpochLines(self.say, self.stream, bar=not self.who and self.stream.isatty(), evaluated=evaluated)
 
     def choices(self, trial) -> str:
         values = trial.hyperparameters.values
@@ -75,9 +76,9 @@ class Progress:
 class EpochLines(keras.callbacks.Callback):
     """A bar over the batches of an epoch where somebody watches, and one line when it is over."""
 
-    def __init__(self, say, stream, bar: bool):
+    def __init__(self, say, stream, bar: bool, evaluated: str):
         super().__init__()
-        self.say, self.stream, self.watched = say, stream, bar
+        self.say, self.stream, self.watched, self.evaluated = say, stream, bar, evaluated
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.perf_counter()
@@ -89,9 +90,8 @@ class EpochLines(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.bar.close()
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        figures = {
-            "loss": "loss", "accuracy": "accuracy", "val_loss": "validation loss", "val_accuracy": "validation accuracy"
-        }  # fmt: skip
+        figures = {"loss": "loss", "accuracy": "accuracy"}
+        figures |= {f"val_{name}": f"{self.evaluated} {name}" for name in ("loss", "accuracy")}
         shown = ", ".join(f"{title} {logs[name]:.4f}" for name, title in figures.items() if name in (logs or {}))
         seconds = duration(time.perf_counter() - self.began)
         self.say(f"  epoch {epoch + 1} of {self.params['epochs']}: {shown}, learning rate {rate:g}, {seconds}")

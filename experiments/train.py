@@ -24,7 +24,7 @@ from experiments import training
 from experiments.data import DATASETS, Data, DataUnavailable, load, load_test
 from experiments.devices import on_devices
 from experiments.files import only_one, read_json, whole, write_json
-from experiments.flags import not_negative, positive
+from experiments.flags import not_negative, positive, safetensors
 from experiments.machine import commit, machine, versions
 from experiments.progress import Progress, duration
 from experiments.tuning import save_model
@@ -243,7 +243,7 @@ def train(run: Run, directory: Path, *, data_dir=None, looks: int = 1, devices: 
                 epochs,
                 backup,
                 keras.callbacks.TerminateOnNaN(),
-                progress.callback(),
+                progress.callback(evaluated="test"),
             ],
             verbose=0,
         )
@@ -281,7 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--devices", type=positive, default=1, help="that share each batch; see experiments/devices.py")
     parser.add_argument("--directory", type=Path, default=Path("runs"))
     parser.add_argument(
-        "--checkpoint", type=Path, help="writes the weights there as well: .safetensors, for PyTorch too"
+        "--checkpoint", type=safetensors, help="writes the weights there as well: .safetensors, for PyTorch too"
     )
     options = parser.parse_args(arguments)
 

@@ -172,6 +172,23 @@ def test_bfloat16_reaches_the_accuracy_of_float32(tmp_path):
     assert abs(means["bfloat16"] - means["float32"]) < max(3 * error, 0.02)
 
 
+def test_lines_name_the_test_set(capsys, tmp_path):
+    assert train.main([*FLAGS, "--epochs", "1", "--directory", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "test loss" in told and "test accuracy" in told and "validation" not in told
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [("net.foo", "must end in .safetensors"), ("none/net.safetensors", "must be in a folder that exists")],
+)
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_training(path, says, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(train, "once", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(SystemExit):
+        train.main([*FLAGS, "--directory", str(tmp_path), "--checkpoint", str(tmp_path / path)])
+    assert f"{says}. Received: {str(tmp_path / path)!r}" in capsys.readouterr().err
+
+
 def test_bad_input(capsys, tmp_path):
     assert train.main([*FLAGS, "--train-examples", "60000", "--directory", str(tmp_path)]) == 1
     assert "train_examples must lie in" in capsys.readouterr().err
