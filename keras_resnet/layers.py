@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_resnet.errors import choose, within
+from keras_resnet.errors import choose, positive, within
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -210,8 +210,10 @@ def synchronized_batch_norm(layers, gamma, name):
 
 
 def group_norm(layers, gamma, name):
-    """32 groups: Wu and He 2018, arXiv:1803.08494, section 3.2."""
-    return keras.layers.GroupNormalization(32, epsilon=layers.bn_epsilon, gamma_initializer=gamma, name=name)
+    """Wu and He 2018, arXiv:1803.08494."""
+    return keras.layers.GroupNormalization(
+        layers.gn_groups, epsilon=layers.bn_epsilon, gamma_initializer=gamma, name=name
+    )
 
 
 NORMS = {
@@ -234,6 +236,7 @@ class Layers:
     bn_epsilon: float = 1e-5
     zero_channels: str = "both"
     norm: str = "bn"
+    gn_groups: int = 32  # Wu and He 2018, section 3.2
     weight_standardization: bool = False
     bias_without_bn: bool = False
     names: tuple[tuple[str, str], ...] = ()  # layers that this net calls otherwise: (name here, its name)
@@ -244,6 +247,9 @@ class Layers:
         within(self.bn_epsilon, "bn_epsilon", "more than 0")
         choose(ZERO_CHANNELS_BEFORE, self.zero_channels, "zero_channels")
         choose(NORMS, self.norm, "norm")
+        positive(self.gn_groups, "gn_groups")
+        if self.gn_groups != 32 and self.norm != "gn":
+            raise ValueError(f"gn_groups is for the norm 'gn'; elsewhere it must stay 32. Received: {self.gn_groups!r}")
 
     def named(self, name: str) -> str:
         return dict(self.names).get(name, name)
@@ -285,10 +291,12 @@ class Layers:
 
     def bn(self, x, *, zero=False, name):
         """The normalization of this net; its layers are called after it, `..._bn` or `..._gn`."""
-        if self.norm == "gn" and x.shape[-1] % 32:
-            raise ValueError(f"norm 'gn' needs channels that 32 divides. Received: {x.shape[-1]} channels in {name!r}")
         if name.endswith("bn"):
             name = name.removesuffix("bn") + NORMS[self.norm].letters
+        if self.norm == "gn" and x.shape[-1] % self.gn_groups:
+            raise ValueError(
+                f"gn_groups must divide {x.shape[-1]}, the channels of {name!r}. Received: gn_groups={self.gn_groups}"
+            )
         return NORMS[self.norm].make(self, "zeros" if zero else "ones", name)(x)
 
     def relu(self, x, *, zero=False, name):

@@ -35,6 +35,7 @@ class Variant:
     drop_path: float = 0.0  # stochastic depth: the share of F(x) lost in the last block, growing linearly up to it
     dropout: float = 0.0  # before the classifier
     norm: str = "bn"  # a name of layers.NORMS
+    gn_groups: int = 32  # of GroupNormalization, if `norm` is "gn"; must divide the channels of every layer
     weight_standardization: bool = False
     bias_without_bn: bool = False  # of the convolutions that no BN follows
     weight_decay: float = 0.0  # of the papers: the gradient is weight_decay * w, on kernels only
@@ -57,6 +58,7 @@ class DenseVariant:
     block_dropout: float = 0.0  # after every convolution but the stem's
     dropout: float = 0.0  # before the classifier
     norm: str = "bn"  # a name of layers.NORMS
+    gn_groups: int = 32  # of GroupNormalization, if `norm` is "gn"; must divide the channels of every layer
     weight_decay: float = 0.0  # of the papers: the gradient is weight_decay * w, on kernels only
     bn_momentum: float = 0.9
     bn_epsilon: float = 1e-5

@@ -128,7 +128,7 @@ def test_group_normalization_stands_where_bn_does():
     )
     assert [name.replace("_gn", "_bn") for name in gn] == bn
     assert any(name.endswith("_gn") for name in gn)
-    with pytest.raises(ValueError, match="'gn' needs channels that 32 divides. Received: 4 channels in 'conv1_bn'"):
+    with pytest.raises(ValueError, match="gn_groups must divide 4, the channels of 'conv1_gn'. Received: gn_groups=32"):
         tiny(norm="gn")
 
 
@@ -330,6 +330,37 @@ def test_from_the_shell(capsys):
     assert "depths must be a tuple" in capsys.readouterr().err
     assert main(["list", "vgg*"]) == 1
     assert "pattern must be one of" in capsys.readouterr().err
+
+
+def test_group_normalization_with_16_filters(rng, tmp_path):
+    model = ResNet("resnet20", norm="gn", gn_groups=8, input_shape=(8, 8, 3), depths=(1, 1, 1))
+    groups = {layer.groups for layer in model.layers if isinstance(layer, keras.layers.GroupNormalization)}
+    assert groups == {8}
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x = rng.normal(size=(8, 8, 8, 3)).astype("float32")
+    loss = model.fit(x, np.arange(8), epochs=5, verbose=0).history["loss"]
+    assert loss[-1] < loss[0]
+    model.save(tmp_path / "net.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "net.keras")(x), model(x))
+    model.save_weights(tmp_path / "net.weights.h5")
+    other = ResNet("resnet20", norm="gn", gn_groups=8, input_shape=(8, 8, 3), depths=(1, 1, 1))
+    other.load_weights(tmp_path / "net.weights.h5")
+    np.testing.assert_array_equal(other(x), model(x))
+    dense = ResNet("densenet40_12", depths=(1, 1), norm="gn", gn_groups=4)
+    assert {layer.groups for layer in dense.layers if isinstance(layer, keras.layers.GroupNormalization)} == {4}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"norm": "gn"}, "gn_groups must divide 16, the channels of 'conv1_gn'. Received: gn_groups=32"),
+        ({"norm": "gn", "gn_groups": 0}, "gn_groups must be a positive integer. Received: 0"),
+        ({"gn_groups": 8}, "gn_groups is for the norm 'gn'; elsewhere it must stay 32. Received: 8"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(fields, says):
+    with pytest.raises(ValueError, match=says):
+        ResNet("resnet20", **fields)
 
 
 # ---- DenseNets by the same door
