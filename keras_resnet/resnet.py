@@ -64,8 +64,8 @@ def ResNet(
     The arguments are those of keras.applications and mean the same (`pooling` is for `include_top=False`, `classes` and
     `classifier_activation` for `include_top=True`), but: `weights=None` is the default (else all that `load_pretrained`
     takes: a file, a state dict, a name on the hub, `"imagenet"`); the top stays float32 under a 16-bit policy; nets are
-    channels-last; no convolution has a bias; and the stride of a bottleneck sits in its 3x3 layer
-    (`bottleneck_stride="1x1"` is the paper's).
+    channels-last; convolutions have no biases (but where `bias_without_bn` is set); and the stride of a bottleneck sits
+    in its 3x3 layer (`bottleneck_stride="1x1"` is the paper's).
 
     `include_preprocessing` puts the arithmetic that a checkpoint needs into the model, which then takes pixels of
     0..255: a name of `PREPROCESSINGS`, a `Preprocessing`, or True for that of `weights`. It does not resize.

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
-from conftest import DEEP
+from conftest import DEEP, built, randomize, tiny
 from test_resnet import BUILDERS, row_of
 from test_variants import ORACLES
 
-from keras_resnet import VARIANTS, DenseVariant
+from keras_resnet import VARIANTS, DenseVariant, count_macs
 from keras_resnet.resnet import weight_layers
 
 ROOT = Path(__file__).parent.parent
@@ -74,6 +76,45 @@ def test_default_sweep():
         README.read_text()
     )
     assert settings["dataset"] == "cifar10"
+
+
+def test_how_resnet50_differs_from_keras_applications():
+    """Strides, biases and multiply-adds; the README's first example says so."""
+    ours, theirs = built("resnet50"), keras.applications.ResNet50(weights=None)
+    (example,) = re.findall(r"keras_resnet.ResNet50\(input_shape.*\n(?:#.*\n)*", README.read_text())
+    for model, stride, bias in ((ours, "3x3", False), (theirs, "1x1", True)):
+        first, second = (model.get_layer(f"conv3_block1_{i}_conv") for i in (1, 2))
+        assert {"1x1": first, "3x3": second}[stride].strides == (2, 2)
+        assert first.use_bias is bias
+        assert f"{count_macs(model) / 1e9:.2f}e9" in example
+    assert "the 3x3 of a bottleneck strides, the convolutions have no biases" in example
+
+
+LOAD = "import keras; {} keras.models.load_model('net.keras'); print('loaded')"
+
+
+@pytest.mark.parametrize("imported", ["", "import keras_resnet;"])
+def test_a_keras_file_needs_the_package(imported, tmp_path):
+    tiny().save(tmp_path / "net.keras")
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD.format(imported)], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert ("loaded" in done.stdout) is bool(imported), done.stderr
+    text = " ".join(README.read_text().split())
+    assert "A `.keras` file of such a net loads after `import keras_resnet`, and not without it" in text
+
+
+def test_weights_load_into_stock_layers(tmp_path, rng):
+    """The README: "a `.weights.h5` file also loads into the same network of stock layers"."""
+    model = randomize(tiny())
+    model.save_weights(tmp_path / "net.weights.h5")
+    stock = keras.models.clone_model(
+        model, clone_function=lambda layer: getattr(keras.layers, type(layer).__name__).from_config(layer.get_config())
+    )
+    assert all(type(layer).__module__.startswith("keras.") for layer in stock.layers)
+    stock.load_weights(tmp_path / "net.weights.h5")
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(stock(x), model(x), rtol=1e-4, atol=1e-5)
 
 
 def test_files_that_it_names_are_there():
