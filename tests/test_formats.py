@@ -149,7 +149,7 @@ def test_int8(format, net, tmp_path):
     needs(format)
     pictures = noise(net, 40)
     batches = (pictures[i : i + 8] for i in range(0, 40, 8))
-    report = export(net, tmp_path / f"net{SUFFIX[format]}", format=format, int8=batches, tolerance=0.8)
+    report = export(net, tmp_path / f"net{SUFFIX[format]}", format=format, int8=batches)
     assert report["precision"] == "int8"
     assert report["agreement"]["pictures"] == 40
     assert_integers(format, report["path"])
@@ -172,7 +172,7 @@ def test_every_family(format, name, tmp_path):
         tolerances["float16"] = 2e-2
         export(model, tmp_path / f"float16{SUFFIX[format]}", format=format, precision="float16")
         # noise through random weights: classes lie closer to each other than those of a trained net
-        export(model, tmp_path / f"int8{SUFFIX[format]}", format=format, int8=x, tolerance=0.7)
+        export(model, tmp_path / f"int8{SUFFIX[format]}", format=format, int8=x, tolerance=1)
         assert_integers(format, str(tmp_path / f"int8{SUFFIX[format]}"))
     for precision, tolerance in tolerances.items():
         *_, answer = run(format, str(tmp_path / f"{precision}{SUFFIX[format]}"))
@@ -232,7 +232,7 @@ def test_a_file_that_disagrees_is_refused(format, net, tmp_path, monkeypatch):
     path = tmp_path / f"net{SUFFIX[format]}"
     path.write_text("older")
     monkeypatch.setitem(FILES, format, FILES[format]._replace(write=inverted(FILES[format].write)))
-    with pytest.raises(RuntimeError, match="does not answer as the model does"):
+    with pytest.raises(RuntimeError, match="differs from the model"):
         export(net, path, format=format, overwrite=True)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["older"]
 
@@ -326,7 +326,7 @@ def test_the_options_are_data(net, tmp_path):
         (dict(format="litert", precision="bfloat16"), r"precision must be one of .*'float16'.*'bfloat16'"),
         (dict(format="litert", precision="int8"), r"int8 must be pictures to calibrate with"),
         (dict(format="litert", precision="float16", int8=noise(net, 2)), r"precision must be left out"),
-        (dict(format="litert", tolerance=0), r"tolerance must be a number, in \(0, 1\]"),
+        (dict(format="litert", tolerance=0), r"tolerance must be a number, more than 0"),
         (dict(format="litert", labels=["cat"]), r"labels must be 3"),
         (dict(format="litert", pictures=np.zeros((2, 9, 9, 3))), r"pictures must be \(b, h, w, c\)"),
         (dict(format="litert"), r"path must end in \.tflite"),

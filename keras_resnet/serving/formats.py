@@ -12,20 +12,21 @@ from typing import NamedTuple
 
 import keras
 
-from keras_resnet.errors import choose, within
+from keras_resnet.errors import choose
 from keras_resnet.layers import tf
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.serving import checks, runtimes
-from keras_resnet.serving.agreement import Agreement, agreement, random_pictures
+from keras_resnet.serving.agreement import SMALLEST, agreement, check_agreement, check_tolerance, in_batches
 from keras_resnet.serving.calibration import check_calibration
 from keras_resnet.serving.freezing import LARGEST, check_backend, freeze, weight_bytes
 from keras_resnet.serving.portable import portable, rebuilt
+from keras_resnet.serving.reference import model_images
 from keras_resnet.serving.runtimes import Answer, Work
 from keras_resnet.serving.saved_model import (
     answering,
     check_metadata,
     export_saved_model,
-    variables_core,
+    reference_of,
     versions,
     with_softmax,
 )
@@ -45,8 +46,7 @@ def export(model: keras.Model, path, *, format: str = "saved_model", **options) 
     renamed to `path`. The options of these three:
 
     - `pictures`, (b, h, w, c) as the model takes them or a folder of files, to compare on; by default those of `int8`,
-      or random ones. `tolerance` replaces what TOLERANCES allows: how far a probability may be off, or, of int8, the
-      share of pictures that must get the same class.
+      or generated images. `tolerance`: see `export_saved_model`; it means the same for all formats and precisions.
     - `labels`, `preprocessing` (as for `export_saved_model`) and `metadata`, a dict, go into the file: as metadata of
       ONNX, as `model_info` of OpenVINO, as files that `unzip` finds in a .tflite.
     - `overwrite=True` to replace a file.
@@ -54,29 +54,12 @@ def export(model: keras.Model, path, *, format: str = "saved_model", **options) 
       pictures as the model takes them, an array (b, h, w, c), batches or a folder: weights and arithmetic in 8 bits.
 
     Raises ValueError, before anything is written, for options that the format has not, or that do not fit the model;
-    ImportError that names the extra; and RuntimeError, with nothing left behind, for a file that answers otherwise.
+    ImportError that names the extra; RuntimeError for a file that differs from the model, of which nothing stays.
     """
     row = choose(FORMATS, format, "format")
     for option in options:
         choose(dict.fromkeys(row.options), option, f"An option of the format {format!r}")
     return row.export(model, path, **options)
-
-
-class Tolerance(NamedTuple):
-    """What a file may do otherwise than the model in float32."""
-
-    difference: float  # of a probability, at most
-    same_top_1: float  # share of the pictures, at least
-
-    def allows(self, agreed: Agreement) -> bool:
-        return agreed.largest_difference <= self.difference and agreed.same_top_1 >= self.same_top_1 * agreed.pictures
-
-
-TOLERANCES = {
-    "float32": Tolerance(difference=1e-3, same_top_1=0),
-    "float16": Tolerance(difference=2e-2, same_top_1=0),
-    "int8":    Tolerance(difference=1.0, same_top_1=0.95),
-}  # fmt: skip
 
 
 class File(NamedTuple):
@@ -125,10 +108,7 @@ def export_file(
         raise ValueError("int8 must be pictures to calibrate with, where precision is 'int8'. Received: None")
     precision = "int8" if int8 is not None else precision or "float32"
     choose(dict.fromkeys(kind.precisions), precision, "precision")
-    allowed = TOLERANCES[precision]
-    if tolerance is not None:
-        within(tolerance, "tolerance", "in (0, 1]")
-        allowed = allowed._replace(**{"same_top_1" if precision == "int8" else "difference": tolerance})
+    tolerance = check_tolerance(tolerance, precision)
     places = check_places(kind, place, overwrite)
     check_installed(format)
     if weight_bytes(model) > LARGEST:
@@ -139,10 +119,10 @@ def export_file(
     calibration = None if int8 is None else check_calibration(int8, model, row, reader)
     if pictures is None:
         sizes = tuple(size or 224 for size in shape)
-        pictures = random_pictures(sizes, checks.normalizes(model)) if calibration is None else calibration
+        pictures = model_images(sizes, row, checks.normalizes(model)) if calibration is None else calibration
 
     whole = answering(model, {"probabilities": model.outputs[0]})
-    expected = with_softmax(variables_core(rebuilt(whole, {})), model)
+    reference = reference_of(model, rebuilt(model, {}))
     frozen = freeze(portable(whole))
     image = tf.TensorSpec((None, *shape), tf.float32, name="image")
     function = tf.function(with_softmax(frozen.function, model), input_signature=[image], autograph=False)
@@ -166,12 +146,15 @@ def export_file(
         (unfinished.path / "files").mkdir()
         written = unfinished.path / "files" / place.name
         kind.write(Work(function, image, saved_model, precision, calibration, told), written)
-        # 7: a batch of another size comes last, and 8 random pictures are of two sizes
         answer = kind.load(written)
-        agreed = agreement(answer, lambda part: expected(part)["probabilities"], pictures, batch=7)
-        del answer
-        if not allowed.allows(agreed):
-            raise RuntimeError(f"What was written does not answer as the model does, and is removed: {agreed}")
+        # 8 images in batches of 7: the file is run with two batch sizes
+        answers = in_batches(lambda part: {"probabilities": answer(part)}, pictures, 7)["probabilities"]
+        expected = in_batches(reference, pictures)
+        smallest = 1 / 256 if (format, precision) == ("litert", "int8") else SMALLEST  # its softmax has 8 bits
+        compared = agreement(
+            answers, expected["probabilities"], tolerance, logits=expected.get("logits"), smallest=smallest
+        )
+        agreed = check_agreement(compared, tolerance)
         publish(written.parent, places)
     size = sum(place.stat().st_size for place in places)
     print(f"{place}: {size / 1e6:.1f} MB, precision={precision!r}; {agreed}")

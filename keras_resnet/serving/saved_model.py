@@ -15,8 +15,10 @@ from keras_resnet.layers import tf
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.resnet import recursion_limit
 from keras_resnet.serving import checks
-from keras_resnet.serving.agreement import compare
-from keras_resnet.serving.freezing import OPTIMIZE, check_backend, float32, freeze
+from keras_resnet.serving.agreement import check_agreement, check_tolerance, compare_signatures
+from keras_resnet.serving.folding import all_layers
+from keras_resnet.serving.freezing import HALF, OPTIMIZE, check_backend, float32, freeze
+from keras_resnet.serving.reference import model_images
 from keras_resnet.serving.server_files import (
     WARMUP,
     check_batching,
@@ -27,10 +29,6 @@ from keras_resnet.serving.server_files import (
 )
 from keras_resnet.serving.signatures import PREDICT, Served, Signature, check_labels
 from keras_resnet.serving.versions import check_version, unpublished
-
-# optimize -> how far a probability may be from the model's before the export is refused. Of bfloat16 the agreement is
-# told, not judged: a net that has not been trained may say anything. Nothing passes that is not a number.
-TOLERANCE = {None: 1e-2, "freeze": 1e-2, "bfloat16": 1.0}
 
 
 def export_saved_model(
@@ -46,6 +44,7 @@ def export_saved_model(
     optimize: str | None = "freeze",
     warmup: bool | Sequence[int] = True,
     pictures=None,
+    tolerance: float | None = None,
     server_config: bool = False,
     metadata: dict | None = None,
 ) -> dict:
@@ -71,17 +70,21 @@ def export_saved_model(
     itself (`include_preprocessing`) does not get it done twice.
 
     `optimize` is "freeze" (BN folded, weights as constants), "bfloat16" (the same in 16 bits, where this machine gains
-    by it: the one that serves should, too), or None: variables as they are. What was written is loaded again and
-    compared with the model on `pictures`, (b, h, w, c) as the model takes them or a folder of files, or on random ones;
-    the outcome is printed.
+    by it: the one that serves should, too), or None: variables as they are.
+
+    What was written is loaded again, and every signature is compared with the model: signatures that take images on
+    `pictures`, (b, h, w, c) as the model takes them or a folder of files, by default on generated images; signatures
+    that take files on generated JPEG and PNG files, which PIL decodes and resizes for the model. The logits, the top-1
+    class and the labels must agree. `tolerance` is the largest relative difference of the logits: the root mean square
+    of the difference, divided by the standard deviation of the model's logits. By default it depends on the precision,
+    see `serving.agreement.TOLERANCES`. The result is printed.
 
     `warmup` writes requests that a server answers before it is ready, with 1 picture or with the batch sizes given.
     `server_config` adds the model to `models.config` beside `directory`, with `batching.config`. `metadata`, such as
     the source of the weights and their accuracy, goes into assets.extra/metadata.json, beside what is known there.
 
     Raises ValueError before anything is written for arguments that do not fit the model or each other, and
-    RuntimeError, with nothing left behind, where what was written answers otherwise than the model (by TOLERANCE; of
-    bfloat16 only what is not a number is refused, and the agreement told).
+    RuntimeError if what was written differs from the model; nothing is left behind then.
     """
     directory = Path(directory).expanduser()
     if directory.name in ("", ".."):
@@ -97,6 +100,7 @@ def export_saved_model(
     reader = checks.make_reader(model, shape, row) if files else None
     if optimize is not None:
         choose(OPTIMIZE, optimize, "optimize")
+    tolerance = check_tolerance(tolerance, precision_of(model, optimize))
     sizes = check_warmup(warmup)
     pictures = checks.check_pictures(pictures, shape, reader)
     if pictures is not None and files == chosen:
@@ -117,11 +121,13 @@ def export_saved_model(
         outputs["embedding"] = checks.find_embedding(model)
     whole = answering(model, outputs)
     expected = Served(with_softmax(variables_core(whole), model), shape, names, top_k, reader)
+    reference = reference_of(model, model)
     frozen = None if optimize is None else freeze(whole, optimize)
     served = expected._replace(core=with_softmax(frozen.function, model)) if frozen else expected
     functions = {signature.key: signature.function(served) for signature in chosen}
     used = frozen.optimize if frozen else None
-    compared = next((signature for signature in chosen if not signature.takes_files), chosen[0])
+    if pictures is None:
+        pictures = model_images(tuple(size or 224 for size in shape), row, checks.normalizes(model))
 
     with unpublished(directory) as unfinished:
         module = tf.Module()
@@ -129,9 +135,10 @@ def export_saved_model(
         tf.saved_model.save(module, str(unfinished.path), signatures=functions)
         check_no_xla(unfinished.path)
         set_methods(unfinished.path, chosen)
-        agreed = compare(unfinished.path, expected, compared, pictures, checks.normalizes(model) or row is None)
-        if not agreed.largest_difference <= TOLERANCE[used]:
-            raise RuntimeError(f"What was written does not answer as the model does, and is removed: {agreed}")
+        agreed = check_agreement(
+            compare_signatures(unfinished.path, chosen, reference, reader, row, pictures, names, tolerance),
+            tolerance,
+        )
         extra = unfinished.path / "assets.extra"
         extra.mkdir()
         if sizes:
@@ -156,6 +163,12 @@ def export_saved_model(
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
     print(f"{place}: {size / 1e6:.1f} MB, optimize={used!r}; {agreed}")
     return {"path": str(place), "version": int(place.name), "bytes": size, **told}
+
+
+def precision_of(model: keras.Model, optimize: str | None) -> str:
+    """The coarsest type in which the artifact computes."""
+    computed = {OPTIMIZE.get(optimize or "")} | {layer.compute_dtype for layer in all_layers(model)}
+    return next((dtype for dtype in HALF if dtype in computed), "float32")
 
 
 def check_metadata(metadata: dict | None) -> dict:
@@ -188,6 +201,27 @@ def with_softmax(core: Callable, model: keras.Model) -> Callable:
         return outputs | {"probabilities": tf.nn.softmax(outputs["probabilities"])}
 
     return normalized
+
+
+def reference_of(model: keras.Model, computed: keras.Model) -> Callable:
+    """What an export of `model` is compared with: images -> a dict of arrays with `probabilities` and, if the model
+    ends in a dense layer on a vector, `embedding` and `logits`. `computed` is the model or a copy of it.
+    """
+    try:
+        classifier, features = checks.find_classifier(computed), checks.find_embedding(computed)
+    except ValueError:
+        core = with_softmax(variables_core(answering(computed, {"probabilities": computed.outputs[0]})), model)
+        return lambda images: core(tf.constant(images))
+    outputs = {"probabilities": computed.outputs[0], "embedding": features}
+    core = with_softmax(variables_core(answering(computed, outputs)), model)
+    kernel = keras.ops.convert_to_numpy(classifier.kernel).astype("float64")
+    bias = keras.ops.convert_to_numpy(classifier.bias).astype("float64") if classifier.use_bias else 0.0
+
+    def reference(images):
+        outputs = core(tf.constant(images))
+        return outputs | {"logits": outputs["embedding"].numpy() @ kernel + bias}
+
+    return reference
 
 
 def check_no_xla(path: Path) -> None:

@@ -44,7 +44,11 @@ def as_file(picture) -> bytes:
 
 
 def as_example(picture) -> bytes:
-    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[as_file(picture)]))
+    return example_of(as_file(picture))
+
+
+def example_of(file: bytes) -> bytes:
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[file]))
     return tf.train.Example(features=tf.train.Features(feature={FEATURE: feature})).SerializeToString()
 
 
@@ -54,12 +58,13 @@ class Input(NamedTuple):
     shape: Callable  # of one
     images: Callable  # of what came in
     request: Callable  # what a client sends for a picture, (h, w, c) of 0..255
+    file: Callable = bytes  # what a client sends for the bytes of a file
 
 
 #                 name           type       shape of one               -> images      <- a picture
 IMAGE = Input(   "image",       "float32", lambda served: served.shape, from_images,   as_image)  # fmt: skip
-FILE = Input(    "image_bytes", "string",  lambda served: (),           from_files,    as_file)  # fmt: skip
-EXAMPLE = Input( "inputs",      "string",  lambda served: (),           from_examples, as_example)  # fmt: skip
+FILE = Input(    "image_bytes", "string",  lambda served: (),           from_files,    as_file,    bytes)  # fmt: skip
+EXAMPLE = Input( "inputs",      "string",  lambda served: (), from_examples, as_example, example_of)  # fmt: skip
 
 
 def predictions(served: Served, images):
