@@ -140,7 +140,7 @@ def test_int8_is_compared_by_logits(format, suffix, cifar10, tmp_path, monkeypat
     for module in formats.FILES[format].modules:
         pytest.importorskip(module)
     row = keras_resnet.PREPROCESSINGS["cifar10"]
-    images = reference.model_images((32, 32, 3), row, takes_pixels=False, count=40)
+    images = reference.model_images((32, 32, 3), row, None, count=40)
     options = dict(format=format, int8=images, overwrite=True)
     found = keras_resnet.export(cifar10, tmp_path / f"right.{suffix}", **options)["agreement"]
     assert 0.01 < found["difference"] < 0.25 and found["same_top_1"] == 40
@@ -153,7 +153,7 @@ def test_probabilities_too_small_for_8_bits_are_refused(tmp_path):
     """LiteRT's softmax in 8 bits ends at 1/256."""
     pytest.importorskip("ai_edge_litert")
     net = tiny(depths=(1, 1), classes=1000)
-    images = reference.model_images((8, 8, 3), None, takes_pixels=False)
+    images = reference.model_images((8, 8, 3), None, None)
     with pytest.raises(RuntimeError, match=REFUSED):
         keras_resnet.export(net, tmp_path / "net.tflite", format="litert", int8=images)
 

@@ -147,9 +147,11 @@ def compare_signatures(
 def check_images(reader, files: list[bytes], row: Preprocessing | None) -> np.ndarray:
     """Returns the images that `reader` makes of files; RuntimeError if PIL makes others."""
     images = reader(tf.constant(files)).numpy()
-    expected, levels = read_files(files, images.shape[1:], row), np.ones(1)
+    expected, levels = read_files(files, images.shape[1:], row), np.array(255 / reader.white)
     if row and reader.normalize:
         expected, levels = normalize(expected, row), row.scale * np.array(row.std)
+    else:
+        expected *= reader.white / 255
     difference = np.abs(images - expected) * levels
     if not difference.max() < 1.5:  # 1 and the rounding of float32
         raise RuntimeError(

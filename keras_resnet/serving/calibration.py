@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.serving.checks import normalizes, read_folder
+from keras_resnet.serving.checks import read_folder
+from keras_resnet.serving.normalization import input_normalization
 from keras_resnet.serving.pictures import Reader
 
 MOST = 1000  # pictures that are taken
@@ -65,8 +66,9 @@ def check_range(pictures: np.ndarray, model: keras.Model, row: Preprocessing | N
 
 def known_range(model: keras.Model, row: Preprocessing | None) -> tuple[float, float] | None:
     """What black and white pixels are to `model`; None where nothing tells."""
-    if normalizes(model):
-        return 0.0, 255.0
+    own = input_normalization(model)
+    if own is not None:
+        return 0.0, own.white
     if row is None:
         return None
     mean, std = np.asarray(row.mean), np.asarray(row.std)

@@ -11,7 +11,7 @@ from keras_resnet.errors import choose
 from keras_resnet.layers import tf
 from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing
 from keras_resnet.serving.folding import all_layers
-from keras_resnet.serving.freezing import EXACT
+from keras_resnet.serving.normalization import input_normalization
 from keras_resnet.serving.pictures import Reader
 from keras_resnet.serving.signatures import SIGNATURES, Signature
 
@@ -52,20 +52,27 @@ def check_signatures(signatures: Sequence[str]) -> list[Signature]:
     return chosen
 
 
-def check_preprocessing(preprocessing: str | Preprocessing | None) -> Preprocessing | None:
-    if preprocessing is None or isinstance(preprocessing, Preprocessing):
-        return preprocessing
-    return choose(PREPROCESSINGS, preprocessing, "preprocessing")
-
-
-def normalizes(model: keras.Model) -> bool:
-    """Whether the model takes pixels of 0..255, as with `include_preprocessing`."""
-    return any(isinstance(layer, EXACT) for layer in all_layers(model))
+def check_preprocessing(preprocessing: str | Preprocessing | None, model: keras.Model) -> Preprocessing | None:
+    """The row; ValueError for one that the model would not get because it normalizes its input in another way."""
+    row = preprocessing
+    if row is not None and not isinstance(row, Preprocessing):
+        row = choose(PREPROCESSINGS, row, "preprocessing")
+    own = input_normalization(model)
+    if row is None or own is None or own.is_like(row):
+        return row
+    factor = 255 / own.white
+    raise ValueError(
+        "preprocessing must be that which the model does itself, or None. To set only the size and the crop, pass a "
+        f"Preprocessing with channels={own.channels!r}, mean={(own.mean * factor).tolist()}, "
+        f"std={(own.std * factor).tolist()}, scale=1. Received: {row}"
+    )
 
 
 def make_reader(model: keras.Model, shape: tuple, row: Preprocessing | None) -> Reader:
     """From files to the images that `model` takes; ValueError where there is no way."""
     height, width, channels = shape
+    own = input_normalization(model)
+    white = own.white if own else 255.0
     if channels not in (1, 3):
         raise ValueError(
             f"signatures that take files need a model of 1 or 3 channels; signatures=('images',) is for others. "
@@ -77,20 +84,20 @@ def make_reader(model: keras.Model, shape: tuple, row: Preprocessing | None) -> 
                 "preprocessing must say the size of the pictures where the model does not, for signatures that take "
                 f"files. Received: None, and a model of images {shape}"
             )
-        return Reader(height, width, channels)
+        return Reader(height, width, channels, white=white)
     if {height, width} - {None, row.size}:
         raise ValueError(
             f"preprocessing must have the size of the model's images, {height} x {width}: "
             "dataclasses.replace(preprocessing, size=..., resize=...) makes one. "
             f"Received: size={row.size}"
         )
-    normalize = not normalizes(model)
+    normalize = own is None
     if normalize and channels != 3:
         raise ValueError(
             "preprocessing normalizes three channels: for a model of one, put a keras.layers.Normalization into the "
             f"model. Received: {row}"
         )
-    return Reader(row.size, row.size, channels, row, normalize)
+    return Reader(row.size, row.size, channels, row, normalize, white)
 
 
 def check_pictures(pictures, shape: tuple, reader: Reader | None) -> np.ndarray | None:

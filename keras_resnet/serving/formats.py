@@ -19,6 +19,7 @@ from keras_resnet.serving import checks, runtimes
 from keras_resnet.serving.agreement import SMALLEST, agreement, check_agreement, check_tolerance, in_batches
 from keras_resnet.serving.calibration import check_calibration
 from keras_resnet.serving.freezing import LARGEST, check_backend, freeze, weight_bytes
+from keras_resnet.serving.normalization import input_normalization
 from keras_resnet.serving.portable import portable, rebuilt
 from keras_resnet.serving.reference import model_images
 from keras_resnet.serving.runtimes import Answer, Work
@@ -98,7 +99,8 @@ def export_file(
     check_backend()
     shape, classes = checks.check_model(model)
     names = check_labels(labels, classes)
-    row = checks.check_preprocessing(preprocessing)
+    row = checks.check_preprocessing(preprocessing, model)
+    own = input_normalization(model)
     takes_files = any(isinstance(given, str | os.PathLike) for given in (pictures, int8))
     reader = checks.make_reader(model, shape, row) if takes_files else None
     pictures = checks.check_pictures(pictures, shape, reader)
@@ -119,7 +121,7 @@ def export_file(
     calibration = None if int8 is None else check_calibration(int8, model, row, reader)
     if pictures is None:
         sizes = tuple(size or 224 for size in shape)
-        pictures = model_images(sizes, row, checks.normalizes(model)) if calibration is None else calibration
+        pictures = model_images(sizes, row, own.white if own else None) if calibration is None else calibration
 
     whole = answering(model, {"probabilities": model.outputs[0]})
     reference = reference_of(model, rebuilt(model, {}))
@@ -133,7 +135,7 @@ def export_file(
         "classes": classes,
         "labels": list(names),
         "preprocessing": row and asdict(row),
-        "normalized_inside": checks.normalizes(model),
+        "normalized_inside": own is not None,
         "folded": list(frozen.folded),
         "kept": list(frozen.kept),
         "inputs": {"image": [None, *shape]},

@@ -19,7 +19,8 @@ class Reader(NamedTuple):
     width: int
     channels: int
     preprocessing: Preprocessing | None = None
-    normalize: bool = False  # else pixels of 0..255
+    normalize: bool = False  # otherwise pixels of 0 to `white`
+    white: float = 255.0  # 1 or 255
 
     def __call__(self, files):
         """`(b,)` strings, in any mix of sizes and formats, -> (b, h, w, c) float32.
@@ -28,7 +29,9 @@ class Reader(NamedTuple):
         """
         shape = tf.TensorSpec((self.height, self.width, self.channels), tf.float32)
         images = tf.map_fn(self.read, files, fn_output_signature=shape)
-        return preprocess_input(images, mode=self.preprocessing) if self.preprocessing and self.normalize else images
+        if self.preprocessing and self.normalize:
+            return preprocess_input(images, mode=self.preprocessing)
+        return images if self.white == 255 else images * (self.white / 255)
 
     def read(self, file):
         pixels = self.resize(decode(file))

@@ -77,9 +77,9 @@ def normalize(pixels: np.ndarray, row: Preprocessing) -> np.ndarray:
     return ((ordered / row.scale - np.array(row.mean)) / np.array(row.std)).astype("float32")
 
 
-def model_images(shape: tuple, row: Preprocessing | None, takes_pixels: bool, count: int = 8) -> np.ndarray:
-    """Returns test images as a model takes them: pixels of 0 to 255, or normalized by `row`, or about [-2, 2]."""
+def model_images(shape: tuple, row: Preprocessing | None, white: float | None, count: int = 8) -> np.ndarray:
+    """Returns test images as a model takes them: pixels of 0 to `white`, or normalized by `row`, or about [-2, 2]."""
     images = sample_images(shape, count)
-    if takes_pixels:
-        return images
+    if white is not None:
+        return images * (white / 255)
     return (images - 128) / 64 if row is None or shape[-1] != 3 else normalize(images, row)

@@ -18,6 +18,7 @@ from keras_resnet.serving import checks
 from keras_resnet.serving.agreement import check_agreement, check_tolerance, compare_signatures
 from keras_resnet.serving.folding import all_layers
 from keras_resnet.serving.freezing import HALF, OPTIMIZE, check_backend, float32, freeze
+from keras_resnet.serving.normalization import input_normalization
 from keras_resnet.serving.reference import model_images
 from keras_resnet.serving.server_files import (
     WARMUP,
@@ -66,8 +67,10 @@ def export_saved_model(
 
     `labels` are strings, or "imagenet" or "cifar10"; by default the positions of the classes. `preprocessing`, a name
     of PREPROCESSINGS or a Preprocessing, is what files go through; by default they are resized, whole, to the model's
-    size, as pixels of 0..255 (with a warning where the model does not normalize them). A model that normalizes by
-    itself (`include_preprocessing`) does not get it done twice.
+    size, as pixels of 0..255 (with a warning where the model does not normalize them). A model may begin with layers
+    that normalize (`include_preprocessing`, Normalization, Rescaling). Then files become pixels of 0..255, or of 0..1
+    if such are its mean and deviation; an explicit `preprocessing` must be the same normalization, else ValueError, and
+    only its size and crop are used.
 
     `optimize` is "freeze" (BN folded, weights as constants), "bfloat16" (the same in 16 bits, where this machine gains
     by it: the one that serves should, too), or None: variables as they are.
@@ -95,7 +98,8 @@ def export_saved_model(
     version = check_version(directory, version, overwrite)
     names = check_labels(labels, classes)
     top_k = min(positive(top_k, "top_k"), classes)
-    row = checks.check_preprocessing(preprocessing)
+    row = checks.check_preprocessing(preprocessing, model)
+    own = input_normalization(model)
     files = [signature for signature in chosen if signature.takes_files]
     reader = checks.make_reader(model, shape, row) if files else None
     if optimize is not None:
@@ -110,7 +114,7 @@ def export_saved_model(
         read_models(directory.parent)
         check_batching(directory.parent, sizes)
 
-    if files and row is None and not checks.normalizes(model):
+    if files and row is None and own is None:
         warnings.warn(
             f"preprocessing=None: from files {model.name!r} gets pixels of 0..255, resized and not normalized. "
             "Name the preprocessing of its weights (`model_preprocessing`), or include it in the model",
@@ -127,7 +131,7 @@ def export_saved_model(
     functions = {signature.key: signature.function(served) for signature in chosen}
     used = frozen.optimize if frozen else None
     if pictures is None:
-        pictures = model_images(tuple(size or 224 for size in shape), row, checks.normalizes(model))
+        pictures = model_images(tuple(size or 224 for size in shape), row, own.white if own else None)
 
     with unpublished(directory) as unfinished:
         module = tf.Module()
@@ -147,7 +151,7 @@ def export_saved_model(
             "name": model.name,
             "classes": classes,
             "preprocessing": row and asdict(row),
-            "normalized_inside": checks.normalizes(model),
+            "normalized_inside": own is not None,
             "optimize": used,
             "folded": list(frozen.folded) if frozen else [],
             "kept": list(frozen.kept) if frozen else [],
