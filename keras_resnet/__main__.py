@@ -62,7 +62,7 @@ def add_export(commands) -> None:
     parser = commands.add_parser("export", help="a SavedModel for TF Serving, or a file for another runtime")
     parser.add_argument("name", help="a row, or the path of a .keras file")
     parser.add_argument("directory", type=Path, help="where its versions are; for other formats, the file")
-    parser.add_argument("--format", default="saved_model", help="saved_model (default), onnx, litert or openvino")
+    parser.add_argument("--format", help="saved_model, onnx, litert or openvino; default: that of the suffix")
     net = parser.add_argument_group("the net, if a row")
     net.add_argument("--weights", help='what `weights=` takes: "imagenet", a file, a name on the hub')
     net.add_argument("--classes", type=int, help="default: those of the row")

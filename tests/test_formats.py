@@ -16,6 +16,7 @@ from conftest import randomize, tiny
 
 import keras_resnet
 from keras_resnet import export
+from keras_resnet.__main__ import main
 from keras_resnet.serving import formats
 from keras_resnet.serving.formats import FILES, FORMATS
 
@@ -393,3 +394,52 @@ def test_at_most_a_thousand_pictures(net):
 
     endless = (noise(net, 300) for _ in iter(int, 1))
     assert check_calibration(endless, net, None, None).shape == (1000, 8, 8, 3)
+
+
+@pytest.mark.parametrize("format", SUFFIX)
+@pytest.mark.parametrize("sequential", [False, True])
+def test_an_input_without_a_name(format, sequential, rng, tmp_path):
+    needs(format)
+    image = keras.Input((8, 8, 3))
+    layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, "softmax")]
+    if sequential:
+        net = keras.Sequential([image, *layers])
+    else:
+        x = image
+        for layer in layers:
+            x = layer(x)
+        net = keras.Model(image, keras.Sequential([keras.Input((3,)), keras.layers.Identity()])(x))
+    path = tmp_path / f"net{SUFFIX[format]}"
+    export(net, path, format=format)
+    inputs, *_, answer = run(format, str(path))
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    assert inputs == ["image"]
+    np.testing.assert_allclose(answer(x), net(x), atol=1e-5)
+
+
+def test_the_suffix_is_that_of_the_format(net, tmp_path):
+    for format, name in (
+        ("saved_model", "net.onnx"), ("saved_model", "net.xml"), ("onnx", "net.tflite"), ("litert", "net.onnx"),
+        ("openvino", "net"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=rf"path must .*Received: '.*{name}'"):
+            export(net, tmp_path / name, format=format)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_shell_infers_the_format(tmp_path):
+    needs("onnx")
+    net = tmp_path / "net.keras"
+    lively(tiny()).save(net)
+    assert main(["export", str(net), f"{tmp_path}/net.onnx"]) == 0
+    assert (tmp_path / "net.onnx").is_file()
+
+
+def test_the_home_folder_is_expanded(net, tmp_path, monkeypatch):
+    needs("onnx")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert export(net, "~/net.onnx")["path"] == str(tmp_path / "net.onnx")
+    report = export(net, "~/net", signatures=("images",), warmup=False)
+    assert report["path"] == str(tmp_path / "net" / "1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net", "net.onnx"]

@@ -35,8 +35,10 @@ from keras_resnet.serving.signatures import check_labels
 from keras_resnet.serving.versions import synchronize, synchronize_directory, unpublished
 
 
-def export(model: keras.Model, path, *, format: str = "saved_model", **options) -> dict:
+def export(model: keras.Model, path, *, format: str | None = None, **options) -> dict:
     """Writes a classifier as `path` in a row of FORMATS, and returns a description of what is there.
+
+    `format` is by default that of the suffix of `path`: .onnx, .tflite or .xml; otherwise "saved_model".
 
     - "saved_model": a directory of versions, for TF Serving; the options are those of `export_saved_model`.
     - "onnx" (`path` ends in .onnx), "litert" (.tflite), "openvino" (.xml, with a .bin beside it): from `image`,
@@ -57,7 +59,15 @@ def export(model: keras.Model, path, *, format: str = "saved_model", **options) 
     Raises ValueError, before anything is written, for options that the format has not, or that do not fit the model;
     ImportError that names the extra; RuntimeError for a file that differs from the model, of which nothing stays.
     """
+    suffixes = {file.suffixes[-1]: name for name, file in FILES.items()}
+    inferred = suffixes.get(Path(path).suffix, "saved_model")
+    format = inferred if format is None else format
     row = choose(FORMATS, format, "format")
+    if format == "saved_model" != inferred:
+        raise ValueError(
+            f"path must be a directory for the format 'saved_model', and its suffix none of {list(suffixes)}. "
+            f"Received: {str(path)!r}"
+        )
     for option in options:
         choose(dict.fromkeys(row.options), option, f"An option of the format {format!r}")
     return row.export(model, path, **options)

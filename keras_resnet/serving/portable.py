@@ -69,8 +69,10 @@ def rebuilt(model: keras.Model, twins: dict[type, Callable]) -> keras.Model:
     with recursion_limit(10 * len(model.layers)):
         new = keras.models.clone_model(model, clone_function=clone)
     for layer in model.layers:
+        if isinstance(layer, keras.Model) or not layer.weights:  # clone_model renames an InputLayer without a name
+            continue
         twin = new.get_layer(layer.name)
-        if twin.weights and not isinstance(layer, keras.Model):
+        if twin.weights:
             pairs = zip(layer.get_weights(), twin.weights, strict=True)
             twin.set_weights([value.reshape(weight.shape) for value, weight in pairs])
     return new
