@@ -80,7 +80,12 @@ def add_export(commands) -> None:
     served.add_argument("--signatures", nargs="+", help="default: images image_bytes classify; there is embedding, too")
     served.add_argument("--top-k", type=int, help="default: 5")
     served.add_argument("--optimize", choices=["none", "freeze", "bfloat16"], help="default: freeze")
-    served.add_argument("--warmup", type=int, nargs="*", help="batch sizes; without one: no warm-up; default: 1")
+    served.add_argument(
+        "--warmup",
+        type=int,
+        nargs="*",
+        help="batch sizes; without one: no warm-up; default: 1, if [serving] is installed",
+    )
     served.add_argument("--server-config", action="store_true", help="models.config and batching.config beside it")
 
 

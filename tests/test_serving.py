@@ -19,7 +19,7 @@ from conftest import randomize, tiny
 import keras_resnet
 from keras_resnet import export_saved_model
 from keras_resnet.__main__ import main
-from keras_resnet.serving import freezing, saved_model, versions
+from keras_resnet.serving import formats, freezing, saved_model, versions
 
 QUICK = dict(signatures=("images",), warmup=False)
 
@@ -328,7 +328,7 @@ REFUSED = [
     (dict(preprocessing="torch"), "preprocessing must have the size of the model's images, 8 x 8"),
     (dict(preprocessing="troch"), "preprocessing must be one of .*Did you mean 'torch'"),
     (dict(optimize="fast"), "optimize must be one of"),
-    (dict(warmup="yes"), "warmup must be True, False or a sequence"),
+    (dict(warmup="yes"), "warmup must be None, True, False or a sequence"),
     (dict(warmup=(1, 0)), "warmup must be a positive integer. Received: 0"),
     (dict(pictures=np.zeros((2, 9, 8, 3))), r"pictures must be \(b, h, w, c\)"),
     (dict(pictures=np.zeros((0, 8, 8, 3))), r"pictures must be \(b, h, w, c\)"),
@@ -371,13 +371,30 @@ def test_models_that_the_arguments_do_not_fit(model, arguments, says, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_the_protos(net, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_serving", None)
-    monkeypatch.delitem(sys.modules, "tensorflow_serving.apis", raising=False)
-    for name in [name for name in sys.modules if name.startswith("tensorflow_serving.")]:
+@pytest.fixture
+def core_installation(monkeypatch):
+    """Imports of what the extras bring fail."""
+    extras = {module for file in formats.FILES.values() for module in file.modules}
+    extras |= {"tensorflow_serving", "grpc", "safetensors", "huggingface_hub", "matplotlib", "scipy", "sklearn"}
+    for name in [name for name in sys.modules if name.split(".")[0] in extras]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(ImportError, match=r"warmup needs .*family\[serving\]', or warmup=False"):
-        export_saved_model(net, tmp_path / "models")
+    for name in extras:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+def test_the_defaults_need_no_extra(net, core_installation, tmp_path):
+    with pytest.warns(UserWarning, match=r"without warm-up requests.*keras-resnet-family\[serving\]") as told:
+        report = export_saved_model(net, tmp_path / "net")
+    assert report["warmup"] == []
+    assert [path.name for path in (tmp_path / "net/1/assets.extra").iterdir()] == ["metadata.json"]
+    assert all(one.filename == __file__ for one in told if "warm-up" in str(one.message))
+    keras_resnet.export(net, tmp_path / "other", warmup=False)
+
+
+def test_without_the_protos(net, core_installation, tmp_path):
+    for warmup in (True, (1, 8)):
+        with pytest.raises(ImportError, match=r"warmup needs .*family\[serving\]', or warmup=False"):
+            export_saved_model(net, tmp_path / "models", warmup=warmup)
     with pytest.raises(ImportError, match=r"server_config needs"):
         export_saved_model(net, tmp_path / "models", server_config=True, **QUICK)
     assert not list(tmp_path.iterdir())

@@ -43,7 +43,7 @@ def export_saved_model(
     top_k: int = 5,
     preprocessing: str | Preprocessing | None = None,
     optimize: str | None = "freeze",
-    warmup: bool | Sequence[int] = True,
+    warmup: bool | Sequence[int] | None = None,
     pictures=None,
     tolerance: float | None = None,
     server_config: bool = False,
@@ -82,7 +82,9 @@ def export_saved_model(
     of the difference, divided by the standard deviation of the model's logits. By default it depends on the precision,
     see `serving.agreement.TOLERANCES`. The result is printed.
 
-    `warmup` writes requests that a server answers before it is ready, with 1 picture or with the batch sizes given.
+    `warmup` writes requests that a server answers before it is ready: True with 1 picture, or the batch sizes given.
+    This needs the extra [serving]. By default (None) it is True if that is installed; otherwise a warning says that no
+    requests were written.
     `server_config` adds the model to `models.config` beside `directory`, with `batching.config`. `metadata`, such as
     the source of the weights and their accuracy, goes into assets.extra/metadata.json, beside what is known there.
 
@@ -118,6 +120,12 @@ def export_saved_model(
         warnings.warn(
             f"preprocessing=None: from files {model.name!r} gets pixels of 0..255, resized and not normalized. "
             "Name the preprocessing of its weights (`model_preprocessing`), or include it in the model",
+            stacklevel=2,
+        )
+    if warmup is None and not sizes:
+        warnings.warn(
+            f"{directory} is exported without warm-up requests, which need tensorflow-serving-api: "
+            "pip install 'keras-resnet-family[serving]'. warmup=False exports without them and without this warning",
             stacklevel=2,
         )
     outputs = {"probabilities": model.outputs[0]}

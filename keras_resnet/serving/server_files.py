@@ -36,12 +36,20 @@ def protos(module: str, argument: str):
         ) from error
 
 
-def check_warmup(warmup: bool | Sequence[int]) -> tuple[int, ...]:
-    """The batch sizes: `True` is 1, `False` none. ImportError where the protos of TF Serving are not installed."""
+def check_warmup(warmup: bool | Sequence[int] | None) -> tuple[int, ...]:
+    """Returns the batch sizes: `True` is 1, `False` none. ImportError where the protos of TF Serving are not installed.
+
+    None is 1 with the protos, and none without them.
+    """
+    if warmup is None:
+        try:
+            return check_warmup(True)
+        except ImportError:
+            return ()
     if isinstance(warmup, bool):
         warmup = (1,) if warmup else ()
     if not isinstance(warmup, list | tuple):
-        raise ValueError(f"warmup must be True, False or a sequence of batch sizes. Received: {warmup!r}")
+        raise ValueError(f"warmup must be None, True, False or a sequence of batch sizes. Received: {warmup!r}")
     sizes = tuple(positive(size, "warmup") for size in warmup)
     if sizes:
         protos("apis.prediction_log", "warmup")
