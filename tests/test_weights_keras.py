@@ -179,8 +179,11 @@ def test_answers_are_those_of_keras_hub(row, suffix, tmp_path, rng):
     assert np.abs(np.asarray(model(x)) - expected).max() < 1e-4 * np.abs(expected).max()
     SAVE[suffix](theirs.backbone, tmp_path / f"backbone{suffix}")
     expected = np.asarray(theirs.backbone(x))
-    maps = build(include_top=False, weights=tmp_path / f"backbone{suffix}")(x)
-    assert np.abs(np.asarray(maps) - expected).max() < 1e-4 * np.abs(expected).max()
+    for file in (tmp_path / f"backbone{suffix}", path):
+        maps = build(include_top=False, weights=file)(x)
+        assert np.abs(np.asarray(maps) - expected).max() < 1e-4 * np.abs(expected).max()
+    with pytest.warns(RandomClassifierWarning, match="has 7 classes and these weights 5"):
+        build(classes=7, weights=path)
 
 
 @pytest.mark.peers
