@@ -276,6 +276,7 @@ V2_BOTTLENECK = {"order": "preactivation", "block": "bottleneck"}
         ({"block": "bottleneck"}, {"bottleneck_stride": "1x1"}, "torchvision", "Build it with bottleneck_stride='3x3'"),
         ({}, {"order": "conv_relu_bn"}, "torchvision", "the order of BN and ReLU must be 'original'"),
         ({}, {"order": "relu_before_addition"}, "torchvision", "the order of BN and ReLU must be 'original'"),
+        ({"norm": "gn", "filters": 32}, {"gn_groups": 8}, "torchvision", "gn_groups must be 32"),
         ({"shortcut": "A"}, {"zero_channels": "end"}, "akamaster", "zero_channels='both'.*pads at 'end'"),
         ({"shortcut": "A"}, {"shortcut": "none"}, "akamaster", "has no such shortcut"),
         (V2_BOTTLENECK, {"stride_block": "last"}, "timm v2", "missing: stages.0.blocks.1.downsample.conv.weight"),

@@ -95,6 +95,12 @@ def check_layout(
             f"{source} is of nets whose kernels are {'' if needs else 'not '}standardized. The weights fit, but those "
             f"of {model.name!r} are{'' if standardized else ' not'}: weight_standardization must be {needs}."
         )
+    groups = {layer.groups for layer in layers if isinstance(layer, keras.layers.GroupNormalization)} - {32}
+    if groups:
+        raise ValueError(
+            f"{source} is of nets whose GroupNormalization has 32 groups. The weights fit, but that of {model.name!r} "
+            f"has {groups.pop()}: gn_groups must be 32."
+        )
     projects = any(re.fullmatch(r"conv\d+_block\d+_0_conv", name) for name in names)
     if rules.zero_channels is not None and not projects:
         sides = {layer.side for layer in layers if hasattr(layer, "side")}

@@ -1,0 +1,125 @@
+"""Contours of the loss around trained networks: Li et al. 2018, arXiv:1712.09913.
+
+    python -m experiments.landscape runs/cells_medium/plain56-seed0 runs/cells_medium/resnet56-seed0
+
+Each directory is a finished cell of `experiments.paper` or a run of `experiments.train`, with its model.keras. The
+weights w move to w + a * d1 + b * d2, for two random directions whose filters have the norms of the filters of w.
+Writes <directory>/<cell>.json for each network, which is not computed again if it exists, and <directory>/figure.png.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from experiments.data import load
+from experiments.files import read_json, write_json
+from experiments.machine import machine, versions
+from experiments.report import save
+
+BATCH = 500
+
+
+def filter_normalized(weights: list[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+    """A random direction for each weight; each filter (the last axis) has the norm of that filter of the weight.
+
+    BN and biases do not move, as in the authors' code (github.com/tomgoldstein/loss-landscape, `--xignore biasbn`).
+    """
+    direction = []
+    for weight in weights:
+        if weight.ndim < 2:
+            direction.append(np.zeros_like(weight))
+            continue
+        drawn, axes = rng.normal(size=weight.shape), tuple(range(weight.ndim - 1))
+        norms = [np.sqrt(np.square(values).sum(axis=axes)) for values in (weight, drawn)]
+        direction.append((drawn * norms[0] / norms[1]).astype(weight.dtype))
+    return direction
+
+
+def loss_and_error(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """The mean cross-entropy and the share of wrong classes, in inference."""
+    parts = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+    outputs = np.concatenate([model.predict_on_batch(part) for part in parts])
+    chosen = outputs[np.arange(len(labels)), labels].astype("float64")
+    return float(-np.log(chosen.clip(1e-30)).mean()), float((outputs.argmax(1) != labels).mean())
+
+
+def landscape(model: keras.Model, images, labels, *, points: int, reach: float, seed: int = 0) -> dict:
+    """The loss and the error on a square of `points` x `points` steps from -reach to reach along two directions."""
+    rng = np.random.default_rng(seed)
+    weights = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_variables]
+    directions = [filter_normalized(weights, rng) for _ in range(2)]
+    steps = np.linspace(-reach, reach, points)
+    found = np.empty((points, points, 2))
+    for i, a in enumerate(steps):
+        for j, b in enumerate(steps):
+            moved = zip(model.trainable_variables, weights, *directions, strict=True)
+            for variable, weight, first, second in moved:
+                if weight.ndim > 1:
+                    variable.assign(weight + a * first + b * second)
+            found[i, j] = loss_and_error(model, images, labels)
+        print(f"  {model.name}: {i + 1} of {points} rows", flush=True)
+    for variable, weight in zip(model.trainable_variables, weights, strict=True):
+        variable.assign(weight)
+    return {"steps": steps.tolist(), "loss": found[..., 0].tolist(), "error": found[..., 1].tolist()}
+
+
+def draw(path: Path, found: dict[str, dict]) -> None:
+    """Contours side by side, with the same levels."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(found), figsize=(1 + 4.5 * len(found), 4.5), squeeze=False)
+    figure.set_layout_engine("constrained")
+    levels = np.geomspace(0.1, 20, 24)
+    for ax, (name, result) in zip(axes[0], found.items(), strict=True):
+        loss = np.clip(result["loss"], levels[0], levels[-1])
+        lines = ax.contour(result["steps"], result["steps"], np.transpose(loss), levels, cmap="viridis", norm="log")
+        ax.clabel(lines, levels[::3], fmt=lambda value: f"{value:.2g}", fontsize=8)
+        ax.plot(0, 0, "+", color="C3")
+        middle = result["loss"][len(result["steps"]) // 2][len(result["steps"]) // 2]
+        ax.set(title=f"{name}: loss {middle:.2f} in the middle", aspect="equal", xlabel="first direction")
+    axes[0][0].set_ylabel("second direction")
+    save(figure, path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m experiments.landscape", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("cells", nargs="+", type=Path, help="directories with model.keras and result.json")
+    parser.add_argument("--directory", type=Path, default=Path("runs/landscape"), help="default: %(default)s")
+    parser.add_argument("--points", type=int, default=25, help="in each direction; default: %(default)s")
+    parser.add_argument("--reach", type=float, default=1.0, help="of both directions; default: %(default)s")
+    parser.add_argument("--images", type=int, default=1000, help="of the training set; default: %(default)s")
+    parser.add_argument("--data-dir", help="of tfds; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
+    options = parser.parse_args(arguments)
+
+    options.directory.mkdir(parents=True, exist_ok=True)
+    settings = {"points": options.points, "reach": options.reach, "images": options.images}
+    found = {}
+    for cell in options.cells:
+        place = options.directory / f"{cell.name}.json"
+        result = read_json(place)
+        if result is None or {name: result[name] for name in settings} != settings:
+            run = read_json(cell / "result.json")
+            if run is None:
+                print(f"{cell} must be a finished cell or run, with result.json and model.keras", file=sys.stderr)
+                return 1
+            data = load(run["dataset"], data_dir=options.data_dir, train_examples=options.images, validation_examples=0)
+            model = keras.models.load_model(cell / "model.keras", compile=False)
+            images, labels = data.train.images.astype("float32"), data.train.labels
+            result = landscape(model, images, labels, points=options.points, reach=options.reach)
+            where = {"machine": machine(), "versions": versions(), "commit": run["commit"]}
+            write_json(place, settings | where | result)
+        found[cell.name] = result
+    draw(options.directory / "figure.png", found)
+    print(options.directory / "figure.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
