@@ -24,8 +24,7 @@ def without_information():
         try:
             yield
         finally:
-            if sys.stderr:
-                sys.stderr.flush()
+            sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
             held.seek(0)
@@ -53,5 +52,6 @@ class QuietTensorFlow(MetaPathFinder):
 
 def quiet_tensorflow() -> None:
     """For commands, before anything imports TensorFlow. `TF_CPP_MIN_LOG_LEVEL=0` keeps every line."""
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "0" and "tensorflow" not in sys.modules:
+    wanted = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "0"
+    if wanted and sys.stderr and "tensorflow" not in sys.modules:  # no sys.stderr: the descriptor is closed
         sys.meta_path.insert(0, QuietTensorFlow())
