@@ -97,14 +97,15 @@ def run(format, path):
         answer = interpreter.get_signature_runner()
         with zipfile.ZipFile(path) as files:
             told = json.loads(files.read("metadata.json"))
-            assert files.read("labels.txt").decode().split() == told["labels"]
-        return signature["inputs"], signature["outputs"], told, lambda x: answer(image=x)["probabilities"]
+            labels = files.read("labels.txt").decode().split() if "labels.txt" in files.namelist() else []
+            assert labels == told["labels"]
+        return signature["inputs"], signature["outputs"], told, lambda x: next(iter(answer(image=x).values()))
     import openvino
 
     model = openvino.Core().read_model(path)
     compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     names = [[name for port in ports for name in port.get_names()] for ports in (model.inputs, model.outputs)]
-    keys = ("name", "labels", "precision", *METADATA)
+    keys = ("name", "labels", "precision", "features", *METADATA)
     keys = [key for key in keys if model.has_rt_info(["model_info", key])]
     told = {key: model.get_rt_info(["model_info", key]).astype(str) for key in keys}
     return *names, told, lambda x: compiled(x)[0]

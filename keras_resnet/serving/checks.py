@@ -43,10 +43,17 @@ def check_model(model) -> tuple[tuple, int]:
     return tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
 
 
-def check_signatures(signatures: Sequence[str]) -> list[Signature]:
+def check_signatures(signatures: Sequence[str] | None, output: str) -> list[Signature]:
+    """The rows; None is all that the model has by default."""
+    if signatures is None:
+        return [SIGNATURES[name] for name in ("images", "image_bytes", "classify")[: 2 if output == "embedding" else 3]]
     if isinstance(signatures, str) or not isinstance(signatures, Sequence) or not signatures:
         raise ValueError(f"signatures must be a sequence of names, of {list(SIGNATURES)}. Received: {signatures!r}")
     chosen = [choose(SIGNATURES, name, "signatures") for name in signatures]
+    if output == "embedding" and "classify" in signatures:
+        raise ValueError(
+            f"signatures must not have 'classify' for a model without a classifier. Received: {list(signatures)}"
+        )
     if len(set(signatures)) < len(signatures):
         raise ValueError(f"signatures must be there once each. Received: {list(signatures)}")
     return chosen
@@ -127,8 +134,8 @@ def read_folder(folder: Path, reader: Reader | None) -> np.ndarray:
 
 
 def find_last(model: keras.Model):
-    """The last layer, within models too, but for activations that do nothing; None where all are such."""
-    for layer in reversed(model.layers):
+    """The last operation, within models too, but for activations that do nothing; None where all are such."""
+    for layer in reversed(getattr(model, "operations", model.layers)):
         found = find_last(layer) if isinstance(layer, keras.Model) else layer
         idle = isinstance(found, keras.layers.Activation) and found.activation is keras.activations.linear
         if found is not None and not idle:
@@ -142,10 +149,31 @@ def find_classifier(model: keras.Model):
     return last if isinstance(last, keras.layers.Dense) else None
 
 
+# What a model ends in that has no classifier.
+FEATURES = (
+    keras.layers.BatchNormalization,
+    keras.layers.Flatten,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.LayerNormalization,
+    keras.layers.UnitNormalization,
+)
+SCORES = (keras.activations.linear, keras.activations.sigmoid, keras.activations.softmax)
+
+
+def output_name(model: keras.Model) -> str:
+    """Returns "embedding" for a model that ends in features, as with `include_top=False`; otherwise "probabilities"."""
+    last = find_last(model)
+    is_dense = isinstance(last, keras.layers.Dense)
+    return (
+        "embedding" if isinstance(last, FEATURES) or (is_dense and last.activation not in SCORES) else "probabilities"
+    )
+
+
 def find_embedding(model: keras.Model):
     """What the last dense layer gets, (b, features)."""
-    last, end = find_classifier(model), model.layers[-1]
-    if last not in model.layers or len(last.input.shape) != 2:
+    last, end = find_classifier(model), find_last(model)
+    if output_name(model) == "embedding" or last not in model.layers or len(last.input.shape) != 2:
         raise ValueError(
             "The signature 'embedding' needs a model that ends in a dense layer on a vector. "
             f"Received: one that ends in {end.name!r}, a {type(end).__name__}"

@@ -43,7 +43,8 @@ def export(model: keras.Model, path, *, format: str | None = None, **options) ->
     - "saved_model": a directory of versions, for TF Serving; the options are those of `export_saved_model`.
     - "onnx" (`path` ends in .onnx), "litert" (.tflite), "openvino" (.xml, with a .bin beside it): from `image`,
       (b, h, w, c), to `probabilities`, (b, classes), both float32 and of any b, with BN folded. Each needs the extra
-      of its name, `pip install 'keras-resnet-family[onnx]'`.
+      of its name, `pip install 'keras-resnet-family[onnx]'`. Of a model without a classifier the output is `embedding`,
+      (b, features), instead.
 
     What was written is run by onnxruntime, LiteRT or OpenVINO and compared with the model in float32, and only then
     renamed to `path`. The options of these three:
@@ -108,7 +109,8 @@ def export_file(
     kind, place = FILES[format], Path(path).expanduser()
     check_backend()
     shape, classes = checks.check_model(model)
-    names = check_labels(labels, classes)
+    output = checks.output_name(model)
+    names = check_labels(labels, classes, output)
     row = checks.check_preprocessing(preprocessing, model)
     own = input_normalization(model)
     takes_files = any(isinstance(given, str | os.PathLike) for given in (pictures, int8))
@@ -133,7 +135,7 @@ def export_file(
         sizes = tuple(size or 224 for size in shape)
         pictures = model_images(sizes, row, own.white if own else None) if calibration is None else calibration
 
-    whole = answering(model, {"probabilities": model.outputs[0]})
+    whole = answering(model, {output: model.outputs[0]})
     reference = reference_of(model, rebuilt(model, {}))
     frozen = freeze(portable(whole))
     image = tf.TensorSpec((None, *shape), tf.float32, name="image")
@@ -142,14 +144,14 @@ def export_file(
         "name": model.name,
         "format": format,
         "precision": precision,
-        "classes": classes,
+        "classes" if names else "features": classes,
         "labels": list(names),
         "preprocessing": row and asdict(row),
         "normalized_inside": own is not None,
         "folded": list(frozen.folded),
         "kept": list(frozen.kept),
         "inputs": {"image": [None, *shape]},
-        "outputs": {"probabilities": [None, classes]},
+        "outputs": {output: [None, classes]},
         "versions": versions() | versions_of(kind.modules),
     }
     with unpublished(place.parent) as unfinished:
@@ -160,12 +162,10 @@ def export_file(
         kind.write(Work(function, image, saved_model, precision, calibration, told), written)
         answer = kind.load(written)
         # 8 images in batches of 7: the file is run with two batch sizes
-        answers = in_batches(lambda part: {"probabilities": answer(part)}, pictures, 7)["probabilities"]
+        answers = in_batches(lambda part: {output: answer(part)}, pictures, 7)[output]
         expected = in_batches(reference, pictures)
         smallest = 1 / 256 if (format, precision) == ("litert", "int8") else SMALLEST  # its softmax has 8 bits
-        compared = agreement(
-            answers, expected["probabilities"], tolerance, logits=expected.get("logits"), smallest=smallest
-        )
+        compared = agreement(answers, expected[output], tolerance, logits=expected.get("logits"), smallest=smallest)
         agreed = check_agreement(compared, tolerance)
         publish(written.parent, places)
     size = sum(place.stat().st_size for place in places)

@@ -19,7 +19,7 @@ OPSET = 17  # of ONNX, from 2022: onnxruntime knows it from 1.12 on, and these n
 
 
 class Work(NamedTuple):
-    """A net, frozen, as a function and as a SavedModel: `image` -> `probabilities`, both float32, batch first."""
+    """A net, frozen, as a function and as a SavedModel: `image` -> `probabilities` or `embedding`, in float32."""
 
     function: Any  # a tf.function
     image: Any  # its TensorSpec
@@ -48,7 +48,7 @@ def load_onnx(path: Path) -> Answer:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return lambda pictures: session.run(["probabilities"], {"image": pictures})[0]
+    return lambda pictures: session.run(None, {"image": pictures})[0]
 
 
 def write_litert(work: Work, path: Path) -> None:
@@ -65,7 +65,8 @@ def write_litert(work: Work, path: Path) -> None:
         path.write_bytes(converter.convert())
     # Files packed behind the model, which `unzip` finds: where TensorFlow Lite keeps labels, too.
     with zipfile.ZipFile(path, "a") as files:
-        files.writestr("labels.txt", "".join(f"{label}\n" for label in work.metadata["labels"]))
+        if work.metadata["labels"]:
+            files.writestr("labels.txt", "".join(f"{label}\n" for label in work.metadata["labels"]))
         files.writestr("metadata.json", json.dumps(work.metadata, indent=1))
 
 
@@ -73,7 +74,7 @@ def load_litert(path: Path) -> Answer:
     from ai_edge_litert.interpreter import Interpreter
 
     answer = Interpreter(str(path), num_threads=os.cpu_count()).get_signature_runner()
-    return lambda pictures: answer(image=pictures)["probabilities"]
+    return lambda pictures: next(iter(answer(image=pictures).values()))
 
 
 def write_openvino(work: Work, path: Path) -> None:
@@ -97,4 +98,4 @@ def load_openvino(path: Path, precision: str = "f32") -> Answer:
     import openvino
 
     compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
-    return lambda pictures: compiled(pictures)["probabilities"]
+    return lambda pictures: compiled(pictures)[0]

@@ -4,6 +4,7 @@ import json
 import platform
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata as packages
 from pathlib import Path
@@ -28,7 +29,7 @@ from keras_resnet.serving.server_files import (
     write_server_config,
     write_warmup,
 )
-from keras_resnet.serving.signatures import PREDICT, Served, Signature, check_labels
+from keras_resnet.serving.signatures import PREDICT, SIGNATURES, Served, Signature, check_labels
 from keras_resnet.serving.versions import check_version, unpublished
 
 
@@ -38,7 +39,7 @@ def export_saved_model(
     *,
     version: int | None = None,
     overwrite: bool = False,
-    signatures: Sequence[str] = ("images", "image_bytes", "classify"),
+    signatures: Sequence[str] | None = None,
     labels: str | Sequence[str] | None = None,
     top_k: int = 5,
     preprocessing: str | Preprocessing | None = None,
@@ -54,7 +55,7 @@ def export_saved_model(
     `version=None` is the highest that is there, plus one; one that is there stays, unless `overwrite`. It is written
     beside its place and renamed, so that a server that watches `directory` never sees half of it.
 
-    `signatures` are names of SIGNATURES, in one artifact that holds the weights once:
+    `signatures` are names of SIGNATURES, in one artifact that holds the weights once; by default the first three:
 
     - "images" (key `serving_default`): `image`, (b, h, w, c) float32, which the model gets as it is;
     - "image_bytes": `image_bytes`, (b,) strings: JPEG, PNG, GIF or BMP, in any mix of sizes;
@@ -64,6 +65,9 @@ def export_saved_model(
     The first two answer `probabilities` (b, classes) and, best first, `top_labels`, `top_scores`, `top_ids` (b, k),
     with k = `top_k` or all classes. Logits of a model without classifier activation go through a softmax. All numbers
     are float32 or int32: others cannot be written as JSON.
+
+    A model without a classifier (`include_top=False, pooling="avg"`) answers `embedding` (b, features) instead, in
+    "images" and "image_bytes", which are its default signatures. "classify" and `labels` are refused for it.
 
     `labels` are strings, or "imagenet" or "cifar10"; by default the positions of the classes. `preprocessing`, a name
     of PREPROCESSINGS or a Preprocessing, is what files go through; by default they are resized, whole, to the model's
@@ -96,9 +100,10 @@ def export_saved_model(
         directory = directory.resolve()  # a server calls the model by its name
     check_backend()
     shape, classes = checks.check_model(model)
-    chosen = checks.check_signatures(signatures)
+    output = checks.output_name(model)
+    chosen = checks.check_signatures(signatures, output)
     version = check_version(directory, version, overwrite)
-    names = check_labels(labels, classes)
+    names = check_labels(labels, classes, output)
     top_k = min(positive(top_k, "top_k"), classes)
     row = checks.check_preprocessing(preprocessing, model)
     own = input_normalization(model)
@@ -110,7 +115,7 @@ def export_saved_model(
     sizes = check_warmup(warmup)
     pictures = checks.check_pictures(pictures, shape, reader)
     if pictures is not None and files == chosen:
-        raise ValueError(f"pictures need a signature that takes images. Received: signatures={list(signatures)}")
+        raise ValueError(f"pictures need a signature that takes images. Received: signatures={signatures}")
     told = check_metadata(metadata)
     if server_config:
         read_models(directory.parent)
@@ -128,8 +133,8 @@ def export_saved_model(
             "pip install 'keras-resnet-family[serving]'. warmup=False exports without them and without this warning",
             stacklevel=2,
         )
-    outputs = {"probabilities": model.outputs[0]}
-    if "embedding" in signatures:
+    outputs = {output: model.outputs[0]}
+    if SIGNATURES["embedding"] in chosen:
         outputs["embedding"] = checks.find_embedding(model)
     whole = answering(model, outputs)
     expected = Served(with_softmax(variables_core(whole), model), shape, names, top_k, reader)
@@ -157,7 +162,7 @@ def export_saved_model(
             write_warmup(extra / WARMUP, directory.name, chosen, served, sizes)
         told |= {
             "name": model.name,
-            "classes": classes,
+            "classes" if names else "features": classes,
             "preprocessing": row and asdict(row),
             "normalized_inside": own is not None,
             "optimize": used,
@@ -216,24 +221,35 @@ def with_softmax(core: Callable, model: keras.Model) -> Callable:
 
 
 def reference_of(model: keras.Model, computed: keras.Model) -> Callable:
-    """What an export of `model` is compared with: images -> a dict of arrays with `probabilities` and, if the model
-    ends in a dense layer on a vector, `embedding` and `logits`. `computed` is the model or a copy of it.
+    """What an export of `model` is compared with: images -> a dict with `probabilities` or `embedding`, and the
+    `logits` if the model ends in a dense layer on a vector. `computed` is the model or a copy of it.
     """
-    try:
-        classifier, features = checks.find_classifier(computed), checks.find_embedding(computed)
-    except ValueError:
-        core = with_softmax(variables_core(answering(computed, {"probabilities": computed.outputs[0]})), model)
-        return lambda images: core(tf.constant(images))
-    outputs = {"probabilities": computed.outputs[0], "embedding": features}
+    name = checks.output_name(model)
+    outputs = {name: computed.outputs[0]}
+    classifier = checks.find_classifier(computed) if name == "probabilities" else None
+    with suppress(ValueError):  # a classifier inside an inner model, or on feature maps
+        outputs["embedding"] = checks.find_embedding(computed)
     core = with_softmax(variables_core(answering(computed, outputs)), model)
-    kernel = keras.ops.convert_to_numpy(classifier.kernel).astype("float64")
-    bias = keras.ops.convert_to_numpy(classifier.bias).astype("float64") if classifier.use_bias else 0.0
 
     def reference(images):
-        outputs = core(tf.constant(images))
-        return outputs | {"logits": outputs["embedding"].numpy() @ kernel + bias}
+        found = core(tf.constant(images))
+        if name == "probabilities":
+            check_probabilities(found[name].numpy())
+        if classifier is None or "embedding" not in outputs:
+            return found
+        bias = classifier.bias if classifier.use_bias else 0.0
+        kernel, bias = (keras.ops.convert_to_numpy(weight) for weight in (classifier.kernel, bias))
+        return found | {"logits": found["embedding"].numpy() @ kernel.astype("float64") + bias}
 
     return reference
+
+
+def check_probabilities(values) -> None:
+    if values.min() < -1e-3 or values.max() > 1 + 1e-3:
+        raise ValueError(
+            "model must end in a softmax, a sigmoid, logits or an embedding. "
+            f"Received: one with outputs of {values.min():.4g} to {values.max():.4g}"
+        )
 
 
 def check_no_xla(path: Path) -> None:

@@ -68,7 +68,10 @@ EXAMPLE = Input( "inputs",      "string",  lambda served: (), from_examples, as_
 
 
 def predictions(served: Served, images):
-    probabilities = served.core(images)["probabilities"]
+    outputs = served.core(images)
+    if "probabilities" not in outputs:  # a model without a classifier
+        return {"embedding": outputs["embedding"]}
+    probabilities = outputs["probabilities"]
     scores, ids = tf.math.top_k(probabilities, served.top_k)
     labels = tf.gather(tf.constant(served.labels), ids)
     return {"probabilities": probabilities, "top_labels": labels, "top_scores": scores, "top_ids": ids}
@@ -119,8 +122,12 @@ LABELS: dict[str, Callable[[], tuple[str, ...]]] = {
 }
 
 
-def check_labels(labels: str | Sequence[str] | None, classes: int) -> tuple[str, ...]:
+def check_labels(labels: str | Sequence[str] | None, classes: int, output: str = "probabilities") -> tuple[str, ...]:
     """A name for each of the classes: by default its position. ValueError where they are not as many, or no strings."""
+    if output == "embedding":
+        if labels is not None:
+            raise ValueError(f"labels must be None for a model without a classifier. Received: {labels!r}")
+        return ()
     if labels is None:
         return tuple(map(str, range(classes)))
     if isinstance(labels, str):
