@@ -1,16 +1,59 @@
-"""What this machine gains by."""
+"""What this machine computes faster."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
 
 def bfloat16_pays(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether bfloat16 is faster than float32: on GPUs, and on CPUs that multiply in it (avx512_bf16, AMX)."""
+    """Whether this machine computes faster in bfloat16 than in float32.
+
+    TPUs do, GPUs of compute capability 8.0 or higher (A100 and later; V100, T4 and P100 have no bfloat16), and, where
+    there are none of these, CPUs that multiply in it (avx512_bf16, AMX).
+    """
+    accelerators = ACCELERATORS.get(keras.backend.backend(), lambda: [])()
+    if accelerators:
+        return all(accelerators)
     flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
-    if {"avx512_bf16", "amx_bf16"} & set(flags):
-        return True
-    if keras.backend.backend() == "torch":  # of which Keras cannot say what it runs on
-        return False
-    # the GPUs, or else the CPU: to ask for "gpu" where there is none is an error of JAX
-    return any(name.startswith(("gpu", "cuda")) for name in keras.distribution.list_devices())
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags))
+
+
+def tensorflow_accelerators() -> list[bool]:
+    import tensorflow as tf
+
+    details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
+    gpus = [detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details]
+    return gpus + [True for _ in tf.config.get_visible_devices("TPU")]
+
+
+def jax_accelerators() -> list[bool]:
+    import jax
+
+    return [
+        device.platform == "tpu" or capability_of(device) >= 8 for device in jax.devices() if device.platform != "cpu"
+    ]
+
+
+def capability_of(device) -> float:
+    """Compute capability of a GPU of JAX; 0 if it has none, as those of AMD ("gfx90a")."""
+    try:
+        return float(device.compute_capability)
+    except (AttributeError, ValueError):
+        return 0.0
+
+
+def torch_accelerators() -> list[bool]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_capability(i) >= (8, 0) for i in range(torch.cuda.device_count())]
+
+
+# Backend -> for each accelerator, whether it computes faster in bfloat16.
+ACCELERATORS: dict[str, Callable[[], list[bool]]] = {
+    "tensorflow": tensorflow_accelerators,
+    "jax": jax_accelerators,
+    "torch": torch_accelerators,
+}

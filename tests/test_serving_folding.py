@@ -253,10 +253,17 @@ def test_bfloat16_leaves_pixels_and_head_alone(gains):
     assert exact == {"preprocessing_normalization", "avg_pool", "predictions"}
 
 
-def test_bfloat16_is_for_machines_that_gain(monkeypatch):
+def test_bfloat16_is_kept_on_machines_that_do_not_gain(monkeypatch, tmp_path):
+    """The machine that serves is another one."""
     monkeypatch.setattr(freezing, "bfloat16_pays", lambda: False)
     model = net({})
-    assert freeze(model, "bfloat16").optimize == "freeze"
+    with pytest.warns(UserWarning, match="this machine does not compute faster in bfloat16"):
+        assert freeze(model, "bfloat16").optimize == "bfloat16"
+    with pytest.warns(UserWarning, match="this machine does not compute faster in bfloat16"):
+        report = keras_resnet.export_saved_model(
+            model, tmp_path, optimize="bfloat16", signatures=("images",), warmup=False
+        )
+    assert report["optimize"] == "bfloat16"
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16"], indirect=True)

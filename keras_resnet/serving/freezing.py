@@ -1,5 +1,6 @@
 """A model as one function whose weights are constants: TensorFlow folds, fuses and lays out what cannot change."""
 
+import warnings
 from math import prod
 from typing import Any, NamedTuple
 
@@ -45,14 +46,18 @@ def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
     """`model` in inference, with BN folded and the weights as constants: (b, h, w, c) -> (b, classes), both float32.
 
     `optimize` is a name of OPTIMIZE. "bfloat16" keeps kernels in it, and computes in it but for the preprocessing and
-    the head (all from the global pooling on); where the machine does not gain by it, it is "freeze", and the answer's
-    `optimize` says so. Raises ValueError for another name, for more than 2 GB of weights, which no SavedModel can hold,
-    and for what `fold_batch_norm` refuses.
+    the head (all from the global pooling on); a warning says if this machine does not compute faster in it. Raises
+    ValueError for another name, for more than 2 GB of weights, which no SavedModel can hold, and for what
+    `fold_batch_norm` refuses.
     """
     check_backend()
     choose(OPTIMIZE, optimize, "optimize")
     if optimize == "bfloat16" and not bfloat16_pays():
-        optimize = "freeze"
+        warnings.warn(
+            "this machine does not compute faster in bfloat16, so the gain could not be measured here. The server should "
+            "have a CPU with avx512_bf16 or AMX, a GPU of compute capability 8.0 or a TPU",
+            stacklevel=2,
+        )
     dtype = OPTIMIZE[optimize]
     size = weight_bytes(model, dtype)
     if size > LARGEST:

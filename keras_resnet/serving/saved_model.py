@@ -76,8 +76,8 @@ def export_saved_model(
     if such are its mean and deviation; an explicit `preprocessing` must be the same normalization, else ValueError, and
     only its size and crop are used.
 
-    `optimize` is "freeze" (BN folded, weights as constants), "bfloat16" (the same in 16 bits, where this machine gains
-    by it: the one that serves should, too), or None: variables as they are.
+    `optimize` is "freeze" (BN folded, weights as constants), "bfloat16" (the same in 16 bits, for servers that compute
+    faster in it; a warning says if this machine does not), or None: variables as they are.
 
     What was written is loaded again, and every signature is compared with the model: signatures that take images on
     `pictures`, (b, h, w, c) as the model takes them or a folder of files, by default on generated images; signatures
@@ -142,7 +142,6 @@ def export_saved_model(
     frozen = None if optimize is None else freeze(whole, optimize)
     served = expected._replace(core=with_softmax(frozen.function, model)) if frozen else expected
     functions = {signature.key: signature.function(served) for signature in chosen}
-    used = frozen.optimize if frozen else None
     if pictures is None:
         pictures = model_images(tuple(size or 224 for size in shape), row, own.white if own else None)
 
@@ -165,7 +164,7 @@ def export_saved_model(
             "classes" if names else "features": classes,
             "preprocessing": row and asdict(row),
             "normalized_inside": own is not None,
-            "optimize": used,
+            "optimize": optimize,
             "folded": list(frozen.folded) if frozen else [],
             "kept": list(frozen.kept) if frozen else [],
             "agreement": agreed._asdict(),
@@ -178,7 +177,7 @@ def export_saved_model(
     if server_config:
         write_server_config(directory.parent, directory.name, sizes)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-    print(f"{place}: {size / 1e6:.1f} MB, optimize={used!r}; {agreed}")
+    print(f"{place}: {size / 1e6:.1f} MB, optimize={optimize!r}; {agreed}")
     return {"path": str(place), "version": int(place.name), "bytes": size, **told}
 
 
