@@ -22,6 +22,7 @@ EXTRAS = {
     "benchmarks": ["experiments", "peers"],
     "tests": ["dev", "peers"],
 }
+BACKENDS = {"jax", "torch"}  # of Keras: functions of the package may ask the one that runs
 FILES = sorted(path for folder in EXTRAS for path in (ROOT / folder).rglob("*.py") if path.parent == ROOT / folder)
 FILES += sorted((ROOT / "tests").glob("*/*.py"))
 
@@ -85,6 +86,8 @@ def undeclared(source, extras, core_at_top):
         if module.split(".")[0] in sys.stdlib_module_names | ours:
             continue
         allowed = set(declared()).union(*(declared(extra) for extra in extras if not (top and core_at_top)))
+        if core_at_top and not top:
+            allowed |= BACKENDS
         if not distributions(module) & allowed:
             found.add(module)
     return found

@@ -1,12 +1,11 @@
 """A model as one function whose weights are constants: TensorFlow folds, fuses and lays out what cannot change."""
 
-import warnings
 from math import prod
 from typing import Any, NamedTuple
 
 import keras
 
-from keras_resnet.errors import choose
+from keras_resnet.errors import choose, warn
 from keras_resnet.layers import tf
 from keras_resnet.machine import bfloat16_pays
 from keras_resnet.serving.folding import WEIGHT_LAYERS, Graph, all_layers, folding
@@ -53,10 +52,9 @@ def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
     check_backend()
     choose(OPTIMIZE, optimize, "optimize")
     if optimize == "bfloat16" and not bfloat16_pays():
-        warnings.warn(
-            "this machine does not compute faster in bfloat16, so the gain could not be measured here. The server should "
-            "have a CPU with avx512_bf16 or AMX, a GPU of compute capability 8.0 or a TPU",
-            stacklevel=2,
+        warn(
+            "this machine does not compute faster in bfloat16, so the gain could not be measured here. The server "
+            "should have a CPU with avx512_bf16 or AMX, a GPU of compute capability 8.0 or a TPU"
         )
     dtype = OPTIMIZE[optimize]
     size = weight_bytes(model, dtype)
