@@ -10,6 +10,7 @@ from conftest import randomize, tiny
 
 import keras_resnet
 from keras_resnet import export_saved_model
+from keras_resnet.serving import agreement as agreement_module
 from keras_resnet.serving import formats, freezing, pictures, reference, saved_model
 from keras_resnet.serving.agreement import agreement
 from keras_resnet.serving.saved_model import answering
@@ -199,3 +200,17 @@ def test_files_without_antialiasing(tmp_path):
     row = replace(PIXELS, antialias=False)
     report = export_saved_model(randomize(tiny()), tmp_path, preprocessing=row, warmup=False)
     assert report["agreement"]["same_top_1"] == report["agreement"]["pictures"] == 20
+
+
+def test_gpus_are_compared_in_float32(tmp_path, monkeypatch):
+    """TensorFloat-32 has 10 bits: on such GPUs the limit for float32 would refuse a right export."""
+    seen, compare = [], agreement_module.agreement
+
+    def watched(*arguments, **options):
+        seen.append(tf.config.experimental.tensor_float_32_execution_enabled())
+        return compare(*arguments, **options)
+
+    monkeypatch.setattr(agreement_module, "agreement", watched)
+    export_saved_model(randomize(tiny()), tmp_path, signatures=("images",), warmup=False)
+    assert seen and not any(seen)
+    assert tf.config.experimental.tensor_float_32_execution_enabled()

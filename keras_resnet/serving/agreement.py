@@ -129,9 +129,9 @@ def compare_signatures(
     sources = {True: check_images(reader, files, row)} if reader else {}
     if not all(signature.takes_files for signature in chosen):
         sources[False] = images
-    outputs = {takes_files: in_batches(core, source) for takes_files, source in sources.items()}
     found = []
-    with loaded(path) as run:
+    with without_tf32(), loaded(path) as run:
+        outputs = {takes_files: in_batches(core, source) for takes_files, source in sources.items()}
         for signature in chosen:
             if signature.takes_files:
                 requests = np.array(list(map(signature.input.file, files)), object)
@@ -213,6 +213,17 @@ def loaded(path: Path) -> Iterator[Callable]:
         yield run
     finally:
         session.close()
+
+
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """GPUs compute in float32 here, and not in TensorFloat-32, which has 10 bits."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 @contextmanager

@@ -16,7 +16,14 @@ from keras_resnet.errors import choose
 from keras_resnet.layers import tf
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.serving import checks, runtimes
-from keras_resnet.serving.agreement import SMALLEST, agreement, check_agreement, check_tolerance, in_batches
+from keras_resnet.serving.agreement import (
+    SMALLEST,
+    agreement,
+    check_agreement,
+    check_tolerance,
+    in_batches,
+    without_tf32,
+)
 from keras_resnet.serving.calibration import check_calibration
 from keras_resnet.serving.freezing import LARGEST, check_backend, freeze, weight_bytes
 from keras_resnet.serving.normalization import input_normalization
@@ -163,7 +170,8 @@ def export_file(
         answer = kind.load(written)
         # 8 images in batches of 7: the file is run with two batch sizes
         answers = in_batches(lambda part: {output: answer(part)}, pictures, 7)[output]
-        expected = in_batches(reference, pictures)
+        with without_tf32():
+            expected = in_batches(reference, pictures)
         smallest = 1 / 256 if (format, precision) == ("litert", "int8") else SMALLEST  # its softmax has 8 bits
         compared = agreement(answers, expected[output], tolerance, logits=expected.get("logits"), smallest=smallest)
         agreed = check_agreement(compared, tolerance)
