@@ -323,7 +323,7 @@ def test_from_the_shell(capsys):
     assert "conv2_block1_0_conv" in told and "conv3_block1_out" in told and "conv4" not in told
     for field in ("shortcuts=none", "classes=3", "weights=imagenet"):
         assert main(["summary", "resnet20", "--fields", field]) == 1
-        assert "The name in --fields must be one of ['block'" in capsys.readouterr().err
+        assert "The name in --fields must be one of" in capsys.readouterr().err
     assert main(["summary", "resnet20", "--fields", "gate"]) == 1
     assert "--fields must be FIELD=VALUE each. Received: 'gate'" in capsys.readouterr().err
     assert main(["summary", "resnet20", "--fields", "depths=3"]) == 1
