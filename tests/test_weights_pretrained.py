@@ -426,6 +426,8 @@ def test_checkpoints_are_of_our_rows():
     defaults = [checkpoint["row"] for checkpoint in known.values() if checkpoint.get("default")]
     assert len(defaults) == len(set(defaults))
     assert default_checkpoint("resnet50") == "timm/resnet50.a1_in1k"
+    assert default_checkpoint("resnetv2_50") == default_checkpoint("resnet50v2") == "timm/resnetv2_50.a1h_in1k"
+    assert keras_resnet.model_preprocessing("imagenet", "ResNetV2_18").resize == 248  # 224 / 0.9
     with pytest.raises(ValueError, match="published checkpoint: the row must be one of.*Received: 'plain18'"):
         default_checkpoint("plain18")
 

@@ -69,7 +69,8 @@ def default_checkpoint(row: str) -> str:
 
 def default_checkpoints() -> dict[str, str]:
     """Row -> the hub name that `"imagenet"` stands for."""
-    return {known["row"]: name for name, known in checkpoints().items() if known.get("default")}
+    defaults = {name: known for name, known in checkpoints().items() if known.get("default")}
+    return {row: name for name, known in defaults.items() for row in (known["row"], *known.get("also", []))}
 
 
 def own_checkpoints() -> dict[str, Path]:
