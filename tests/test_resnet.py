@@ -140,6 +140,36 @@ def test_the_first_shortcut():
     assert "conv2_block1_0_pool" not in {layer.name for layer in model.layers}
 
 
+def test_a_wide_net_is_that_of_its_authors(rng):
+    """github.com/szagoruyko/wide-residual-networks, pytorch/resnet.py, in which a block without a projection adds x."""
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    model = randomize(ResNet(keras_resnet.wide(16, 1), classifier_activation=None))
+    weights = {layer.name: [torch.tensor(weight) for weight in layer.get_weights()] for layer in model.layers}
+
+    def conv(x, name, stride=1):
+        (kernel,) = weights[name]
+        return functional.conv2d(x, kernel.permute(3, 2, 0, 1), stride=stride, padding=kernel.shape[0] // 2)
+
+    def bn_relu(x, name):
+        gamma, beta, mean, variance = weights[name]
+        return functional.relu(functional.batch_norm(x, mean, variance, gamma, beta, eps=1e-5))
+
+    def block(x, name, stride):
+        o1 = bn_relu(x, f"{name}_preact_bn")
+        o2 = bn_relu(conv(o1, f"{name}_1_conv", stride), f"{name}_1_bn")
+        z = conv(o2, f"{name}_2_conv")
+        return z + conv(o1, f"{name}_0_conv", stride) if f"{name}_0_conv" in weights else z + x
+
+    images = rng.normal(size=(2, 32, 32, 3)).astype("float32")
+    x = conv(torch.tensor(images).permute(0, 3, 1, 2), "conv1_conv")
+    for stage, stride in ((2, 1), (3, 2), (4, 2)):
+        x = block(block(x, f"conv{stage}_block1", stride), f"conv{stage}_block2", 1)
+    kernel, bias = weights["predictions"]
+    expected = (bn_relu(x, "post_bn").mean((2, 3)) @ kernel + bias).numpy()
+    assert np.abs(np.asarray(model(images)) - expected).max() < 1e-5 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize(
     ("row", "fields"),
     [
