@@ -275,7 +275,7 @@ class Layers:
                 x = keras.layers.ZeroPadding2D(kernel_size // 2, name=self.named(f"{name}_pad"))(x)
         if x.shape[-1] % groups or filters % groups:
             raise ValueError(f"groups must divide {x.shape[-1]} and {filters}, the channels. Received: {groups}")
-        layer = StandardizedConv2D if self.weight_standardization else Conv2D
+        layer = StandardizedConv2D if self.weight_standardization else Conv2D if groups > 1 else keras.layers.Conv2D
         return layer(
             filters,
             kernel_size,

@@ -15,13 +15,12 @@ PACKAGE = Path(__file__).parent.parent / "keras_resnet"
 
 # Imports go downwards only.
 FLOORS = [
-    {"errors", "files", "machine", "macs", "pyramid", "quiet"},
+    {"errors", "files", "machine", "macs", "quiet"},
     {"variants", "layers", "preprocessing"},
-    {"weights"},
-    {"shortcuts", "stems", "gates"},
-    {"blocks", "densenet"},
+    {"network", "shortcuts", "stems", "gates"},
+    {"blocks", "densenet", "weights"},
     {"resnet"},
-    {"builders", "serving"},
+    {"builders", "pyramid", "serving"},
     {"__init__"},
     {"__main__"},
 ]
