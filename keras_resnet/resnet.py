@@ -19,6 +19,7 @@ from keras_resnet import densenet
 from keras_resnet.blocks import BLOCKS, ORDERS, STAGE_ORDERS, orders_of_stage, residual_block
 from keras_resnet.errors import choose, positive, positives, warn, within
 from keras_resnet.gates import GATES
+from keras_resnet.initialization import draw_kernels
 from keras_resnet.layers import Layers, check_channels_last, head_dtype
 from keras_resnet.network import Description, Network, describe
 from keras_resnet.preprocessing import PREPROCESSINGS, find_preprocessing, preprocessing_layers
@@ -109,7 +110,8 @@ def ResNet(
         inputs = keras.utils.get_source_inputs(input_tensor)
         inputs = inputs[0] if len(inputs) == 1 else inputs
 
-    layers = Layers(**{field.name: getattr(row, field.name) for field in fields_of(Layers) if hasattr(row, field.name)})
+    common = {field.name: getattr(row, field.name) for field in fields_of(Layers) if hasattr(row, field.name)}
+    layers = Layers(**common, initialize=False)
     description = Description(row)
     if include_preprocessing is not False:
         chosen = _preprocessing_of(include_preprocessing, found)
@@ -126,7 +128,9 @@ def ResNet(
 
     with recursion_limit(10 * weight_layers(row)):
         model = describe(Network(inputs, x, name=name), description)
-    if found is not None:
+    if found is None:
+        draw_kernels(model)
+    else:
         give(model, found, new_head=row.classes != published.classes)
     return model
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any, BinaryIO, NamedTuple
 
-import h5py
 import numpy as np
 
 from keras_resnet.network import KEY, Description
@@ -51,6 +50,8 @@ def read_keras(path) -> KerasFile:
 
 def read_h5(raw: BinaryIO, size: int) -> KerasFile:
     """`.h5`, of Keras 2 or of a whole model, and `.weights.h5`; in all at most BOUND times `size`, the file's bytes."""
+    import h5py  # not before it is needed: a cold start matters
+
     tensors: dict[str, np.ndarray] = {}
     layers: dict[str, str] = {}
     descriptions: list[Description] = []
@@ -112,7 +113,7 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
 
 def read_description(item) -> Description:
     """Reads what `Network.save_own_variables` wrote."""
-    if not isinstance(item, h5py.Dataset) or item.dtype != "uint8" or item.ndim != 1 or item.size > DESCRIPTION_BYTES:
+    if getattr(item, "dtype", None) != "uint8" or item.ndim != 1 or item.size > DESCRIPTION_BYTES:
         raise ValueError(f"{KEY} must be a text of at most {DESCRIPTION_BYTES} bytes. Received: {item!r}")
     if item.external or item.is_virtual or item.chunks:
         raise ValueError(f"{KEY} must lie in this file. Received: {item!r}")
