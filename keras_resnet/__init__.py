@@ -122,6 +122,7 @@ from keras_resnet.gates import GATES
 from keras_resnet.layers import Layers
 from keras_resnet.macs import count_macs
 from keras_resnet.network import Network
+from keras_resnet.plain_keras import to_plain_keras
 from keras_resnet.preprocessing import (
     PREPROCESSINGS,
     Preprocessing,

@@ -143,10 +143,14 @@ class StandardizedConv2D(Conv2D):
         return super().add_weight(*args, name=name, autocast=autocast and name != "kernel", **options)
 
     def convolution_op(self, inputs, kernel):
-        exact = ops.cast(kernel, "float32")
-        mean, variance = ops.moments(exact, axes=(0, 1, 2), keepdims=True)
-        standardized = (exact - mean) * ops.rsqrt(variance + 1e-8)
-        return super().convolution_op(inputs, ops.cast(standardized, inputs.dtype))
+        return super().convolution_op(inputs, ops.cast(standardize(kernel), inputs.dtype))
+
+
+def standardize(kernel):
+    """Returns the kernel in float32, each filter with mean 0 and standard deviation 1."""
+    exact = ops.cast(kernel, "float32")
+    mean, variance = ops.moments(exact, axes=(0, 1, 2), keepdims=True)
+    return (exact - mean) * ops.rsqrt(variance + 1e-8)
 
 
 def native_groups(inputs, kernel, groups, strides, padding, dilations):
