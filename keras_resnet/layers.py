@@ -22,6 +22,9 @@ else:
 
 # where zero channels go -> how many of them stand before the old ones
 ZERO_CHANNELS_BEFORE = {"both": lambda new: new // 2, "end": lambda new: 0}
+# which convolutions have a bias -> whether one has it, which a BN follows or not
+CONV_BIASES = {"none": lambda bn: False, "without_bn": lambda bn: not bn, "all": lambda bn: True}
+CONV_PADDINGS = ("symmetric", "same")
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -242,7 +245,8 @@ class Layers:
     norm: str = "bn"
     gn_groups: int = 32  # Wu and He 2018, section 3.2
     weight_standardization: bool = False
-    bias_without_bn: bool = False
+    conv_bias: str = "none"
+    conv_padding: str = "symmetric"
     names: tuple[tuple[str, str], ...] = ()  # layers that this net calls otherwise: (name here, its name)
     initialize: bool = True  # False: kernels are zero for now, although the configs say how they are drawn
 
@@ -252,6 +256,8 @@ class Layers:
         within(self.bn_epsilon, "bn_epsilon", "more than 0")
         choose(ZERO_CHANNELS_BEFORE, self.zero_channels, "zero_channels")
         choose(NORMS, self.norm, "norm")
+        choose(CONV_BIASES, self.conv_bias, "conv_bias")
+        choose(dict.fromkeys(CONV_PADDINGS), self.conv_padding, "conv_padding")
         positive(self.gn_groups, "gn_groups")
         if self.gn_groups != 32 and self.norm != "gn":
             raise ValueError(f"gn_groups is for the norm 'gn'; elsewhere it must stay 32. Received: {self.gn_groups!r}")
@@ -265,19 +271,18 @@ class Layers:
     def conv(self, x, filters, kernel_size, stride=1, groups=1, dilation=1, *, zero=False, bn=True, name):
         """A convolution, `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`.
 
-        Where it strides it pads `kernel_size // 2` on every side, as Caffe and PyTorch do and "same" does not.
-        Kernels start as in He et al. 2015, arXiv:1502.01852, or at `zero`. It has a bias where no `bn` follows and all
-        layers want one there.
+        If it strides, `conv_padding` decides how it pads: "symmetric" pads `kernel_size // 2` on every side, as Caffe
+        and PyTorch do; "same" is that of TensorFlow, which pads an even size on the right and at the bottom only.
+        Kernels start as in He et al. 2015, arXiv:1502.01852, or at `zero`. `conv_bias` and `bn`, whether a BN follows,
+        decide whether it has a bias.
         """
-        padding = "same"
         if stride > 1 and dilation > 1:
             raise ValueError(
                 f"dilation must be 1 where stride is {stride}: a layer has one of them. Received: {dilation}"
             )
-        if stride > 1:
-            padding = "valid"
-            if kernel_size > 1:
-                x = keras.layers.ZeroPadding2D(kernel_size // 2, name=self.named(f"{name}_pad"))(x)
+        symmetric = stride > 1 and self.conv_padding == "symmetric"
+        if symmetric and kernel_size > 1:
+            x = keras.layers.ZeroPadding2D(kernel_size // 2, name=self.named(f"{name}_pad"))(x)
         if x.shape[-1] % groups or filters % groups:
             raise ValueError(f"groups must divide {x.shape[-1]} and {filters}, the channels. Received: {groups}")
         kind = StandardizedConv2D if self.weight_standardization else Conv2D if groups > 1 else keras.layers.Conv2D
@@ -286,10 +291,10 @@ class Layers:
             filters,
             kernel_size,
             strides=stride,
-            padding=padding,
+            padding="valid" if symmetric else "same",
             groups=groups,
             dilation_rate=dilation,
-            use_bias=self.bias_without_bn and not bn,
+            use_bias=CONV_BIASES[self.conv_bias](bn),
             kernel_initializer=initializer if self.initialize else "zeros",
             kernel_regularizer=self.regularizer(),
             name=f"{name}_conv",

@@ -65,7 +65,7 @@ def ResNet(
     The arguments are those of keras.applications and mean the same (`pooling` is for `include_top=False`, `classes` and
     `classifier_activation` for `include_top=True`), but: `weights=None` is the default (else all that `load_pretrained`
     takes: a file, a state dict, a name on the hub, `"imagenet"`); the top stays float32 under a 16-bit policy; nets are
-    channels-last; convolutions have no biases (but where `bias_without_bn` is set); and the stride of a bottleneck sits
+    channels-last; convolutions have no biases (unless `conv_bias` says which have); and the stride of a bottleneck sits
     in its 3x3 layer (`bottleneck_stride="1x1"` is the paper's).
 
     `include_preprocessing` puts the arithmetic that a checkpoint needs into the model, which then takes pixels of
@@ -243,7 +243,7 @@ def checked(row: Variant) -> Variant:
     if not FIRST_SHORTCUTS[row.first_shortcut](row, shortcut):
         raise ValueError(
             "first_shortcut may be 'raw' if the order begins with BN or ReLU, and 'projection' for building blocks "
-            "with the shortcut 'projection', 'pooled_projection' or 'max_pooled_projection'. "
+            "with the shortcut 'projection', 'linear_projection', 'pooled_projection' or 'max_pooled_projection'. "
             f"Received: {row.first_shortcut!r} with the order {row.order!r} and the shortcut {row.shortcut!r}"
         )
     within(row.gate_ratio, "gate_ratio", "in (0, 1]")

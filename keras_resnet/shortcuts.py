@@ -33,6 +33,11 @@ def projection(fork: Fork, layers: Layers):
     return _project(fork.activated, fork, fork.stride, layers)
 
 
+def linear_projection(fork: Fork, layers: Layers):
+    """A projection that no BN follows, whatever the order; github.com/keras-team/keras, examples/cifar10_resnet.py."""
+    return _project(fork.activated, fork._replace(bn=""), fork.stride, layers)
+
+
 def channel_projection(fork: Fork, layers: Layers):
     """keras.applications' V2: a projection to new channels; where the map is only halved, every second pixel."""
     return projection(fork, layers) if fork.x.shape[-1] != fork.filters else zero_pad(fork, layers)
@@ -59,7 +64,8 @@ def _project(x, fork, stride, layers):
     return layers.follow(fork.bn, x, name=fork.name)
 
 
-PROJECTIONS = (projection, pooled_projection, max_pooled_projection)  # of any shape, with new weights
+# of any shape, with new weights
+PROJECTIONS = (projection, linear_projection, pooled_projection, max_pooled_projection)
 
 
 class Shortcut(NamedTuple):
@@ -74,6 +80,7 @@ SHORTCUTS = {
     "zero_pad":              Shortcut(zero_pad,                 identity),
     "projection":            Shortcut(projection,               identity),
     "projection_all":        Shortcut(projection,               projection),
+    "linear_projection":     Shortcut(linear_projection,        identity),
     "channel_projection":    Shortcut(channel_projection,       identity),
     "pooled_projection":     Shortcut(pooled_projection,        identity),
     "max_pooled_projection": Shortcut(max_pooled_projection,    identity),

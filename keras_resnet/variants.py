@@ -37,7 +37,8 @@ class Variant:
     norm: str = "bn"  # a name of layers.NORMS
     gn_groups: int = 32  # of GroupNormalization, if `norm` is "gn"; must divide the channels of every layer
     weight_standardization: bool = False
-    bias_without_bn: bool = False  # of the convolutions that no BN follows
+    conv_bias: str = "none"  # which convolutions have a bias: "none", those "without_bn" behind them, or "all"
+    conv_padding: str = "symmetric"  # of those that stride: kernel_size // 2 on every side, or TensorFlow's "same"
     weight_decay: float = 0.0  # of the papers: the gradient is weight_decay * w, on kernels only
     bn_momentum: float = 0.9
     bn_epsilon: float = 1e-5
@@ -117,7 +118,7 @@ STAGE_WISE: dict[str, Any] = dict(
     stem="7x7_unpooled", first_stride=2, shortcut="max_pooled_projection", order="stage_wise"
 )
 V2_KERAS: dict[str, Any] = dict(
-    stem="7x7_zeros", shortcut="channel_projection", stride_block="last", bias_without_bn=True, **V2
+    stem="7x7_zeros", shortcut="channel_projection", stride_block="last", conv_bias="without_bn", **V2
 )
 BIT: dict[str, Any] = dict(stem="7x7_zeros", norm="gn", weight_standardization=True, **V2)
 PLAIN: dict[str, Any] = dict(shortcut="none")

@@ -79,6 +79,8 @@ def test_other_backends_give_the_same_answers(backend, rng, tmp_path):
         {"block": "building_block", "stem": "3x3", "shortcut": "zero_pad", "weight_decay": 1e-4, **small},
         {"block": "bottleneck", "stem": "7x7", "order": "preactivation", "shortcut": "pooled_projection", **small},
         {**small, "block": "bottleneck", "stem": "deep", "gate": "se", "filters": 16, "groups": 4, "base_width": 8},
+        {**small, "block": "building_block", "stem": "3x3", "shortcut": "linear_projection", "conv_bias": "all",
+         "conv_padding": "same", "filters": 8},
         {**small, "block": "building_block", "stem": "3x3", "order": "stage_wise", "shortcut": "max_pooled_projection",
          "gate": "eca", "filters": 32, "depths": (2, 2), "norm": "gn", "weight_standardization": True,
          "output_stride": 1},

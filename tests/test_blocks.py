@@ -81,11 +81,12 @@ def shortcut_in_numpy(net, name, order, x, b, stride, filters):
 
     def project(y, stride):
         y = net.conv(y, "block_0", stride)
-        return net.bn(y, "block_0") if has_bn else y
+        return net.bn(y, "block_0") if has_bn and name != "linear_projection" else y
 
     if name == "none" or (name == "identity" and changed):
         return 0
-    projects = {"projection": changed, "projection_all": True, "channel_projection": x.shape[-1] != filters}
+    projects = {"projection": changed, "linear_projection": changed, "projection_all": True}
+    projects["channel_projection"] = x.shape[-1] != filters
     if projects.get(name):
         return project(start(x, b), stride)
     if not changed:
@@ -340,6 +341,33 @@ def test_strided_convolutions_pad_both_sides(size, rng):
     np.testing.assert_array_equal(model(x), x[:, ::2, ::2])
 
 
+@pytest.mark.parametrize(("size", "first"), [(7, 0), (8, 1)])
+def test_strided_convolutions_pad_as_tensorflow(size, first, rng):
+    """Of an even size on the right and at the bottom alone: the kernel's middle meets pixel 1."""
+    image = keras.Input((size, size, 1))
+    net = keras.Model(image, Layers(conv_padding="same").conv(image, 1, 3, 2, name="c"))
+    stock = keras.Model(image, keras.layers.Conv2D(1, 3, 2, "same", use_bias=False)(image))
+    kernel = np.zeros((3, 3, 1, 1), "float32")
+    kernel[1, 1] = 1
+    x = rng.normal(size=(1, size, size, 1)).astype("float32")
+    for model in (net, stock):
+        model.set_weights([kernel])
+        np.testing.assert_array_equal(model(x), x[:, first::2, first::2])
+
+
+@pytest.mark.parametrize(
+    ("conv_bias", "biased"),
+    [
+        ("none", []),
+        ("without_bn", ["conv3_block1_0_conv"]),
+        ("all", ["conv1_conv", *(f"conv{i}_block1_{j}_conv" for i, j in ((2, 1), (2, 2), (3, 1), (3, 0), (3, 2)))]),
+    ],
+)
+def test_which_convolutions_have_a_bias(conv_bias, biased):
+    model = tiny(depths=(1, 1), shortcut="linear_projection", conv_bias=conv_bias)
+    assert {layer.name for layer in model.layers if getattr(layer, "use_bias", False)} == {*biased, "predictions"}
+
+
 def test_weight_decay_has_the_gradient_of_the_papers():
     """d/dw of the penalty is weight_decay * w, on every kernel and on nothing else."""
     model = tiny(weight_decay=1e-4)
@@ -365,6 +393,8 @@ def test_kernels_start_as_he_says():
         ({"bn_momentum": 1.0}, r"bn_momentum must be a number, in \[0, 1\). Received: 1.0"),
         ({"bn_epsilon": 0}, "bn_epsilon must be a number, more than 0. Received: 0"),
         ({"weight_decay": "1e-4"}, "weight_decay must be a number, 0 or more. Received: '1e-4'"),
+        ({"conv_bias": True}, r"conv_bias must be one of \['none', 'without_bn', 'all'\]. Received: True"),
+        ({"conv_padding": "valid"}, r"conv_padding must be one of \['symmetric', 'same'\]. Received: 'valid'"),
         ({"zero_channels": "left"}, r"zero_channels must be one of \['both', 'end'\]. Received: 'left'"),
     ],
 )

@@ -29,8 +29,9 @@ NETS: dict[str, dict] = {
     "gn": dict(norm="gn", filters=32),
     "bit": dict(norm="gn", weight_standardization=True, filters=32, order="preactivation"),
     "standardized": dict(weight_standardization=True),
-    "keras v2": dict(stem="7x7_zeros", shortcut="channel_projection", stride_block="last", bias_without_bn=True,
+    "keras v2": dict(stem="7x7_zeros", shortcut="channel_projection", stride_block="last", conv_bias="without_bn",
                      order="preactivation", block="bottleneck"),
+    "keras cifar": dict(shortcut="linear_projection", conv_bias="all", conv_padding="same"),
     "densenet": dict(depths=(2, 2), growth_rate=4),
     "densenet-bc": dict(depths=(2, 2), growth_rate=4, bottleneck=4, compression=0.5, block_dropout=0.2),
 }  # fmt: skip

@@ -187,7 +187,10 @@ def by_formula(v):
     preactivated, stage_wise = v.order == "preactivation", v.order == "stage_wise"
     expansion = 4 if v.block == "bottleneck" else 1
     costs, bns, c_in, size = [], [], 3, v.image_size
-    biases = [v.filters] if v.bias_without_bn else []
+    # whether a convolution has a bias: where a BN follows, and elsewhere
+    with_bn, without_bn = {"none": (0, 0), "without_bn": (0, 1), "all": (1, 1)}[v.conv_bias]
+    last = without_bn if preactivated else with_bn  # of a block, and of the stem
+    biases = [v.filters * last]
     stem, stride = STEM_CONVS[v.stem]
     for kernel, step, width in stem:
         size, c_out = size // step, int(width * (v.stem_filters or v.filters))
@@ -202,7 +205,6 @@ def by_formula(v):
                 size //= 2 if stage else v.first_stride
             if v.stride_block == "last" and block == depth - 1 and stage < len(v.depths) - 1:
                 size //= 2
-            biases += [c_out] * (1 + (c_in != c_out)) if v.bias_without_bn else []
             if v.block == "bottleneck":
                 width = filters * v.base_width // 64 * v.groups
                 costs += [conv(1, c_in, width, in_size), conv(3, width // v.groups, width, size)]
@@ -212,6 +214,7 @@ def by_formula(v):
                 costs += [conv(3, c_in, filters, size), conv(3, filters, filters, size)]
                 within = [filters]
             bns += within
+            biases += [width * with_bn for width in within] + [c_out * last]
             if stage_wise:  # BN behind F in the first block, before it but in the second, behind the sum in the last
                 bns += [c_out] * ((block == 0) + (block > 1) + (block == depth - 1))
             else:
@@ -221,7 +224,9 @@ def by_formula(v):
             if "projection" in v.shortcut and (c_in != c_out or added):
                 # a pool before it is as small as the strided projection
                 costs.append(conv(1, c_in, c_out, size))
-                bns += [] if preactivated else [c_out]
+                is_normalized = not preactivated and v.shortcut != "linear_projection"
+                bns += [c_out] * is_normalized
+                biases.append(c_out * (with_bn if is_normalized else without_bn))
             c_in = c_out
     bns += [c_in] if preactivated else []
     head = c_in * v.classes
@@ -313,7 +318,7 @@ def test_stage_shapes(row):
     """He 2015, Table 1 (56, 28, 14, 7) and section 4.2 (32, 16, 8)."""
     v, model = VARIANTS[row], built(row)
     sizes = {224: [56, 28, 14, 7], 32: [32, 16, 8, 4]}[v.image_size][: len(v.depths)]
-    if row.endswith("_keras"):  # a stage ends at the size of the next
+    if getattr(v, "stride_block", "first") == "last":  # a stage ends at the size of the next
         sizes = [28, 14, 7, 7]
     pyramid = feature_pyramid(model)
     assert [map.shape[1:3] for map in pyramid.output.values()] == [(size, size) for size in sizes]

@@ -258,7 +258,7 @@ def test_v2_of_another_stride_is_refused(folder):
     with pytest.raises(ValueError, match="unexpected: conv1_conv/bias"):
         load_applications(ours("resnet50v2", include_top=False), path)
     with pytest.raises(ValueError, match="stride_block must be 'last'"):
-        load_applications(ours("resnet50v2", include_top=False, bias_without_bn=True), path)
+        load_applications(ours("resnet50v2", include_top=False, conv_bias="without_bn"), path)
 
 
 def test_files_that_hold_no_weights(folder):

@@ -33,6 +33,7 @@ TWINS = {
         {"shortcut": "max_pooled_projection"},
         "shortcut is 'max_pooled_projection' in",
     ),
+    "padding": ({}, {"conv_padding": "same"}, "conv_padding is 'same' in the file and 'symmetric' in the model"),
     "standardized": ({}, {"weight_standardization": True}, "weight_standardization is True in the file and False in"),
     "epsilon": ({}, {"bn_epsilon": 1e-3}, "bn_epsilon is 0.001 in the file and 1e-05 in the model"),
 }

@@ -277,6 +277,7 @@ V2_BOTTLENECK = {"order": "preactivation", "block": "bottleneck"}
         ({}, {"order": "conv_relu_bn"}, "torchvision", "order must be 'original'"),
         ({}, {"order": "relu_before_addition"}, "torchvision", "order must be 'original'"),
         ({"norm": "gn", "filters": 32}, {"gn_groups": 8}, "torchvision", "gn_groups must be 32"),
+        ({}, {"conv_padding": "same"}, "torchvision", "conv_padding must be 'symmetric'"),
         (
             {"shortcut": "A"},
             {"zero_channels": "end"},
@@ -308,6 +309,11 @@ def test_another_net_with_the_same_weights(theirs, ours, naming, says):
         load_pretrained(model, state)
     for a, b in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_projections_without_bn_have_no_names_in_torchvision(tmp_path):
+    with pytest.raises(ValueError, match="no net such as 'resnet'.*shortcut must be 'projection'"):
+        save_pretrained(tiny(shortcut="linear_projection"), tmp_path / "net.safetensors")
 
 
 def test_a_stem_without_its_pool():

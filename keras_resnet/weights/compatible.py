@@ -20,6 +20,7 @@ COMMON: dict[str, tuple] = {
     "shortcut": tuple(name for name in SHORTCUTS if name not in ("max_pooled_projection", "channel_projection")),
     "weight_standardization": (False,),
     "gn_groups": (32,),
+    "conv_padding": ("symmetric",),
     "bn_epsilon": (1e-5,),
 }
 

@@ -152,7 +152,7 @@ APPLICATIONS_V2: dict[str, tuple] = {
     "stem": ("7x7_zeros",),
     "stride_block": ("last",),
     "shortcut": ("channel_projection",),
-    "bias_without_bn": (True,),
+    "conv_bias": ("without_bn",),
 }
 STAGE_WISE: dict[str, tuple] = {
     "order": ("stage_wise",),
