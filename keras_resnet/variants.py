@@ -123,6 +123,10 @@ V2_KERAS: dict[str, Any] = dict(
 BIT: dict[str, Any] = dict(stem="7x7_zeros", norm="gn", weight_standardization=True, **V2)
 PLAIN: dict[str, Any] = dict(shortcut="none")
 CIFAR: dict[str, Any] = dict(stem="3x3", filters=16, image_size=32, classes=10)
+# github.com/keras-team/keras, examples/cifar10_resnet.py. Its l2(1e-4) is weight_decay=2e-4 here.
+CIFAR_KERAS: dict[str, Any] = dict(
+    shortcut="linear_projection", conv_bias="all", conv_padding="same", bn_momentum=0.99, bn_epsilon=1e-3
+)
 
 # weight layers that one more block in each of the three CIFAR stages adds: depth = 6n + 2 and 9n + 2
 CIFAR_STEP = {"building_block": 6, "bottleneck": 9}
@@ -288,6 +292,14 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "resnet56":     cifar(56),
     "resnet110":    cifar(110),
     "resnet1202":   cifar(1202),
+
+    # The same as Keras' example cifar10_resnet.py has them; ResNet-8 is that of MLPerf Tiny (arXiv:2106.07597)
+    "resnet8_mlperf_tiny": cifar(8, **CIFAR_KERAS),
+    "resnet20_keras":  cifar(20,  **CIFAR_KERAS),
+    "resnet32_keras":  cifar(32,  **CIFAR_KERAS),
+    "resnet44_keras":  cifar(44,  **CIFAR_KERAS),
+    "resnet56_keras":  cifar(56,  **CIFAR_KERAS),
+    "resnet110_keras": cifar(110, **CIFAR_KERAS),
 
     # CIFAR: He 2016, Table 3
     "resnet110v2":  cifar(110, **V2),

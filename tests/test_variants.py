@@ -25,6 +25,8 @@ XIE_2017 = "https://arxiv.org/abs/1611.05431"  # Table 7: 34.4M, 68.1M
 HUANG_2017 = "https://arxiv.org/abs/1608.06993"  # Table 2: 1.0M, 7.0M, 27.2M; BC 0.8M, 15.3M, 25.6M; Fig. 3: 264
 DUTA_2020 = "https://arxiv.org/abs/2004.04989"  # Table 1: as many parameters as the ResNet of that depth
 KERAS = "https://keras.io/api/applications/"  # and the trainable parameters of those nets
+KERAS_EXAMPLE = "https://github.com/keras-team/keras/blob/2.3.1/examples/cifar10_resnet.py"  # its summary()
+MLPERF_TINY = "https://github.com/mlcommons/tiny"  # pretrainedResnet.h5: 78,666 parameters, 78,186 trainable
 KUANGLIU = "https://github.com/kuangliu/pytorch-cifar"
 COMPUTED = "by the formulas of tests/test_variants.py"
 
@@ -108,6 +110,12 @@ ORACLES = {
     "resnet56": (853_018, 125_485_696, AKAMASTER),
     "resnet110": (1_727_962, 252_887_680, AKAMASTER),
     "resnet1202": (19_421_274, 2_829_238_912, AKAMASTER),
+    "resnet8_mlperf_tiny": (78_186, 12_501_632, MLPERF_TINY),
+    "resnet20_keras": (273_066, 40_813_184, KERAS_EXAMPLE),
+    "resnet32_keras": (467_946, 69_124_736, KERAS_EXAMPLE),
+    "resnet44_keras": (662_826, 97_436_288, KERAS_EXAMPLE),
+    "resnet56_keras": (857_706, 125_747_840, KERAS_EXAMPLE),
+    "resnet110_keras": (1_734_666, 253_149_824, KERAS_EXAMPLE),
     "resnet110v2": (1_727_962, 252_887_680, HE_2016),
     "resnet164v2": (1_703_258, 247_646_720, HE_2016),
     "resnet1001v2": (10_327_706, 1_490_995_712, HE_2016),
@@ -153,6 +161,22 @@ def test_parameters_and_multiply_adds(row):
     expected_parameters, expected_macs, _ = ORACLES[row]
     assert parameters(built(row)) == expected_parameters
     assert count_macs(built(row)) == expected_macs
+
+
+# BN statistics included, as `summary()` counts them
+TOTALS = {
+    "resnet8_mlperf_tiny": 78_666,
+    "resnet20_keras": 274_442,
+    "resnet32_keras": 470_218,
+    "resnet44_keras": 665_994,
+    "resnet56_keras": 861_770,
+    "resnet110_keras": 1_742_762,
+}
+
+
+@pytest.mark.parametrize("row", TOTALS)
+def test_all_parameters(row):
+    assert built(row).count_params() == TOTALS[row]
 
 
 def conv(k, c_in, c_out, out_size):
