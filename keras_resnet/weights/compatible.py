@@ -17,7 +17,9 @@ COMMON: dict[str, tuple] = {
     "first_stride": (1,),
     "stride_block": ("first",),
     "bottleneck_stride": ("3x3",),
-    "shortcut": tuple(name for name in SHORTCUTS if name not in ("max_pooled_projection", "channel_projection")),
+    "shortcut": tuple(
+        name for name in SHORTCUTS if name not in ("max_pooled_projection", "channel_projection", "linear_projection")
+    ),
     "weight_standardization": (False,),
     "gn_groups": (32,),
     "conv_padding": ("symmetric",),
