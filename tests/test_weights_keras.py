@@ -129,7 +129,9 @@ def test_the_policy_does_not_matter(policy, tmp_path):
     assert_same_weights(model, source)
 
 
-@pytest.mark.parametrize("row", ["resnetrs50", "ecaresnet50d", "resnet50_gn", "resnetv2_50x1_bit", "resnet50v2_keras"])
+@pytest.mark.parametrize(
+    "row", ["resnetrs50", "ecaresnet50d", "resnet50_gn", "resnetv2_50x1_bit", "resnet50v2_keras", "resnet20_keras"]
+)
 def test_every_kind_of_layer_there_and_back(row, tmp_path):
     build = partial(keras_resnet.ResNet, row, depths=(2, 2), input_shape=(64, 64, 3), classes=3)
     source = randomize(build())

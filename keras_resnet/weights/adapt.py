@@ -63,12 +63,19 @@ def _is_of_other_classes(state: dict[str, np.ndarray], head: list[Named]) -> boo
 
 
 def _absorb_biases(model: keras.Model, state: dict[str, np.ndarray], targets: list[Named]) -> None:
-    """Subtracts the bias of a convolution from the moving mean of the BN that follows: the outputs stay the same."""
+    """Subtracts the bias of a convolution from the moving mean of the BN that follows: the outputs stay the same.
+
+    A bias that the model has too, or one with a ReLU between it and the BN, is left as it is.
+    """
+    wanted = {target.tensor for target in targets}
     means = {target.layer: target for target in targets if target.variable.path.endswith("moving_mean")}
     for target in targets:
         mean = means.get(target.layer.removesuffix("_conv") + "_bn")
-        bias = state.get(name := re.sub("(weight|kernel)$", "bias", target.tensor))
+        name = re.sub("(weight|kernel)$", "bias", target.tensor)
+        bias = None if name in wanted else state.get(name)
         if mean is None or bias is None or not target.layer.endswith("_conv") or mean.tensor not in state:
+            continue
+        if model.get_layer(mean.layer).input is not model.get_layer(target.layer).output:
             continue
         if is_float(bias) and bias.shape == state[mean.tensor].shape == tuple(mean.variable.shape):
             log.info("%s has no %s: it goes into %s", model.name, name, mean.tensor)

@@ -30,6 +30,7 @@ from keras_resnet.weights.applications import (
 from keras_resnet.weights.compatible import check_fields, check_preprocessing
 from keras_resnet.weights.files import FORMATS, read_checkpoint, safetensors_metadata
 from keras_resnet.weights.keras_files import KERAS_FORMATS, KerasFile, read_keras
+from keras_resnet.weights.keras_graphs import has_other_names, named_by_graph
 from keras_resnet.weights.names import NAMINGS
 from keras_resnet.weights.state_dict import COUNTERS, assign, check, match_naming, to_torch
 
@@ -133,7 +134,8 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
 
             - the path of a file: `.safetensors`, `.pth`, `.pth.tar`, `.pt`, `.th`, `.bin` (read without PyTorch;
               nothing in it is executed), `.npz` of BiT, `.h5`, `.weights.h5` or `.keras` of this package, of
-              keras.applications or of keras-hub;
+              keras.applications or of keras-hub; `.h5` or `.keras` of a whole model of Keras' own layers under any
+              names, if its graph is that of `model` (dropout and regularizers may differ);
             - a dict of arrays with the names and axes of a PyTorch state dict;
             - a repository of the Hugging Face hub, `"timm/resnet50.a1_in1k"`, `"hf://org/repo"` or
               `"hf://org/repo@revision"` (needs `pip install 'keras-resnet-family[weights]'`; cache, offline mode and
@@ -194,6 +196,8 @@ def _give_keras(network: Network, file: KerasFile, source: str, new_head: bool) 
     if is_of_applications(file):
         load_applications(network, file, source, new_head=new_head)
         return
+    if has_other_names(file):
+        file = named_by_graph(network, file, source)
     hub = "keras-hub v2" if "post_bn/gamma" in file.tensors else "keras-hub"
     namings = ("keras_resnet",) if file.description else ("keras_resnet", hub)
     naming, targets = match_naming(network, file.tensors, namings)

@@ -1,0 +1,192 @@
+"""Whole models that users wrote with Keras' own layers: the graph in the file tells which layer is which of ours.
+
+Such layers have automatic names, `conv2d_3`, which depend on all that was built before. What is read is data; no class
+of the file is looked up or made.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_resnet.weights.keras_files import KerasFile
+
+POOL = ("pool_size", "strides", "padding", "data_format")
+# the class of a layer -> the settings that change its outputs, but those that the shapes of its weights tell
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "InputLayer": (),
+    "Conv2D": (
+        *("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups"),
+        *("activation", "data_format"),
+    ),
+    "BatchNormalization": ("axis", "epsilon"),
+    "ReLU": ("max_value", "negative_slope", "threshold"),
+    "Add": (),
+    "ZeroPadding2D": ("padding", "data_format"),
+    "MaxPooling2D": POOL,
+    "AveragePooling2D": POOL,
+    "GlobalAveragePooling2D": ("data_format",),
+    "Dense": (),
+}
+# of settings that old versions of Keras do not write, and of the ReLU that `Activation("relu")` is
+DEFAULTS = {"groups": 1, "data_format": "channels_last", "max_value": None, "negative_slope": 0.0, "threshold": 0.0}
+IDLE = ("Dropout", "SpatialDropout2D", "Identity")  # layers that do nothing in inference
+PREPROCESSING = ("Normalization", "Flip")  # layers of ours; a model with them may load the file of one without
+
+
+class Node(NamedTuple):
+    """A layer, and the layers that its inputs come from."""
+
+    kind: str
+    settings: tuple
+    inputs: tuple[str, ...]
+
+    def __str__(self):
+        return ", ".join([self.kind, *(f"{name}={value!r}" for name, value in self.settings if name)])
+
+
+Graph = dict[str, Node]
+
+
+def has_other_names(file: KerasFile) -> bool:
+    """Whether the file holds a whole model whose layers are not named as ours and those of keras.applications are."""
+    config = file.config.get("config") if isinstance(file.config, dict) else None
+    is_whole = isinstance(config, dict) and "layers" in config
+    return is_whole and not any(name.startswith("conv1_") for name in file.tensors)
+
+
+def named_by_graph(model: keras.Model, file: KerasFile, source: str) -> KerasFile:
+    """Returns the file with the names that its layers have in `model`.
+
+    Raises ValueError if the graph of the file is not that of `model`. What stands behind the last layer of `model` may
+    differ, so that a model without the classifier loads the file of one with it.
+    """
+    try:
+        names = match(model, (file.config or {})["config"], source)
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError) as error:
+        raise ValueError(f"{source} must hold the config of a Functional model: {error!r}") from error
+    tensors = {}
+    for name, tensor in file.tensors.items():
+        layer, _, variable = name.rpartition("/")
+        tensors[f"{names.get(layer, layer)}/{variable}"] = tensor
+    if len(tensors) < len(file.tensors):
+        raise ValueError(f"{source} has layers beside its network that are named as layers of {model.name!r}")
+    return file._replace(tensors=tensors)
+
+
+def match(model: keras.Model, config: dict[str, Any], source: str) -> dict[str, str]:
+    """Returns the layer of `model` for each layer of the config, walking both graphs from the output."""
+    ours = read_graph(json.loads(model.to_json())["config"], idle=(*IDLE, *PREPROCESSING))
+    theirs = read_graph(config)
+    known: dict[tuple, int] = {}
+    our_numbers, their_numbers = number(ours, known), number(theirs, known)
+    output = list(ours)[-1]
+    ends = [name for name in theirs if their_numbers[name] == our_numbers[output]]
+    if not ends:
+        wrong = (first(theirs, their_numbers, our_numbers), first(ours, our_numbers, their_numbers))
+        raise ValueError(
+            f"{source} is of another network than {model.name!r}. The first layer without a counterpart is {wrong[0]} "
+            f"in the file and {wrong[1]} in the model."
+        )
+    pairs: dict[str, str] = {}  # ours -> theirs
+    unvisited = [(output, ends[-1])]
+    while unvisited:
+        our, their = unvisited.pop()
+        if our not in pairs:
+            pairs[our] = their
+            a, b = sorted_inputs(ours[our], our_numbers), sorted_inputs(theirs[their], their_numbers)
+            unvisited += zip(a, b, strict=True)
+        elif pairs[our] != their:
+            raise ValueError(f"{source} is of another network than {model.name!r}: {pairs[our]} and {their} are alike.")
+    names = {their: our for our, their in pairs.items()}
+    heads = [name for name, node in theirs.items() if node.kind == "Dense" and name not in names]
+    return names | (dict.fromkeys(heads, "predictions") if "predictions" not in ours else {})
+
+
+def first(graph: Graph, numbers: dict[str, int], others: dict[str, int]) -> str:
+    """Returns the first layer of the graph that the other graph lacks, for an error message."""
+    known = set(others.values())
+    return next((f"{name!r} ({node})" for name, node in graph.items() if numbers[name] not in known), "none")
+
+
+def number(graph: Graph, known: dict[tuple, int]) -> dict[str, int]:
+    """Returns a number for each layer: two have the same if they compute the same of the image, but for their weights.
+
+    `known` holds the numbers of all graphs that are compared.
+    """
+    numbers: dict[str, int] = {}
+    for name, node in graph.items():
+        inputs = (numbers[source] for source in sorted_inputs(node, numbers))
+        numbers[name] = known.setdefault((node.kind, node.settings, *inputs), len(known))
+    return numbers
+
+
+def sorted_inputs(node: Node, numbers: dict[str, int]) -> list[str]:
+    """Returns the inputs; those of an addition in an order that is the same in all graphs."""
+    return sorted(node.inputs, key=numbers.__getitem__) if node.kind == "Add" else list(node.inputs)
+
+
+def read_graph(config: dict[str, Any], idle: tuple[str, ...] = IDLE) -> Graph:
+    """Returns the layers of a Functional model but those that do nothing, each behind its inputs."""
+    graph: Graph = {}
+    there: dict[str, str] = {}  # layer -> the layer in `graph` that has the same output
+    shapes: dict[str, tuple] = {}
+    for layer in config["layers"]:
+        kind, name, settings = layer["class_name"].rpartition(">")[2], layer["name"], layer["config"]
+        nodes = layer.get("inbound_nodes", [])
+        if len(nodes) > 1:
+            raise ValueError(f"Each layer must be called once. {name!r} ({kind}) is called {len(nodes)} times.")
+        inputs = tuple(there[source] for source in sources(nodes))
+        shape = shapes[inputs[0]] if inputs else settings.get("batch_shape") or settings.get("batch_input_shape")
+        if kind == "Activation":
+            kind = {"relu": "ReLU", "linear": "Identity"}.get(settings["activation"], kind)
+        if kind == "AveragePooling2D" and list(settings["pool_size"]) == list(shape[1:3]):
+            kind = "GlobalAveragePooling2D"
+        is_pooled = len(inputs) == 1 and graph[inputs[0]].kind == "GlobalAveragePooling2D"
+        there[name] = name
+        if len(inputs) == 1 and (kind in idle or (kind == "Flatten" and is_pooled)):
+            there[name] = inputs[0]
+        elif kind in SETTINGS and bool(inputs) == (kind != "InputLayer"):
+            graph[name] = Node(kind, tuple((key, setting(key, settings)) for key in SETTINGS[kind]), inputs)
+            shapes[name] = output_shape(graph[name], shape)
+        else:  # like no other
+            graph[name] = Node(kind, (("", object()),), inputs)
+            shapes[name] = ()
+    return graph
+
+
+def output_shape(node: Node, shape: tuple) -> tuple:
+    """Returns the shape of the feature map behind a layer; () if it is not known."""
+    if node.kind not in ("Conv2D", "ZeroPadding2D", "MaxPooling2D", "AveragePooling2D"):
+        return tuple(shape)
+    if len(shape) != 4:
+        return ()
+    settings = {key: value for key, value in node.settings if key not in ("activation", "data_format", "groups")}
+    return getattr(keras.layers, node.kind)(**settings, name="layer").compute_output_shape(shape)
+
+
+def setting(key: str, settings: dict[str, Any]) -> Any:
+    """Returns a setting as all versions of Keras would write it."""
+    value = settings.get(key, DEFAULTS.get(key))
+    if key == "padding" and value == "same" and {*settings.get("kernel_size", ())} == {1}:
+        return "valid"  # a 1x1 never pads
+    if key == "axis":
+        return int(np.ravel(value)[0]) % 4
+    return float(f"{value:.6g}") if isinstance(value, float) else frozen(value)
+
+
+def frozen(value: Any) -> Any:
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
+
+
+def sources(nodes: Any) -> Iterator[str]:
+    """Yields the layers that the inputs of `inbound_nodes` come from, as Keras 2 or 3 writes it."""
+    if isinstance(nodes, list) and nodes and isinstance(nodes[0], str):  # Keras 2: ["conv2d", 0, 0, {}]
+        yield nodes[0]
+    elif isinstance(nodes, dict) and "keras_history" in nodes:  # Keras 3
+        yield nodes["keras_history"][0]
+    elif isinstance(nodes, list | dict):
+        for part in nodes.values() if isinstance(nodes, dict) else nodes:
+            yield from sources(part)
