@@ -55,7 +55,7 @@ def check_layout(
         )
     # torchvision and timm count the pool among the modules of a shortcut; of timm's V2 nets those with a deep stem pool
     pooled = "conv1_2_conv" in names if naming == "timm v2" else pooled
-    unsaid = naming in ("Hugging Face", "kuangliu", "BiT", "timm v2", "keras-hub", "keras-hub v2")
+    unsaid = naming in ("Hugging Face", "kuangliu", "BiT", "timm v2", "keras-hub", "keras-hub v2", "xternalz")
     if unsaid and pooled != any(name.endswith("_0_pool") for name in names):
         raise ValueError(
             f"{source} is of nets whose projections {'take means' if pooled else 'stride'}. The weights fit, but those "
