@@ -1,7 +1,11 @@
-"""The names of the usual CIFAR networks."""
+"""The names of the usual CIFAR networks, and `rename` for private names of the same networks."""
 
+import re
+
+import keras
 import numpy as np
 import pytest
+from conftest import randomize, tiny
 from test_weights_state_dict import answers, assert_close, at_random, state_dict, state_of
 
 import keras_resnet
@@ -149,3 +153,98 @@ def test_other_networks_with_these_names_are_refused(row, fields, says):
     state = state_dict(ResNet(row, **same_names), naming)
     with pytest.raises(ValueError, match=says):
         load_pretrained(ResNet(row, **fields), state)
+
+
+# ---- rename
+
+PRIVATE = {r"^encoder\.": "", r"\.units\.": ".layer.", r"skip": "convShortcut", r"^out$|^out(?=\.)": "fc"}
+
+
+def private(state):
+    """A state dict in private names that PRIVATE translates."""
+    new = {name.replace("layer", "units").replace("convShortcut", "skip"): name for name in state}
+    return {f"encoder.{re.sub('^fc', 'out', key)}": state[name] for key, name in new.items()}
+
+
+def test_rename_translates_private_names():
+    source, model = randomize(ResNet(wide(10, 2))), ResNet(wide(10, 2))
+    state = private(state_dict(source, "xternalz"))
+    assert {"encoder.conv1.weight", "encoder.block2.units.0.skip.weight", "encoder.out.bias"} <= set(state)
+    with pytest.raises(ValueError, match="missing: "):
+        load_pretrained(model, state)
+    load_pretrained(model, state, rename=PRIVATE)
+    for ours, theirs in zip(model.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_rename_applies_the_patterns_in_order():
+    state = {name.replace("fc.", "x."): array for name, array in state_dict(tiny()).items()}
+    load_pretrained(tiny(), state, rename={"^x": "y", "^y": "fc"})
+    with pytest.raises(ValueError, match=r"unexpected: y\.weight"):
+        load_pretrained(tiny(), state, rename={"^y": "fc", "^x": "y"})
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "npz", "pth", "weights.h5", "keras"])
+def test_rename_applies_to_files(suffix, tmp_path):
+    source, model, path = randomize(tiny()), tiny(), tmp_path / f"net.{suffix}"
+    state = {f"my_{name}": array for name, array in state_dict(source).items()}
+    if suffix == "safetensors":
+        from safetensors.numpy import save_file
+
+        save_file({name: np.ascontiguousarray(array) for name, array in state.items()}, path)
+    elif suffix == "npz":
+        np.savez(path, **state)
+    elif suffix == "pth":
+        torch = pytest.importorskip("torch")
+        torch.save({name: torch.tensor(array) for name, array in state.items()}, path)
+    else:
+
+        def with_private_name(layer):
+            return type(layer).from_config({**layer.get_config(), "name": f"my_{layer.name}"})
+
+        copy = keras.models.clone_model(source, clone_function=with_private_name)
+        copy.set_weights(source.get_weights())
+        copy.save(path) if suffix == "keras" else copy.save_weights(path)
+    with pytest.raises(ValueError, match="missing: "):
+        load_pretrained(model, path)
+    load_pretrained(model, path, rename={"^my_": ""})
+    for ours, theirs in zip(model.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("rename", "says"),
+    [
+        ([("a", "b")], r"rename must be a dict {pattern: replacement} of strings. Received: \[\('a', 'b'\)\]"),
+        ("", "rename must be a dict"),
+        ({"(": ""}, r"as for re.sub. Received: {'\(': ''}: missing \), unterminated"),
+        ({"fc": r"\1"}, r"Received: {'fc': '\\\\1'}: invalid group reference 1"),
+        ({"fc": r"\g<name>"}, "unknown group name 'name'"),
+        ({"fc": None}, "Received: {'fc': None}: the replacement must be a string"),
+        ({1: "fc"}, "Received: {1: 'fc'}"),
+        ({r"\d": ""}, r"its own name. Received: {'\\\\d': ''}, which calls both 'layer1.0.\w+.\w+' and 'layer"),
+    ],
+)
+def test_bad_renames(rename, says):
+    model = randomize(tiny())
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=says):
+        load_pretrained(model, state_dict(tiny()), rename=rename)
+    for ours, theirs in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_bad_rename_is_refused_before_a_download():
+    with pytest.raises(ValueError, match="rename must be a dict"):
+        load_pretrained(tiny(), "timm/resnet18.a1_in1k", rename=["module"])
+
+
+def test_legacy_se_networks_are_refused_under_any_name():
+    """Their max pool does not pad before the first pixel: renamed weights would fit, outputs be off by 5 to 20 %."""
+    fields = dict(block="bottleneck", gate="se", bottleneck_stride="1x1")
+    state = {name.replace(".se.", ".se_module."): array for name, array in state_dict(tiny(**fields)).items()}
+    for rename in (None, {"se_module": "se"}):
+        with pytest.raises(ValueError, match="The state dict is of an SE network of Cadene .*legacy_se.* max pool"):
+            load_pretrained(tiny(**fields), state, rename=rename)
+    with pytest.raises(ValueError, match="SE network of Cadene"):
+        ResNet(keras_resnet.Variant(depths=(2, 2), **fields), weights=state)

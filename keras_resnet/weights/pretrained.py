@@ -31,6 +31,7 @@ from keras_resnet.weights.files import FORMATS, read_checkpoint, safetensors_met
 from keras_resnet.weights.keras_files import KERAS_FORMATS, KerasFile, check_graph, read_keras
 from keras_resnet.weights.layout import check_layout, check_preprocessing, check_shortcut, shortcut_of
 from keras_resnet.weights.names import NAMINGS
+from keras_resnet.weights.rename import check_foreign, check_rename, rename_tensors
 from keras_resnet.weights.state_dict import COUNTERS, assign, check, match_naming, to_torch
 
 log = logging.getLogger("keras_resnet")
@@ -111,7 +112,14 @@ def model_preprocessing(source, row: str | None = None) -> Preprocessing:
     )
 
 
-def load_pretrained(model: keras.Model, source, *, row: str | None = None, revision: str | None = None) -> None:
+def load_pretrained(
+    model: keras.Model,
+    source,
+    *,
+    row: str | None = None,
+    revision: str | None = None,
+    rename: Mapping[str, str] | None = None,
+) -> None:
     """Gives `model` the weights of `source`, each tensor once and each weight once; or a ValueError and none of them.
 
     `source` is one of
@@ -131,25 +139,39 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
     The preprocessing that belongs to a source is `model_preprocessing(source)`; a `model` that includes another is
     refused.
 
-    Names of torchvision, timm, Hugging Face, akamaster, chenyaofo, kuangliu, Cadene and BiT are known. What the names
-    do not tell (where a bottleneck strides, where zero channels go, the order of BN and ReLU) must be that of the
+    Names of torchvision, timm, Hugging Face, akamaster, chenyaofo, kuangliu, Cadene, BiT, xternalz (Wide ResNets for
+    CIFAR) and andreasveit (DenseNets for CIFAR) are known; `rename` translates others. What the names do not tell
+    (where a bottleneck strides, where zero channels go, the order of BN and ReLU) must be that of the
     source, too. Some differences are adapted: if the number of classes differs, the classifier keeps its random
     initialization and a `RandomClassifierWarning` is issued; a classifier is left out if `model` has none; kernels of
     conv1 are summed for one input channel, repeated and scaled for more than three (of standardized kernels, as BiT's,
     up to a factor a filter); and biases before BN are subtracted from its moving mean.
 
+    `rename` is a dict `{pattern: replacement}`. Before the names are matched, each regular expression is applied with
+    `re.sub`, in the order of the dict, to the name of every tensor (in files of Keras `"layer/variable"`). Only names
+    change: the network of the source must compute what the networks of the project do whose names it then has. Raises
+    ValueError if it is not a dict of valid patterns and replacements, or if two tensors get the same name.
+
     A source cannot always tell: a state dict with "fc" and option A fits nets that pad on either side and plain nets
     (what `save_pretrained` writes says which), one without the hub's config fits nets that blur where they stride
     (timm's resnetaa50), and a `.weights.h5` of ours does not say on which side zero channels stand, whether BN
     comes before ReLU, nor `bn_epsilon` (`.keras` does).
+
+    Example:
+        >>> model = keras_resnet.ResNet(keras_resnet.wide(28, 10))
+        >>> rename = {"^encoder[.]": "", "[.]units[.]": ".layer.", "[.]skip[.]": ".convShortcut."}
+        >>> keras_resnet.load_pretrained(model, "wide_resnet.pth", rename=rename)
     """
+    if rename is not None:
+        check_rename(rename)
     row = model.name if row is None else find_row(row, "row")
     if source == "keras":  # before it is downloaded
         choose(KERAS_FILES, row, "row")
         check_model(model, row)
     top = any(layer.name == "predictions" for layer in model.layers)
     shortcut = shortcut_of(model).split()[0]
-    give(model, read_source(source, row, revision, include_top=top, shortcut=shortcut))
+    found = read_source(source, row, revision, include_top=top, shortcut=shortcut)
+    give(model, found._replace(state=rename_tensors(found.state, rename)) if rename else found)
 
 
 def give(model: keras.Model, found: Checkpoint, *, new_head: bool = True) -> None:
@@ -196,6 +218,7 @@ def read_source(
 ) -> Checkpoint:
     """The tensors of a source, and what else it tells; `row`, `include_top` and `shortcut` choose between files."""
     if isinstance(source, Mapping):
+        check_foreign(source, "The state dict")
         return Checkpoint("The state dict", source)
     told = str(source)
     known = None
@@ -229,6 +252,7 @@ def read_file(path: Path, told: str) -> Checkpoint:
     if path.name.endswith(KERAS_FORMATS):
         return Checkpoint(told, read_keras(path))
     state = read_checkpoint(path)
+    check_foreign(state, told)
     says = safetensors_metadata(path) if path.suffix == ".safetensors" else {}
     return Checkpoint(told, state, shortcut=says.get("shortcut"))
 
