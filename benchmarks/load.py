@@ -1,10 +1,15 @@
-"""ResNet-50 from a `.safetensors` file, ours and torchvision's `load_state_dict`: seconds and memory.
+"""ResNet-50 from a file of weights: how long one waits, and for how much memory.
 
     python -m benchmarks.load
 
-Each side in a process of its own, in turn, `--rounds` times; the net is built before, and the file is in the cache of
-the system. Memory is the peak while it loads, less what the process had before (Linux only).
-Results: benchmarks/NOTES.md.
+Three figures, each measured in a new process, the sides in turn, `--rounds` times, with the file in the cache of the
+system:
+
+- `start`: from the start of the process to the first prediction, for one image of 224 x 224 pixels;
+- `load`: build the network and load the file, after another network was built; Python and the library are loaded;
+- `megabytes`: the peak of memory during `load`, less the memory before (Linux only).
+
+Sides whose package is not installed are left out. Results: benchmarks/NOTES.md.
 """
 
 import argparse
@@ -15,34 +20,100 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NamedTuple
 
-AIMS = {"seconds": 1.5, "megabytes": 1.3}
+import numpy as np
 
 
-def ours() -> Callable[[Path], None]:
+class Side(NamedTuple):
+    """One library."""
+
+    package: str
+    write: Callable[[Path], None]  # a file of weights for `load`
+    load: Callable[[Path], Any]  # builds the network and loads the file
+    build: Callable[[], Any]  # a network without weights, so that the library is warm
+    predict: Callable[[Any, np.ndarray], Any]  # images (b, h, w, c)
+
+
+def ours(weights=None):
     import keras_resnet
 
-    model = keras_resnet.ResNet50()
-    return lambda path: keras_resnet.load_pretrained(model, path)
+    return keras_resnet.ResNet50(weights=weights)
 
 
-def torchvision() -> Callable[[Path], None]:
-    from torchvision.models import resnet50
+def write_ours(path: Path) -> None:
+    import keras_resnet
 
-    net = resnet50()
+    keras_resnet.save_pretrained(ours(), path)
 
-    def load(path: Path) -> None:
+
+def keras_applications(weights=None):
+    import keras
+
+    model = keras.applications.ResNet50(weights=None)
+    if weights:
+        model.load_weights(weights)
+    return model
+
+
+def predict_keras(model, images):
+    return np.asarray(model(images))
+
+
+def torch_side(create: Callable) -> dict[str, Callable]:
+    def load(path):
         from safetensors.torch import load_file
 
+        net = create()
         net.load_state_dict(load_file(path))
+        return net
 
-    import safetensors.torch  # noqa: F401  not a part of what is timed
+    def write(path):
+        from safetensors.torch import save_file
 
-    return load
+        save_file(create().state_dict(), path)
+
+    def predict(net, images):
+        import torch
+
+        with torch.inference_mode():
+            return net.eval()(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
+
+    return {"write": write, "load": load, "build": create, "predict": predict}
 
 
-SIDES = {"ours": ours, "torchvision": torchvision}
+def timm():
+    from benchmarks.peers import without_operators
+
+    without_operators()
+    from timm import create_model
+
+    return create_model("resnet50")
+
+
+def torchvision():
+    from benchmarks.peers import without_operators
+
+    without_operators()
+    from torchvision.models import resnet50
+
+    return resnet50()
+
+
+SIDES = {
+    "ours": Side("keras_resnet", write_ours, ours, ours, predict_keras),
+    "keras.applications": Side(
+        "keras", lambda path: keras_applications().save_weights(path), keras_applications, keras_applications,
+        predict_keras,
+    ),
+    "timm": Side("timm", **torch_side(timm)),
+    "torchvision": Side("torchvision", **torch_side(torchvision)),
+}  # fmt: skip
+SUFFIXES = {"keras.applications": ".weights.h5"}
+# figure -> side -> the most that ours may take, as a share of that side's
+AIMS = {"load": {"keras.applications": 0.5, "timm": 2.0}, "megabytes": {"torchvision": 1.3}}
 
 
 def resident(name: str) -> float:
@@ -51,52 +122,69 @@ def resident(name: str) -> float:
     return int(status.split(f"{name}:")[1].split()[0]) / 1024
 
 
-def once(side: str, path: Path) -> dict[str, float]:
-    """One load in this process."""
-    load = SIDES[side]()
+def start(side: str, path: Path) -> dict[str, float]:
+    """The time of the first prediction, to be compared with that of the start of this process."""
+    images = np.zeros((1, 224, 224, 3), "float32")
+    SIDES[side].predict(SIDES[side].load(path), images)
+    return {"end": time.time()}
+
+
+def load(side: str, path: Path) -> dict[str, float]:
+    SIDES[side].build()
+    if side in ("timm", "torchvision"):
+        import safetensors.torch  # noqa: F401  not a part of what is timed
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
-    before, start = resident("VmRSS"), time.perf_counter()
-    load(path)
-    return {"seconds": time.perf_counter() - start, "megabytes": resident("VmHWM") - before}
-
-
-def write(path: Path) -> None:
-    import keras_resnet
-
-    keras_resnet.save_pretrained(keras_resnet.ResNet50(), path)
+    before, begin = resident("VmRSS"), time.perf_counter()
+    SIDES[side].load(path)
+    return {"load": time.perf_counter() - begin, "megabytes": resident("VmHWM") - before}
 
 
 def measure(*arguments: str) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.load", *arguments]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    begin = time.time()
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    figures = json.loads(output.splitlines()[-1])
+    return {"start": figures["end"] - begin} if "end" in figures else figures
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--side", choices=SIDES, help="one load in this process, as JSON; needs --file")
+    parser.add_argument("--side", choices=SIDES, help="one measurement in this process, as JSON; needs --file")
     parser.add_argument("--file", type=Path)
+    parser.add_argument("--figure", choices=("start", "load"), default="load")
     options = parser.parse_args(arguments)
     if options.side:
-        print(json.dumps(once(options.side, options.file)))
+        print(json.dumps({"start": start, "load": load}[options.figure](options.side, options.file)))
         return 0
-    results: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    sides = [name for name, side in SIDES.items() if find_spec(side.package)]
+    results: dict[str, dict[str, list[float]]] = {name: {} for name in sides}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "resnet50.safetensors"
-        write(path)
+        files = {name: Path(folder) / f"{name}{SUFFIXES.get(name, '.safetensors')}" for name in sides}
+        for name, path in files.items():
+            SIDES[name].write(path)
         for _ in range(options.rounds):
-            for side, rounds in results.items():
-                rounds.append(measure("--side", side, "--file", str(path)))
-    from experiments.machine import machine, versions  # imports Keras, which would count as torchvision's memory
+            for name, path in files.items():
+                for figure in ("start", "load"):
+                    for key, value in measure("--figure", figure, "--side", name, "--file", str(path)).items():
+                        results[name].setdefault(key, []).append(value)
+    from experiments.machine import machine, versions
 
     print(f"{machine()}; {versions()}\n")
-    print("| | " + " | ".join(SIDES) + " | ratio of medians | aim |\n| --- | ---: | ---: | ---: | ---: |")
-    for what, aim in AIMS.items():
-        values = {side: [result[what] for result in rounds] for side, rounds in results.items()}
-        medians = {side: statistics.median(numbers) for side, numbers in values.items()}
-        cells = [f"{medians[side]:.3f} ({min(numbers):.3f} to {max(numbers):.3f})" for side, numbers in values.items()]
-        print(f"| {what} | {' | '.join(cells)} | {medians['ours'] / medians['torchvision']:.2f} | {aim} |")
+    print(f"| | {' | '.join(sides)} | aims, ours as a share |\n| --- |{' ---: |' * len(sides)} --- |")
+    for figure in ("start", "load", "megabytes"):
+        medians = {name: statistics.median(results[name][figure]) for name in sides}
+        cells = [
+            f"{medians[name]:.2f} ({min(results[name][figure]):.2f} to {max(results[name][figure]):.2f})"
+            for name in sides
+        ]
+        aims = [
+            f"{medians['ours'] / medians[name]:.2f} of {name}, aim {aim}"
+            for name, aim in AIMS.get(figure, {}).items()
+            if name in sides
+        ]
+        print(f"| {figure} | {' | '.join(cells)} | {'; '.join(aims)} |")
     return 0
 
 

@@ -1,6 +1,10 @@
 """Residual networks for Keras: the whole family behind the arguments of keras.applications."""
 
+import importlib
 import sys
+import warnings
+from importlib import metadata
+from typing import TYPE_CHECKING
 
 if sys.argv[:1] == ["-m"]:  # python -m keras_resnet: this file is imported before __main__
     from keras_resnet.quiet import quiet_tensorflow
@@ -127,6 +131,8 @@ from keras_resnet.builders import (
 from keras_resnet.gates import GATES
 from keras_resnet.layers import Layers
 from keras_resnet.macs import count_macs
+from keras_resnet.network import Network
+from keras_resnet.plain_keras import to_plain_keras
 from keras_resnet.preprocessing import (
     PREPROCESSINGS,
     Preprocessing,
@@ -136,9 +142,39 @@ from keras_resnet.preprocessing import (
 )
 from keras_resnet.pyramid import feature_pyramid
 from keras_resnet.resnet import ResNet
-from keras_resnet.serving import export, export_saved_model, fold_batch_norm
 from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
 from keras_resnet.variants import VARIANTS, DenseVariant, Variant, cifar, cifar_dense, list_variants, wide
 from keras_resnet.weights import load_pretrained, model_preprocessing, save_pretrained
 
+if TYPE_CHECKING:
+    from keras_resnet.serving import export, export_saved_model, fold_batch_norm
+
 __version__ = "0.1.0"
+
+# What `import keras_resnet` does not import yet: name -> module.
+LAZY = dict.fromkeys(("export", "export_saved_model", "fold_batch_norm"), "keras_resnet.serving")
+
+
+def __getattr__(name):
+    if name not in LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(LAZY[name]), name)
+
+
+def __dir__():
+    return [*globals(), *LAZY]
+
+
+def _warn_of_the_other_distribution():
+    try:
+        version = metadata.version("keras-resnet")
+    except metadata.PackageNotFoundError:
+        return
+    warnings.warn(
+        f"The distribution keras-resnet {version}, another project, also installs a package keras_resnet. Files of "
+        "both may be mixed: pip uninstall keras-resnet keras-resnet-family; pip install keras-resnet-family",
+        stacklevel=3,
+    )
+
+
+_warn_of_the_other_distribution()

@@ -93,5 +93,5 @@ def checked(row: DenseVariant) -> DenseVariant:
     )
 
 
-def stride(row: DenseVariant) -> int:
-    return STEMS[row.stem].stride * 2 ** (len(row.depths) - 1)
+def strides(row: DenseVariant) -> list[int]:
+    return [STEMS[row.stem].stride * 2**i for i in range(len(row.depths))]

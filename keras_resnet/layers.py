@@ -143,10 +143,14 @@ class StandardizedConv2D(Conv2D):
         return super().add_weight(*args, name=name, autocast=autocast and name != "kernel", **options)
 
     def convolution_op(self, inputs, kernel):
-        exact = ops.cast(kernel, "float32")
-        mean, variance = ops.moments(exact, axes=(0, 1, 2), keepdims=True)
-        standardized = (exact - mean) * ops.rsqrt(variance + 1e-8)
-        return super().convolution_op(inputs, ops.cast(standardized, inputs.dtype))
+        return super().convolution_op(inputs, ops.cast(standardize(kernel), inputs.dtype))
+
+
+def standardize(kernel):
+    """Returns the kernel in float32, each filter with mean 0 and standard deviation 1."""
+    exact = ops.cast(kernel, "float32")
+    mean, variance = ops.moments(exact, axes=(0, 1, 2), keepdims=True)
+    return (exact - mean) * ops.rsqrt(variance + 1e-8)
 
 
 def native_groups(inputs, kernel, groups, strides, padding, dilations):
@@ -240,6 +244,7 @@ class Layers:
     weight_standardization: bool = False
     bias_without_bn: bool = False
     names: tuple[tuple[str, str], ...] = ()  # layers that this net calls otherwise: (name here, its name)
+    initialize: bool = True  # False: kernels are zero for now, although the configs say how they are drawn
 
     def __post_init__(self):
         within(self.weight_decay, "weight_decay", "0 or more")
@@ -275,8 +280,9 @@ class Layers:
                 x = keras.layers.ZeroPadding2D(kernel_size // 2, name=self.named(f"{name}_pad"))(x)
         if x.shape[-1] % groups or filters % groups:
             raise ValueError(f"groups must divide {x.shape[-1]} and {filters}, the channels. Received: {groups}")
-        layer = StandardizedConv2D if self.weight_standardization else Conv2D
-        return layer(
+        kind = StandardizedConv2D if self.weight_standardization else Conv2D if groups > 1 else keras.layers.Conv2D
+        initializer = keras.initializers.get("zeros" if zero else "he_normal")
+        layer = kind(
             filters,
             kernel_size,
             strides=stride,
@@ -284,10 +290,13 @@ class Layers:
             groups=groups,
             dilation_rate=dilation,
             use_bias=self.bias_without_bn and not bn,
-            kernel_initializer="zeros" if zero else "he_normal",
+            kernel_initializer=initializer if self.initialize else "zeros",
             kernel_regularizer=self.regularizer(),
             name=f"{name}_conv",
-        )(x)
+        )
+        x = layer(x)
+        layer.kernel_initializer = initializer
+        return x
 
     def bn(self, x, *, zero=False, name):
         """The normalization of this net; its layers are called after it, `..._bn` or `..._gn`."""

@@ -101,7 +101,7 @@ def preprocess_input(x, data_format=None, mode: str | Preprocessing = "torch"):
     Raises ValueError for another mode, for a `data_format` other than None and "channels_last", and for an `x` of other
     than 3 channels.
     """
-    row = _row(mode, "mode")
+    row = find_preprocessing(mode, "mode")
     if data_format not in (None, "channels_last"):
         raise ValueError(f"data_format must be one of [None, 'channels_last']. Received: {data_format!r}")
     _three_channels(x)
@@ -121,7 +121,7 @@ def preprocessing_layers(preprocessing: str | Preprocessing, x, *, name="preproc
     One layer, `{name}_normalization`, without weights; before it, for BGR, Keras' own operation `flip`, which cannot be
     named. Both are loaded without this package. Raises ValueError as `preprocess_input` does.
     """
-    row = _row(preprocessing, "preprocessing")
+    row = find_preprocessing(preprocessing, "preprocessing")
     _three_channels(x)
     _, mean, std = row.arithmetic()
     layer = keras.layers.Normalization(
@@ -130,28 +130,8 @@ def preprocessing_layers(preprocessing: str | Preprocessing, x, *, name="preproc
     return layer(CHANNELS[row.channels](x, ops.flip))
 
 
-def normalization_of(model: keras.Model) -> Preprocessing | None:
-    """What `preprocessing_layers` put into a model, its size being that of the model's pictures; None where nothing."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Normalization):
-            config = layer.get_config()
-            mean, variance = (np.ravel(config[key]) for key in ("mean", "variance"))
-            if mean.size != 3:
-                return None
-            flipped = any(type(other).__name__ == "Flip" for other in getattr(model, "operations", model.layers))
-            size = layer.output.shape[1] or Preprocessing.size
-            return Preprocessing(
-                size=size,
-                resize=size,
-                mean=tuple(mean.tolist()),
-                std=tuple(np.sqrt(variance).tolist()),
-                scale=1.0,
-                channels="bgr" if flipped else "rgb",
-            )
-    return None
-
-
-def _row(preprocessing: Any, argument: str) -> Preprocessing:
+def find_preprocessing(preprocessing: Any, argument: str) -> Preprocessing:
+    """Returns a `Preprocessing` itself or the row of PREPROCESSINGS with its name; ValueError for anything else."""
     if isinstance(preprocessing, Preprocessing):
         return preprocessing
     return choose(PREPROCESSINGS, preprocessing, argument)

@@ -1,62 +1,76 @@
-"""What detectors and segmenters stand on: the last map of every stage."""
+"""The feature maps that detectors and segmenters use: the last one of each stage."""
 
-import re
+from collections.abc import Sequence
 
 import keras
 
-STAGE = re.compile(r"conv(\d+)_block(\d+)_(?:out|concat)")
+from keras_resnet.errors import choose
+from keras_resnet.network import Network, describe, the_network
+from keras_resnet.resnet import strides
+from keras_resnet.variants import DenseVariant
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
-class FeaturePyramid(keras.Model):
-    """`{"conv2": (b, h/4, w/4, c), ...}` of a batch of images; what `feature_pyramid` gives.
-
-    `strides` and `channels` are dicts with the same keys: pixels of the image a pixel of the map, and its channels.
-    Both are read off the graph, and there is no `__init__`: so Keras saves, loads and clones it as a Functional model.
-    """
+class FeaturePyramid(Network):
+    """A network that outputs a dict of feature maps, `{"conv2": (b, h/4, w/4, c), ...}`; see `feature_pyramid`."""
 
     @property
     def channels(self) -> dict[str, int]:
-        return {stage: map.shape[-1] for stage, map in self.output.items()}
+        """The channels of each feature map."""
+        return {stage: feature_map.shape[-1] for stage, feature_map in self.output.items()}
 
     @property
     def strides(self) -> dict[str, int]:
-        """The strides of the convolutions and pools on the way of F, multiplied."""
-        total, strides, stages = 1, {}, {name: stage for stage, name in _last_layers(self).items()}
-        for layer in self.layers:
-            beside = re.match(r"conv\d+_block\d+_0_", layer.name)  # in a shortcut, or what opens a dense layer
-            if hasattr(layer, "strides") and not beside:
-                total *= layer.strides[0]
-            if layer.name in stages:
-                strides[stages[layer.name]] = total
-        return strides
+        """The input pixels per output pixel of each feature map, in each direction."""
+        of_stage = {f"conv{i}": stride for i, stride in enumerate(strides(self.variant), 2)}
+        return {stage: of_stage[stage] for stage in self.output}
+
+    @property
+    def pyramid_outputs(self) -> dict[str, keras.KerasTensor]:
+        """The feature maps by their level, as KerasHub expects: "P3" has stride 8. The deepest of equal stride."""
+        return {f"P{stride.bit_length() - 1}": self.output[stage] for stage, stride in self.strides.items()}
 
 
-def feature_pyramid(model: keras.Model) -> keras.Model:
-    """The last map of every stage of a net of this package: a model `image -> {"conv2": map, "conv3": map, ...}`.
+def feature_pyramid(model: keras.Model, stages: Sequence[str] | None = None) -> FeaturePyramid:
+    """Returns a model that outputs the last feature map of each stage and shares its layers with `model`.
 
-    It shares its layers with `model`, has no classifier, and has two dicts, `strides` (of the maps against the image)
-    and `channels`, with the keys of its outputs. A stage ends where the paper's does, at the sum of its last block; the
-    last map is the one that the classifier sees, so behind the last BN and ReLU of a net that is activated in advance.
+    A stage ends where the paper's does, after the addition of its last block. The last feature map is the one that the
+    classifier sees: of pre-activated networks and DenseNets after the last BN and ReLU.
 
-    Raises ValueError where the layers of `model` are not named as this package names them.
+    Args:
+        model: A network built by this package, or a model that contains one.
+        stages: Names such as `"conv3"` to keep, in any order. Defaults to all.
+
+    Returns:
+        A `FeaturePyramid`. Its outputs are `{"conv2": (b, h/4, w/4, c), ...}`. Its properties `strides`, `channels` and
+        `pyramid_outputs` (keys "P2", "P3", ... by log2 of the stride, as KerasHub expects) describe them.
+
+    Raises:
+        ValueError: If `model` contains no network of this package, or `stages` names none of its stages.
+
+    Example:
+        >>> pyramid = keras_resnet.feature_pyramid(keras_resnet.ResNet18(include_top=False))
+        >>> pyramid.strides
+        {'conv2': 4, 'conv3': 8, 'conv4': 16, 'conv5': 32}
     """
-    last = _last_layers(model)
-    if not last:
-        raise ValueError(
-            "model must be a net of keras_resnet, whose blocks end in layers called conv2_block1_out. "
-            f"Received: {model.name!r}, whose last layers are {[layer.name for layer in model.layers[-3:]]}"
-        )
-    maps = {stage: model.get_layer(name).output for stage, name in last.items()}
-    image = model.inputs[0] if len(model.inputs) == 1 else model.inputs
-    return FeaturePyramid(image, maps, name=f"{model.name}_pyramid")
+    network = the_network(model)
+    ends = last_layers(network)
+    for stage in ends if stages is None else stages:
+        choose(ends, stage, "stages")
+    kept = {stage: network.get_layer(name).output for stage, name in ends.items() if stages is None or stage in stages}
+    if not kept:
+        raise ValueError(f"stages must name at least one of {list(ends)}. Received: {stages!r}")
+    image = network.inputs[0] if len(network.inputs) == 1 else network.inputs
+    return describe(FeaturePyramid(image, kept, name=f"{network.name}_pyramid"), network.description)
 
 
-def _last_layers(model: keras.Model) -> dict[str, str]:
-    """Stage -> the layer whose output is its last map."""
-    names = [layer.name for layer in model.layers]
-    last = {f"conv{match[1]}": name for name in names if (match := STAGE.fullmatch(name))}
-    end = {"post_relu", "relu"}.intersection(names)  # of pre-activated nets, of DenseNets
-    if last and end:
-        last[list(last)[-1]] = end.pop()
-    return last
+def last_layers(network: Network) -> dict[str, str]:
+    """Returns for each stage the name of the layer whose output is its last feature map."""
+    row = network.variant
+    end = "concat" if isinstance(row, DenseVariant) else "out"
+    ends = {f"conv{stage}": f"conv{stage}_block{depth}_{end}" for stage, depth in enumerate(row.depths, 2)}
+    names = {layer.name for layer in network.layers}
+    for name in ("post_relu", "relu"):
+        if name in names:
+            ends[f"conv{len(row.depths) + 1}"] = name
+    return ends

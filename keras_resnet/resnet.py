@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import fields as fields_of
 from dataclasses import replace
 from itertools import accumulate
-from math import prod
 from operator import mul
 from typing import NamedTuple
 
@@ -20,9 +19,11 @@ from keras_resnet import densenet
 from keras_resnet.blocks import BLOCKS, ORDERS, STAGE_ORDERS, orders_of_stage, residual_block
 from keras_resnet.errors import choose, positive, positives, warn, within
 from keras_resnet.gates import GATES
+from keras_resnet.initialization import draw_kernels
 from keras_resnet.layers import Layers, check_channels_last, head_dtype
-from keras_resnet.preprocessing import PREPROCESSINGS, preprocessing_layers
-from keras_resnet.shortcuts import OPTIONS, PROJECTIONS, Shortcut, find_shortcut, identity
+from keras_resnet.network import Description, Network, describe
+from keras_resnet.preprocessing import PREPROCESSINGS, find_preprocessing, preprocessing_layers
+from keras_resnet.shortcuts import OPTIONS, PROJECTIONS, Shortcut, find_shortcut, identity, zero_pad
 from keras_resnet.stems import STEMS
 from keras_resnet.variants import VARIANTS, DenseVariant, Variant, field_names, find_row
 from keras_resnet.weights import check_before_download, give, read_source
@@ -55,8 +56,8 @@ def ResNet(
     *,
     include_preprocessing=False,
     **fields,
-) -> keras.Model:
-    """The net of a row of `VARIANTS`, or of a `Variant` of your own, as a Functional model.
+) -> Network:
+    """The net of a row of `VARIANTS`, or of a `Variant` of your own, as a Functional model that carries its variant.
 
     `(b, h, w, c) -> (b, classes)`. Without the top `(b, h/s, w/s, filters)`, where s is 32 for ImageNet rows and 4 for
     CIFAR rows, or `(b, filters)` with `pooling="avg"` or `"max"`.
@@ -93,9 +94,8 @@ def ResNet(
     if pooling is not None:
         choose(POOLINGS, pooling, "pooling")
     row_name = variant if isinstance(variant, str) else name
-    shortcut = OPTIONS.get(getattr(row, "shortcut", ""), getattr(row, "shortcut", None))
     check_before_download(weights, row_name, row)
-    found = None if weights is None else read_source(weights, row_name, include_top=include_top, shortcut=shortcut)
+    found = None if weights is None else read_source(weights, row_name, row, include_top=include_top)
 
     if input_tensor is None:
         inputs = input_tensor = keras.Input(_check_shape(row, include_top, input_shape), name="image")
@@ -110,10 +110,13 @@ def ResNet(
         inputs = keras.utils.get_source_inputs(input_tensor)
         inputs = inputs[0] if len(inputs) == 1 else inputs
 
-    layers = Layers(**{field.name: getattr(row, field.name) for field in fields_of(Layers) if hasattr(row, field.name)})
+    common = {field.name: getattr(row, field.name) for field in fields_of(Layers) if hasattr(row, field.name)}
+    layers = Layers(**common, initialize=False)
+    description = Description(row)
     if include_preprocessing is not False:
         chosen = _preprocessing_of(include_preprocessing, found)
         input_tensor = preprocessing_layers(chosen, input_tensor)
+        description = Description(row, chosen, includes_preprocessing=True)
     x = FAMILIES[type(row)].features(row, input_tensor, layers)
     if include_top:
         x = keras.layers.GlobalAveragePooling2D(name="avg_pool", dtype=head_dtype())(x)
@@ -124,19 +127,21 @@ def ResNet(
         x = POOLINGS[pooling](name=f"{pooling}_pool", dtype=head_dtype())(x)
 
     with recursion_limit(10 * weight_layers(row)):
-        model = keras.Model(inputs, x, name=name)
-    if found is not None:
+        model = describe(Network(inputs, x, name=name), description)
+    if found is None:
+        draw_kernels(model)
+    else:
         give(model, found, new_head=row.classes != published.classes)
     return model
 
 
 def _preprocessing_of(choice, found):
     if choice is not True:
-        return choice
+        return find_preprocessing(choice, "include_preprocessing")
     if found is None or found.preprocessing is None:
         raise ValueError(
             "include_preprocessing=True needs `weights` whose preprocessing is known; else it must be one of "
-            f"{list(PREPROCESSINGS)} or a Preprocessing. Received: weights={found and found.told!r}"
+            f"{list(PREPROCESSINGS)} or a Preprocessing. Received: weights={found and found.source!r}"
         )
     return found.preprocessing
 
@@ -216,10 +221,6 @@ def recursion_limit(frames: int):
         sys.setrecursionlimit(limit)
 
 
-def residual_stride(row: Variant) -> int:
-    return STEMS[row.stem].stride * prod(stride for stride, _, _ in stage_strides(row))
-
-
 # first_shortcut -> whether a row may have it
 FIRST_SHORTCUTS: dict[str, Callable] = {
     "activated": lambda row, shortcut: True,
@@ -249,7 +250,7 @@ def checked(row: Variant) -> Variant:
     within(row.block_dropout, "block_dropout", "in [0, 1)")
     within(row.drop_path, "drop_path", "in [0, 1)")
     for argument, stays, needs, holds in (
-        ("zero_channels", "both", "the shortcut 'zero_pad'", row.shortcut in ("zero_pad", "A")),
+        ("zero_channels", "both", "the shortcut 'zero_pad'", shortcut.changed is zero_pad),
         ("block_dropout", 0, "the block 'building_block', between its 3x3 layers", row.block == "building_block"),
         ("gate_ratio", 1 / 16, "the gate 'se'", row.gate == "se"),
         ("output_stride", None, "nets whose first block of a stage strides", row.stride_block == "first"),
@@ -265,6 +266,7 @@ def checked(row: Variant) -> Variant:
         filters=positive(row.filters, "filters"),
         stem_filters=None if row.stem_filters is None else positive(row.stem_filters, "stem_filters"),
         first_stride=positive(row.first_stride, "first_stride"),
+        shortcut=OPTIONS.get(row.shortcut, row.shortcut),
         groups=positive(row.groups, "groups"),
         base_width=positive(row.base_width, "base_width"),
     )
@@ -276,18 +278,22 @@ def checked(row: Variant) -> Variant:
     return row
 
 
+def residual_strides(row: Variant) -> list[int]:
+    return list(accumulate((stride for stride, *_ in stage_strides(row)), mul, initial=STEMS[row.stem].stride))[1:]
+
+
 class Family(NamedTuple):
     """What the builders ask of a kind of row."""
 
     checked: Callable  # the row with Python's integers, or a ValueError
     features: Callable  # row, image, layers -> the last map
     weight_layers: Callable
-    stride: Callable
+    strides: Callable  # of the last feature map of each stage
 
 
 FAMILIES: dict[type, Family] = {
-    Variant: Family(checked, residual_features, residual_weight_layers, residual_stride),
-    DenseVariant: Family(densenet.checked, densenet.dense_features, densenet.weight_layers, densenet.stride),
+    Variant: Family(checked, residual_features, residual_weight_layers, residual_strides),
+    DenseVariant: Family(densenet.checked, densenet.dense_features, densenet.weight_layers, densenet.strides),
 }
 
 
@@ -296,9 +302,13 @@ def weight_layers(row: Variant | DenseVariant) -> int:
     return FAMILIES[type(row)].weight_layers(row)
 
 
+def strides(row: Variant | DenseVariant) -> list[int]:
+    """Returns the input pixels per output pixel, in each direction, of the last feature map of each stage."""
+    return FAMILIES[type(row)].strides(row)
+
+
 def total_stride(row: Variant | DenseVariant) -> int:
-    """Pixels of the image a pixel of the last map, in each direction."""
-    return FAMILIES[type(row)].stride(row)
+    return strides(row)[-1]
 
 
 def _checked(row):

@@ -70,6 +70,36 @@ def field_names(row) -> list[str]:
     return [field.name for field in fields(row)]
 
 
+# Fields that change no output of a network with given weights, and output_stride, which users change on purpose:
+# segmentation nets take the weights of classifiers (arXiv:1606.00915).
+NOT_COMPARED = {
+    *("zero_init_residual", "block_dropout", "drop_path", "dropout", "weight_decay", "bn_momentum"),
+    *("image_size", "classes", "output_stride"),
+}
+
+
+def comparable(row: Variant | DenseVariant) -> dict[str, Any]:
+    """Returns the fields that decide what the network computes with given weights; None for one without effect."""
+    values = {name: getattr(row, name) for name in field_names(row) if name not in NOT_COMPARED}
+    if row.norm == "sync_bn":  # another way to train BN
+        values["norm"] = "bn"
+    if isinstance(row, Variant):
+        values["stem_filters"] = row.stem_filters or row.filters
+        if row.block != "building_block" or values["stem_filters"] != row.filters or row.shortcut == "none":
+            values["first_shortcut"] = None  # the first block has a projection, or is plain
+    return values
+
+
+def differences(ours: Variant | DenseVariant, theirs: Variant | DenseVariant) -> str:
+    """Returns the fields in which the variant of a file differs from that of a model, or "" if they are equal."""
+    if type(ours) is not type(theirs):
+        return f"the file holds a {type(theirs).__name__}, the model is a {type(ours).__name__}"
+    a, b = comparable(ours), comparable(theirs)
+    return "; ".join(
+        f"{name} is {b[name]!r} in the file and {a[name]!r} in the model" for name in a if a[name] != b[name]
+    )
+
+
 V2: dict[str, Any] = dict(order="preactivation")
 V2_RAW: dict[str, Any] = dict(order="preactivation", first_shortcut="raw")
 X32X4D: dict[str, Any] = dict(groups=32, base_width=4)

@@ -15,13 +15,12 @@ PACKAGE = Path(__file__).parent.parent / "keras_resnet"
 
 # Imports go downwards only.
 FLOORS = [
-    {"errors", "files", "machine", "macs", "pyramid", "quiet"},
+    {"errors", "files", "initialization", "machine", "macs", "quiet"},
     {"variants", "layers", "preprocessing"},
-    {"weights"},
-    {"shortcuts", "stems", "gates"},
-    {"blocks", "densenet"},
+    {"network", "shortcuts", "stems", "gates"},
+    {"blocks", "densenet", "weights"},
     {"resnet"},
-    {"builders", "serving"},
+    {"builders", "plain_keras", "pyramid", "serving"},
     {"__init__"},
     {"__main__"},
 ]

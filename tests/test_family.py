@@ -276,7 +276,7 @@ def test_a_pyramid_is_saved_alone_and_within_a_model(order, rng, tmp_path):
     for model in (pyramid, detector):
         model.save(tmp_path / "a.keras")
         loaded = keras.saving.load_model(tmp_path / "a.keras")
-        copies = [loaded, keras.models.clone_model(model)]
+        copies = [loaded, model.from_config(model.get_config())]
         for copy in copies:
             inner = copy if model is pyramid else copy.get_layer(pyramid.name)
             assert (inner.strides, inner.channels) == ({"conv2": 1, "conv3": 2}, {"conv2": 4, "conv3": 8})
@@ -291,7 +291,7 @@ def test_the_pyramid_of_a_dilated_net_and_of_one_of_any_size():
 
 def test_the_pyramid_of_another_kind_of_model():
     image = keras.Input((4,))
-    with pytest.raises(ValueError, match="model must be a net of keras_resnet.*Received: 'other'"):
+    with pytest.raises(ValueError, match="model must be a network of keras_resnet.*Received: 'other'"):
         feature_pyramid(keras.Model(image, keras.layers.Dense(1)(image), name="other"))
 
 

@@ -9,7 +9,6 @@ from conftest import randomize, tiny
 
 import keras_resnet
 from keras_resnet import VARIANTS, ResNet, Variant, builders, resnet
-from keras_resnet.preprocessing import normalization_of
 from keras_resnet.variants import find_row
 
 OTHERS = ("ResNet", "asdict", "weight_layers", "_builder", "_builder_name")
@@ -188,12 +187,6 @@ def test_first_shortcuts_that_would_do_nothing(row, fields):
 def test_the_width_of_a_wide_net_is_a_number():
     with pytest.raises(ValueError, match="k must be a positive integer. Received: '10'"):
         keras_resnet.wide(28, "10")
-
-
-def test_a_sequential_model_has_a_normalization_or_none():
-    assert normalization_of(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])) is None
-    layer = keras.layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 1.0, 4.0])
-    assert normalization_of(keras.Sequential([keras.Input((8, 8, 3)), layer])).std == (1.0, 1.0, 2.0)
 
 
 def test_integers_of_numpy_are_integers(tmp_path):

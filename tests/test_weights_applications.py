@@ -168,12 +168,8 @@ def test_the_scale_that_the_epsilon_changes():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (
-            dict(bottleneck_stride="3x3"),
-            r"must be '1x1'.*'resnet50', whose conv3_block1_2_conv .* \(\(2, 2\), \(1, 1\)\)",
-        ),
-        (dict(bottleneck_stride="3x3", output_stride=16), r"must be '1x1'.*conv3_block1_2_conv"),
-        (dict(bottleneck_stride="3x3", output_stride=4), r"must be '1x1'.*conv3_block1_2_conv .* conv3_block2_2_conv"),
+        (dict(bottleneck_stride="3x3"), "bottleneck_stride must be '1x1'. Received: {'bottleneck_stride': '3x3'}"),
+        (dict(bottleneck_stride="3x3", output_stride=4), "bottleneck_stride must be '1x1'"),
         (dict(bn_epsilon=1e-3), "bn_epsilon must be at most 1.001e-05. Received: 0.001 in 'conv1_bn'"),
         (dict(norm="gn"), r"  missing: conv1_gn/gamma \(nearest: conv1_bn/gamma\)"),
     ],
@@ -244,7 +240,7 @@ def test_layers_of_densenets_have_the_names_of_keras_applications(row):
 @pytest.mark.parametrize(
     ("row", "fields", "says"),
     [
-        ("resnet50", {}, "bottleneck_stride must be '1x1' with weights='keras'.*Received: '3x3'"),
+        ("resnet50", {}, "another network: bottleneck_stride is '1x1' in the file and '3x3' in the"),
         ("resnet18", {}, "weights='keras', must be one of .*Received: 'resnet18'"),
     ],
 )
@@ -252,7 +248,7 @@ def test_another_net_is_refused_before_the_download(row, fields, says, monkeypat
     monkeypatch.setattr(keras.utils, "get_file", lambda *args, **options: pytest.fail("it was downloaded"))
     with pytest.raises(ValueError, match=says):
         keras_resnet.ResNet(row, weights="keras", **fields)
-    with pytest.raises(ValueError, match="bottleneck_stride must be '1x1'|row must be one of"):
+    with pytest.raises(ValueError, match="bottleneck_stride is '1x1' in the file|must be one of"):
         keras_resnet.load_pretrained(keras_resnet.ResNet(row, **fields), "keras")
 
 
@@ -261,7 +257,7 @@ def test_v2_of_another_stride_is_refused(folder):
     path = write_legacy(theirs(builder="ResNet50V2", include_top=False), folder / "v2.h5")
     with pytest.raises(ValueError, match="unexpected: conv1_conv/bias"):
         load_applications(ours("resnet50v2", include_top=False), path)
-    with pytest.raises(ValueError, match="stride_block must be 'last'.*whose conv3_block1_2_conv strides"):
+    with pytest.raises(ValueError, match="stride_block must be 'last'"):
         load_applications(ours("resnet50v2", include_top=False, bias_without_bn=True), path)
 
 

@@ -16,7 +16,7 @@ import keras_resnet
 from keras_resnet import VARIANTS, ResNet, load_pretrained, save_pretrained, variants
 from keras_resnet.errors import RandomClassifierWarning
 from keras_resnet.weights import default_checkpoint, pretrained
-from keras_resnet.weights.layout import check_layout, last_block
+from keras_resnet.weights.compatible import check_fields
 from keras_resnet.weights.names import CLASSIFIERS, NAMINGS
 
 
@@ -207,7 +207,7 @@ def test_option_a_of_fb_resnet_torch(zero_channels, tmp_path):
     save_pretrained(source, tmp_path / "net.safetensors")
     load_pretrained(model, tmp_path / "net.safetensors")
     for wrong in (dict(shortcut="zero_pad", zero_channels=other), dict(shortcut="none")):
-        with pytest.raises(ValueError, match=f"is of a net with the shortcut 'zero_pad {zero_channels}'"):
+        with pytest.raises(ValueError, match="holds the weights of another network than 'resnet'"):
             load_pretrained(tiny(**wrong), tmp_path / "net.safetensors")
 
 
@@ -273,12 +273,17 @@ V2_BOTTLENECK = {"order": "preactivation", "block": "bottleneck"}
 @pytest.mark.parametrize(
     ("theirs", "ours", "naming", "says"),
     [
-        ({"block": "bottleneck"}, {"bottleneck_stride": "1x1"}, "torchvision", "Build it with bottleneck_stride='3x3'"),
-        ({}, {"order": "conv_relu_bn"}, "torchvision", "the order of BN and ReLU must be 'original'"),
-        ({}, {"order": "relu_before_addition"}, "torchvision", "the order of BN and ReLU must be 'original'"),
+        ({"block": "bottleneck"}, {"bottleneck_stride": "1x1"}, "torchvision", "bottleneck_stride must be '3x3'"),
+        ({}, {"order": "conv_relu_bn"}, "torchvision", "order must be 'original'"),
+        ({}, {"order": "relu_before_addition"}, "torchvision", "order must be 'original'"),
         ({"norm": "gn", "filters": 32}, {"gn_groups": 8}, "torchvision", "gn_groups must be 32"),
-        ({"shortcut": "A"}, {"zero_channels": "end"}, "akamaster", "zero_channels='both'.*pads at 'end'"),
-        ({"shortcut": "A"}, {"shortcut": "none"}, "akamaster", "has no such shortcut"),
+        (
+            {"shortcut": "A"},
+            {"zero_channels": "end"},
+            "akamaster",
+            "zero_channels must be 'both'.*Received: {'zero_channels': 'end'}",
+        ),
+        ({"shortcut": "A"}, {"shortcut": "none"}, "akamaster", "shortcut must be one of .*'zero_pad'"),
         (V2_BOTTLENECK, {"stride_block": "last"}, "timm v2", "missing: stages.0.blocks.1.downsample.conv.weight"),
         (
             {**V2_BOTTLENECK, "depths": (1, 1), "shortcut": "projection_all"},
@@ -287,7 +292,12 @@ V2_BOTTLENECK = {"order": "preactivation", "block": "bottleneck"}
             "stride_block must be 'first'",
         ),
         (dict(order="preactivation", first_shortcut="raw"), dict(first_shortcut="activated"), "timm v2", "'raw'"),
-        ({"shortcut": "pooled_projection"}, {"shortcut": "max_pooled_projection"}, "torchvision", "takes maxima"),
+        (
+            {"shortcut": "pooled_projection"},
+            {"shortcut": "max_pooled_projection"},
+            "torchvision",
+            "shortcut must be one of .*'pooled_projection'",
+        ),
     ],
 )
 def test_another_net_with_the_same_weights(theirs, ours, naming, says):
@@ -302,7 +312,7 @@ def test_another_net_with_the_same_weights(theirs, ours, naming, says):
 
 def test_a_stem_without_its_pool():
     state = state_dict(tiny(stem="7x7", image_size=32))
-    with pytest.raises(ValueError, match="of nets that pool after conv1.*stem must be '7x7'"):
+    with pytest.raises(ValueError, match="stem must be one of .*'7x7'.*Received: {'stem': '7x7_unpooled'}"):
         load_pretrained(tiny(stem="7x7_unpooled", image_size=32), state)
 
 
@@ -310,7 +320,7 @@ GN_D = dict(norm="gn", stem="deep", shortcut="pooled_projection")  # timm's resn
 
 
 @pytest.mark.parametrize(
-    ("fields", "standardized"), [(GN_D, False), ({"norm": "gn", "stem": "7x7", "shortcut": "projection"}, True)]
+    ("fields", "standardized"), [(GN_D, False), ({"norm": "gn", "stem": "7x7_zeros", "shortcut": "projection"}, True)]
 )
 def test_kernels_are_standardized_in_bits_nets_alone(fields, standardized, tmp_path):
     """BiT's stem is one 7x7; what else timm has of GroupNorm takes its kernels as they are."""
@@ -353,18 +363,23 @@ KINDS |= {"iresnet50": "iResNet", "resnet50v2": "timm v2", "resnetv2_50x1_bit": 
 
 
 @pytest.mark.parametrize("row", KINDS)
-def test_the_layout_of_a_row_is_that_of_its_checkpoints(row):
-    check_layout(ResNet(row, depths=(3, 3), include_top=False, classes=10), KINDS[row], "The source")
+def test_a_row_is_what_its_checkpoints_imply(row):
+    check_fields(ResNet(row, depths=(3, 3), include_top=False, classes=10), KINDS[row], "The source", {})
 
 
-def test_dropout_and_stochastic_depth_change_no_layout():
-    assert last_block(tiny(drop_path=0.2, block_dropout=0.2, gate="se")) == last_block(tiny())
+def test_fields_that_only_training_uses_are_not_compared(tmp_path):
+    save_pretrained(randomize(tiny(drop_path=0.2, block_dropout=0.2, gate="se")), tmp_path / "net.safetensors")
+    load_pretrained(tiny(gate="se"), tmp_path / "net.safetensors")
 
 
-def test_layouts_are_of_nets_of_ours():
+@pytest.mark.parametrize("function", [partial(load_pretrained, source={}), partial(save_pretrained, path="x")])
+def test_a_model_without_a_network(function):
     image = keras.Input((4,))
-    with pytest.raises(ValueError, match="model must be a net of keras_resnet.*Received: 'other'"):
-        check_layout(keras.Model(image, keras.layers.Dense(1)(image), name="other"), "torchvision", "it")
+    other = keras.Model(image, keras.layers.Dense(1)(image), name="other")
+    with pytest.raises(ValueError, match="model must be a network of keras_resnet.*Received: 'other'"):
+        function(other)
+    with pytest.raises(ValueError, match=r"copy it with model.from_config\(model.get_config"):
+        function(keras.models.clone_model(tiny()))
 
 
 # ---- sources
@@ -475,7 +490,7 @@ def test_a_file_in_the_home_directory(tmp_path, monkeypatch):
 
 
 def test_what_pytorch_has_no_net_for(tmp_path):
-    with pytest.raises(ValueError, match="the activated one: first_shortcut must be 'raw'"):
+    with pytest.raises(ValueError, match="first_shortcut must be 'raw'"):
         save_pretrained(tiny(order="preactivation"), tmp_path / "net.safetensors")
     pytest.importorskip("safetensors")
     with pytest.raises(ValueError, match="torchvision and timm have no net such as 'resnet'.*"):
@@ -485,10 +500,9 @@ def test_what_pytorch_has_no_net_for(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_every_naming_has_an_order():
-    from keras_resnet.weights.layout import ORDERS
-
-    assert {naming.order for naming in NAMINGS.values()} == set(ORDERS)
+def test_namings_imply_fields_of_a_variant():
+    fields = {name for naming in NAMINGS.values() for name in naming.implies}
+    assert fields < set(variants.field_names(VARIANTS["resnet50"]))
 
 
 @pytest.mark.peers
@@ -593,7 +607,7 @@ def test_our_own_checkpoint_is_of_its_row():
         keras_resnet.ResNet56(weights="cifar10")
     with pytest.raises(ValueError, match=r"must be one of \['resnet20'.*Received: 'resnet20_none'"):
         keras_resnet.ResNet20(weights="cifar10", shortcut="none")
-    with pytest.raises(ValueError, match="zero_channels='both'.*pads at 'end'"):
+    with pytest.raises(ValueError, match="zero_channels must be 'both'"):
         keras_resnet.ResNet20(weights="cifar10", zero_channels="end")
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_resnet.layers import BatchNormalization, Conv2D, StandardizedConv2D
+from keras_resnet.network import Network, describe, find_network
 from keras_resnet.resnet import recursion_limit
 
 BATCH_NORMS = (keras.layers.BatchNormalization, BatchNormalization)
@@ -72,7 +73,11 @@ def folding(
     sequential = isinstance(model, keras.Sequential)
     ends = (model.inputs[0], model.outputs[0]) if sequential else (model.input, model.output)
     with recursion_limit(10 * len(model.layers)):
-        return _folding(keras.Model(*ends, name=model.name), dtype_of, twins or {})
+        result = _folding(keras.Model(*ends, name=model.name), dtype_of, twins or {})
+        if not isinstance(model, Network) or find_network(model) is None:
+            return result
+        new = type(model)(result.model.input, result.model.output, name=model.name)
+    return result._replace(model=describe(new, model.description))
 
 
 def _folding(model: keras.Model, dtype_of: Callable, twins: dict[type, Callable]) -> Folding:

@@ -6,15 +6,17 @@ are `resnet50v2_keras` and the like, for pixels of -1..1: a stage strides in its
 Huang 2017, for the means and deviations of ImageNet.
 """
 
-import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 
 from keras_resnet.errors import choose
-from keras_resnet.variants import DenseVariant, Variant
+from keras_resnet.network import Network
+from keras_resnet.variants import VARIANTS, DenseVariant, Variant, differences
 from keras_resnet.weights.adapt import adapted
+from keras_resnet.weights.compatible import check_fields
 from keras_resnet.weights.keras_files import KerasFile, read_keras
 from keras_resnet.weights.names import named_variables
 from keras_resnet.weights.state_dict import assign, check, nearest, refuse
@@ -49,13 +51,11 @@ EPSILON = 1.001e-5
 
 
 def check_row(name: str, row: Variant | DenseVariant) -> None:
-    """ValueError if the file of keras.applications for the row `name` does not fit the fields of `row`."""
-    for field, value in choose(KERAS_FILES, name, "The row, with weights='keras',").fields.items():
-        if getattr(row, field) != value:
-            raise ValueError(
-                f"{field} must be {value!r} with weights='keras', as in keras.applications. "
-                f"Received: {getattr(row, field)!r}"
-            )
+    """Raises ValueError if the file of keras.applications for the row `name` is not of `row`."""
+    published = choose(KERAS_FILES, name, "The row, with weights='keras',")
+    theirs = replace(VARIANTS[name], bn_epsilon=row.bn_epsilon, **published.fields)  # the epsilon is adapted
+    if wrong := differences(row, theirs):
+        raise ValueError(f"The weights of keras.applications for {name!r} are of another network: {wrong}")
 
 
 def applications_file(row: str, include_top: bool = True) -> Path:
@@ -75,18 +75,12 @@ def applications_file(row: str, include_top: bool = True) -> Path:
         raise OSError(f"The weights of {row!r} could not be downloaded. {error}") from error
 
 
-def is_of_applications(model: keras.Model, file: KerasFile) -> bool:
+def is_of_applications(file: KerasFile) -> bool:
     """Whether a file was written by a net of keras.applications, and not by one of this package.
 
-    Its ResNets have biases before BN. Its DenseNets differ from ours in the epsilon of BN, or by the name of the input.
+    Its ResNets have a bias in conv1, its DenseNets a last BN called "bn".
     """
-    if "conv1_conv/bias" in file.tensors:
-        return not (file.layers and {layer.name for layer in model.layers} <= file.layers.keys())
-    if "bn/gamma" not in file.tensors:
-        return False
-    if file.graph is not None:
-        return abs(file.graph["bn"]["epsilon"] - EPSILON) < 1e-9
-    return any(name.startswith("input") for name in file.layers)
+    return file.description is None and not {"conv1_conv/bias", "bn/gamma"}.isdisjoint(file.tensors)
 
 
 def applications_preprocessing(file: KerasFile) -> str:
@@ -95,7 +89,7 @@ def applications_preprocessing(file: KerasFile) -> str:
     return next((kinds[name] for name in kinds if name in file.tensors), "caffe")
 
 
-def load_applications(model: keras.Model, path, *, new_head: bool = True) -> None:
+def load_applications(model: Network, path, source: str = "The file", *, new_head: bool = True) -> None:
     """Loads a file of keras.applications: a published `.h5`, or what such a model saves.
 
     The outputs are those of keras.applications up to rounding: a bias before BN is subtracted from its moving mean, and
@@ -106,6 +100,7 @@ def load_applications(model: keras.Model, path, *, new_head: bool = True) -> Non
         model: `ResNet("resnet50", bottleneck_stride="1x1")`, `ResNet("resnet50v2_keras")`, `ResNet("densenet121")`, or
             their deeper relatives, with or without the top.
         path: The file, or the `KerasFile` that was read from it.
+        source: What errors call the file.
         new_head: If True, a classifier of another number of classes keeps its random initialization, with a warning.
 
     Raises:
@@ -121,9 +116,10 @@ def load_applications(model: keras.Model, path, *, new_head: bool = True) -> Non
             variance = f"{layer.name}/moving_variance"
             if variance in tensors:
                 tensors[variance] = tensors[variance] + (EPSILON - layer.epsilon)
-    targets = named_variables(model, "keras_resnet")
-    tensors, targets = adapted(model, tensors, targets, "keras_resnet", new_head)
     v1 = not {"post_bn/gamma", "bn/gamma"} & tensors.keys()
+    naming = "keras.applications" if v1 or "bn/gamma" in tensors else "keras.applications v2"
+    targets = named_variables(model, naming)
+    tensors, targets = adapted(model, tensors, targets, naming, new_head)
     biases = [
         f"{target.layer.removesuffix('_bn')}_conv/bias" for target in targets if target.tensor.endswith("_bn/gamma")
     ]
@@ -131,36 +127,5 @@ def load_applications(model: keras.Model, path, *, new_head: bool = True) -> Non
         model, [f"missing: {bias}{nearest(bias, file.tensors)}" for bias in biases if v1 and bias not in file.tensors]
     )
     check(model, tensors, targets)
-    if "bn/gamma" not in file.tensors:
-        check_model(model, "resnet50v2_keras" if "post_bn/gamma" in file.tensors else "resnet50")
+    check_fields(model, naming, source, {"bn_epsilon": model.variant.bn_epsilon})
     assign(tensors, targets)
-
-
-def check_model(model: keras.Model, row: str) -> None:
-    """ValueError if `model` strides in other layers than the net of keras.applications."""
-    if not row.startswith("densenet"):
-        _check_strides_v2(model) if row.endswith("v2_keras") else _check_strides(model)
-
-
-def _check_strides(model: keras.Model) -> None:
-    """Strides have no weights. Where the 1x1 strides, or would if it were not dilated, all 3x3 of a stage are alike."""
-    for first in model.layers:
-        if re.fullmatch(r"conv\d+_block1_2_conv", first.name):
-            second = model.get_layer(first.name.replace("block1", "block2"))
-            pair = [(layer.strides, layer.dilation_rate) for layer in (first, second)]
-            if pair[0] != pair[1]:
-                raise ValueError(
-                    "bottleneck_stride must be '1x1', where keras.applications strides. Received: "
-                    f"{model.name!r}, whose {first.name} has (strides, dilation_rate) {pair[0]}, "
-                    f"{second.name} {pair[1]}"
-                )
-
-
-def _check_strides_v2(model: keras.Model) -> None:
-    """The first blocks of their stages do not stride: the last ones do, in their 3x3."""
-    for layer in model.layers:
-        if re.fullmatch(r"conv\d+_block1_2_conv", layer.name) and max(layer.strides) > 1:
-            raise ValueError(
-                "stride_block must be 'last', as in keras.applications' V2 ('resnet50v2_keras'). Received: "
-                f"{model.name!r}, whose {layer.name} strides"
-            )

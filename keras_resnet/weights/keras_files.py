@@ -1,23 +1,16 @@
-"""Weights as Keras writes them: by the names of the layers, with what the file tells of the net they are of.
-
-Keras itself goes by the order of the layers and compares shapes: plain-20's file fits ResNet-20. Here names decide, and
-what Keras writes beside the weights must be that of the model: in `.keras` the graph with the settings of its layers,
-in `.weights.h5` the name and the class of every layer. What is read is data; no class of the file is looked up or made.
-"""
+"""Files of weights as Keras writes them. What is read is data: no class that a file names is looked up or made."""
 
 import json
 import re
-from collections.abc import Iterator
 from io import BytesIO
 from math import prod
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any, BinaryIO, NamedTuple
 
-import h5py
-import keras
 import numpy as np
 
+from keras_resnet.network import KEY, Description
 from keras_resnet.weights.files import BOUND, open_bounded, size_of
 
 KERAS_FORMATS = (".weights.h5", ".keras", ".h5")
@@ -29,22 +22,15 @@ VARIABLES = {
     "batch": ("gamma", "beta", "moving_mean", "moving_variance"),
     "group": ("gamma", "beta"),
 }
+DESCRIPTION_BYTES = 65_536
 RENAMED = {"probs": "predictions"}  # the classifier of keras.applications, before TensorFlow took it over
-
-# layers of ours, but for the head; others (augmentation, dropout) change no answer of the net, or come before it
-OURS = re.compile(
-    r"(conv|pool)\d+_.*(?<!dropout)(?<!drop_path)|pool1|zero_padding2d(_1)?|post_.*|bn|gn|relu|normalization|flip"
-)
-# what a layer is told that changes none of its answers, or that the shapes of its weights tell
-UNSAID = re.compile(
-    r"name|trainable|dtype|batch_shape|momentum|units|filters|seed|rate|.*_(initializer|regularizer|constraint)"
-)
 
 
 class KerasFile(NamedTuple):
     tensors: dict[str, np.ndarray]  # {"conv1_conv/kernel": (7, 7, 3, 64), ...}, as float32
     layers: dict[str, str]  # name -> class, as far as the format tells, without underscores and capitals
-    graph: dict[str, dict] | None = None  # name -> class, settings and inputs: of whole models
+    description: Description | None = None  # of the networks of this package
+    config: dict[str, Any] | None = None  # of whole models, as `keras.Model.to_json` writes it
 
 
 def read_keras(path) -> KerasFile:
@@ -56,7 +42,7 @@ def read_keras(path) -> KerasFile:
                 return read_h5(file, size_of(file))
             archive = open_bounded(file)
             weights, config = archive.read("model.weights.h5"), json.loads(archive.read("config.json"))
-            return read_h5(BytesIO(weights), size_of(file))._replace(graph=graph_of(config))
+            return read_h5(BytesIO(weights), size_of(file))._replace(config=config)
         except Exception as error:  # damaged bytes lead HDF5 to errors of every kind
             reason = str(error) or type(error).__name__
             raise ValueError(f"path must be a whole file of Keras. Received: {str(path)!r}: {reason}") from error
@@ -64,14 +50,20 @@ def read_keras(path) -> KerasFile:
 
 def read_h5(raw: BinaryIO, size: int) -> KerasFile:
     """`.h5`, of Keras 2 or of a whole model, and `.weights.h5`; in all at most BOUND times `size`, the file's bytes."""
+    import h5py  # not before it is needed: a cold start matters
+
     tensors: dict[str, np.ndarray] = {}
     layers: dict[str, str] = {}
-    graph = None
+    descriptions: list[Description] = []
+    config = None
     left = BOUND * size
 
     def read(place: str, item) -> None:
         nonlocal left
         *groups, variable = place.split("/")
+        if variable == KEY:
+            descriptions.append(read_description(item))
+            return
         if not isinstance(item, h5py.Dataset):
             if variable == "vars" and groups and "name" in item.attrs:  # of every layer, with weights or without
                 layers[str(attribute(item, "name"))] = re.sub(r"_(\d+$)?", "", groups[-1])
@@ -106,11 +98,26 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
         if "layer_names" in root.attrs:  # of which each has a group; what they say is not read, see `attribute`
             layers |= dict.fromkeys(root, "")
         if "model_config" in file.attrs:
-            graph = graph_of(json.loads(attribute(file, "model_config")))
+            config = json.loads(attribute(file, "model_config"))
+            if KEY in config["config"]:
+                descriptions.append(Description.from_config(config["config"][KEY]))
+        elif name == "layers" and KEY in file.get("vars", ()):
+            descriptions.append(read_description(file["vars"][KEY]))
         root.visititems(read)  # which follows no links out of the file
     if not tensors:
         raise ValueError("no weights in it")
-    return KerasFile(tensors, layers, graph)
+    if len(descriptions) > 1:
+        raise ValueError(f"it must hold one network. Received: {len(descriptions)}")
+    return KerasFile(tensors, layers, descriptions[0] if descriptions else None, config)
+
+
+def read_description(item) -> Description:
+    """Reads what `Network.save_own_variables` wrote."""
+    if getattr(item, "dtype", None) != "uint8" or item.ndim != 1 or item.size > DESCRIPTION_BYTES:
+        raise ValueError(f"{KEY} must be a text of at most {DESCRIPTION_BYTES} bytes. Received: {item!r}")
+    if item.external or item.is_virtual or item.chunks:
+        raise ValueError(f"{KEY} must lie in this file. Received: {item!r}")
+    return Description.from_config(json.loads(item[()].tobytes()))
 
 
 def attribute(item, name: str, default: Any = None) -> Any:
@@ -118,75 +125,3 @@ def attribute(item, name: str, default: Any = None) -> Any:
     if name in item.attrs and item.attrs.get_id(name).shape:
         raise ValueError(f"{name} must be one string. Received: {item.attrs.get_id(name).shape} of them")
     return item.attrs.get(name, default)
-
-
-def graph_of(config: dict[str, Any]) -> dict[str, dict] | None:
-    """Of what `keras.Model.to_json` says, the layers that are ours: class, settings that matter, and inputs; None where
-    it says nothing of layers, as of a class of keras-hub.
-    """
-    if "layers" not in config["config"]:
-        return None
-    nodes: dict[str, dict] = {}
-    for layer in config["config"]["layers"]:
-        kind, name = layer["class_name"].rpartition(">")[2], layer["name"]
-        name = kind.lower() if kind in ("Normalization", "Flip") else name
-        settings = {key: _rounded(value) for key, value in layer["config"].items() if not UNSAID.fullmatch(key)}
-        inputs = [
-            nodes[before]["here"] if before in nodes else before for before in _histories(layer.get("inbound_nodes"))
-        ]
-        here = name if OURS.fullmatch(name) else (inputs or ["the image"])[0]
-        nodes[layer["name"]] = {"here": here, "class": kind, **settings, "inputs": inputs}
-    return {
-        node["here"]: {key: value for key, value in node.items() if key != "here"}
-        for name, node in nodes.items()
-        if node["here"] == name or node["class"].lower() == node["here"]
-    }
-
-
-def _histories(node: Any) -> Iterator[str]:
-    """The layers that a node takes its inputs from, in their order."""
-    if isinstance(node, dict):
-        if "keras_history" in node:
-            yield node["keras_history"][0]
-            return
-        node = list(node.values())
-    if isinstance(node, list):
-        for part in node:
-            yield from _histories(part)
-
-
-def _rounded(value: Any) -> Any:
-    """Without the last digits of float32, and with lists for tuples."""
-    if isinstance(value, list | tuple):
-        return [_rounded(part) for part in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def check_graph(model: keras.Model, file: KerasFile, told: str) -> None:
-    """ValueError where the file tells of another net than `model`, or of pixels that this net does not normalize."""
-    ours = graph_of(json.loads(model.to_json())) or {}
-    if file.graph is not None:
-        theirs = file.graph
-    else:
-        theirs = {name: {"class": kind} for name, kind in file.layers.items() if OURS.fullmatch(name)}
-        known = all(node["class"] for node in theirs.values())
-        ours = {name: {"class": node["class"].lower() if known else ""} for name, node in ours.items()}
-    if not theirs:
-        return
-    for extra in {"normalization", "flip"} - theirs.keys():  # a net without may be given its preprocessing
-        if file.graph is not None and extra in ours:
-            before = ours.pop(extra)["inputs"]
-            for node in ours.values():
-                node["inputs"] = [before[0] if name == extra else name for name in node["inputs"]]
-        ours.pop(extra, None)
-    wrong = []
-    for name in dict.fromkeys([*theirs, *ours]):
-        a, b = theirs.get(name, {}), ours.get(name, {})
-        keys = [key for key in dict.fromkeys([*a, *b]) if a.get(key) != b.get(key)]
-        if not a or not b:
-            wrong.append(f"{name} ({(a or b)['class']}) is only in {'the file' if a else 'the model'}")
-        elif keys:
-            wrong.append(f"{name} has " + ", ".join(f"{key} {a.get(key)}, here {b.get(key)}" for key in keys))
-    if wrong:
-        more = f"\n  ... and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise ValueError(f"{told} is of another net than {model.name!r}:\n  " + "\n  ".join(wrong[:10]) + more)

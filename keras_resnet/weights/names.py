@@ -1,7 +1,7 @@
 """What other projects call our layers: one table a project, from the names of our layers to those of their modules."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -130,18 +130,21 @@ TENSORFLOW = {name: f"/{name}" for name in PYTORCH}
 
 
 class Naming(NamedTuple):
-    """What a project calls its modules and tensors, how its kernels lie, and the nets that its files are of."""
+    """What a project calls its modules and tensors, how its kernels lie, and which networks its files are of."""
 
     rules: Rules
     variables: dict[str, str] = PYTORCH
     out_first: bool = True  # kernels are (out, in, h, w), and not Keras' (h, w, in, out)
-    order: str = "original"  # of BN and ReLU, a row of layout.ORDERS
-    zero_channels: str | None = None  # "both": nets with option A alone, whose new channels stand on both sides
-    first_shortcut: str | None = None  # of its nets whose first block has an identity shortcut, a field of the row
+    implies: Mapping[str, tuple] = {}  # field of Variant -> the values that its networks have, see compatible.COMMON
+    names_pool: bool = False  # the names tell whether the projections pool
 
     @property
     def classifier(self) -> str:
         return self.rules[-1][1]
+
+    @property
+    def order(self) -> str:
+        return self.implies.get("order", ("original",))[0]
 
 
 # What kuangliu/pytorch-cifar calls its modules; akamaster too, whose published nets have option A.
@@ -151,25 +154,53 @@ KUANGLIU = renamed(
     "layer{layer}.{block}.shortcut.1",
 )
 
+V2: dict[str, tuple] = {"order": ("preactivation",), "first_shortcut": ("raw",)}
+BIT_NETS: dict[str, tuple] = {
+    "order": ("preactivation",),
+    "stem": ("7x7_zeros",),
+    "weight_standardization": (True,),
+}
+# Its nets without projections have option A, with the zero channels on both sides.
+AKAMASTER: dict[str, tuple] = {
+    "shortcut": ("zero_pad", "projection", "projection_all", "pooled_projection"),
+    "zero_channels": ("both",),
+}
+APPLICATIONS: dict[str, tuple] = {"bottleneck_stride": ("1x1",), "shortcut": ("projection",)}
+APPLICATIONS_V2: dict[str, tuple] = {
+    "order": ("preactivation",),
+    "stem": ("7x7_zeros",),
+    "stride_block": ("last",),
+    "shortcut": ("channel_projection",),
+    "bias_without_bn": (True,),
+}
+STAGE_WISE: dict[str, tuple] = {
+    "order": ("stage_wise",),
+    "stem": ("7x7_unpooled",),
+    "first_stride": (2,),
+    "shortcut": ("max_pooled_projection",),
+}
+
 NAMINGS: dict[str, Naming] = {
-    "torchvision": Naming(TORCHVISION),  # and timm, chenyaofo
-    "akamaster": Naming(renamed(TORCHVISION, "predictions", "linear"), zero_channels="both"),
+    "torchvision": Naming(TORCHVISION, names_pool=True),  # and timm, chenyaofo
+    "akamaster": Naming(renamed(TORCHVISION, "predictions", "linear"), implies=AKAMASTER, names_pool=True),
     "kuangliu": Naming(KUANGLIU),
     # fb.resnet.torch as github.com/Cadene/pretrained-models.pytorch converted it, with the biases of its convolutions
-    "Cadene": Naming(renamed(TORCHVISION, "predictions", "last_linear")),
-    "iResNet": Naming(IRESNET, order="stage_wise"),
-    "timm v2": Naming(TIMM_V2, order="preactivation", first_shortcut="raw"),
+    "Cadene": Naming(renamed(TORCHVISION, "predictions", "last_linear"), names_pool=True),
+    "iResNet": Naming(IRESNET, implies=STAGE_WISE),
+    "timm v2": Naming(TIMM_V2, implies=V2),
     "Hugging Face": Naming(HUGGING_FACE),
-    "DenseNet": Naming(DENSENET, order="dense"),  # torchvision and timm
-    "BiT": Naming(BIT, TENSORFLOW, out_first=False, order="preactivation"),
-    "xternalz": Naming(WIDE_RESNET, order="preactivation", first_shortcut="raw"),
-    "andreasveit": Naming(CIFAR_DENSENET, order="dense"),
+    "DenseNet": Naming(DENSENET, implies={"order": ("dense",)}),  # torchvision and timm
+    "BiT": Naming(BIT, TENSORFLOW, out_first=False, implies=BIT_NETS),
+    "xternalz": Naming(WIDE_RESNET, implies=V2),
+    "andreasveit": Naming(CIFAR_DENSENET, implies={"order": ("dense",)}),
 }
-# the files of Keras: ours, whose layout is in the file, and keras-hub's
+# files of Keras: ours, which hold the variant, and those of keras.applications and keras-hub
 KERAS_NAMINGS: dict[str, Naming] = {
     "keras_resnet": Naming(OURS, TENSORFLOW, out_first=False),
+    "keras.applications": Naming(OURS, TENSORFLOW, out_first=False, implies=APPLICATIONS, names_pool=True),
+    "keras.applications v2": Naming(OURS, TENSORFLOW, out_first=False, implies=APPLICATIONS_V2),
     "keras-hub": Naming(KERAS_HUB, TENSORFLOW, out_first=False),
-    "keras-hub v2": Naming(KERAS_HUB, TENSORFLOW, out_first=False, order="preactivation", first_shortcut="raw"),
+    "keras-hub v2": Naming(KERAS_HUB, TENSORFLOW, out_first=False, implies=V2),
 }
 
 
@@ -230,7 +261,7 @@ def named_variables(model: keras.Model, naming: str) -> list[Named]:
 
 
 def name_variables(layers: dict[str, dict[str, keras.Variable]], naming: str) -> list[Named]:
-    _, names, out_first, *_ = find_naming(naming)
+    names, out_first = find_naming(naming).variables, find_naming(naming).out_first
     pool = int(any(layer.endswith("_0_pool") for layer in layers))
     named = []
     for layer, variables in layers.items():

@@ -15,21 +15,21 @@ import numpy as np
 
 from keras_resnet.errors import choose
 from keras_resnet.files import whole
+from keras_resnet.network import KEY, Description, Network, the_network
 from keras_resnet.preprocessing import INTERPOLATIONS, PREPROCESSINGS, Preprocessing
-from keras_resnet.variants import VARIANTS, DenseVariant, Variant, find_row
+from keras_resnet.variants import VARIANTS, DenseVariant, Variant, differences, find_row
 from keras_resnet.weights.adapt import adapted
 from keras_resnet.weights.applications import (
     KERAS_FILES,
     applications_file,
     applications_preprocessing,
-    check_model,
     check_row,
     is_of_applications,
     load_applications,
 )
+from keras_resnet.weights.compatible import check_fields, check_preprocessing
 from keras_resnet.weights.files import FORMATS, read_checkpoint, safetensors_metadata
-from keras_resnet.weights.keras_files import KERAS_FORMATS, KerasFile, check_graph, read_keras
-from keras_resnet.weights.layout import check_layout, check_preprocessing, check_shortcut, shortcut_of
+from keras_resnet.weights.keras_files import KERAS_FORMATS, KerasFile, read_keras
 from keras_resnet.weights.names import NAMINGS
 from keras_resnet.weights.rename import check_foreign, check_rename, rename_tensors
 from keras_resnet.weights.state_dict import COUNTERS, assign, check, match_naming, to_torch
@@ -48,13 +48,13 @@ KEYWORDS = ("imagenet", "keras", "cifar10")  # sources before any file: a folder
 
 
 class Checkpoint(NamedTuple):
-    """What `load_pretrained` found, and what its source tells of it beside the names."""
+    """What `load_pretrained` found, and what its source tells beside the names."""
 
-    told: str  # what errors call it
+    source: str  # what errors call it
     state: Mapping[str, np.ndarray] | KerasFile
     preprocessing: Preprocessing | None = None
-    shortcut: str | None = None  # as in layout.shortcut_of
-    bottleneck_stride: str = "3x3"
+    description: Description | None = None  # of a file of this package
+    known: Mapping[str, Any] = {}  # fields of the variant that the source tells
 
 
 @cache
@@ -79,12 +79,13 @@ def own_checkpoints() -> dict[str, Path]:
     return {path.stem.removesuffix("_cifar10"): path for path in sorted(DATA.glob("*_cifar10.*"))}
 
 
-def own_checkpoint(row: str, shortcut: str | None = None) -> Path:
-    """The file that `"cifar10"` stands for; ValueError where there is none for the row and its shortcut."""
-    if shortcut is not None and row in VARIANTS and shortcut != getattr(VARIANTS[row], "shortcut", None):
-        row = f"{row}_{shortcut}"
+def own_checkpoint(name: str, row: Variant | DenseVariant) -> Path:
+    """Returns the file that `"cifar10"` stands for; ValueError where there is none for the row and its shortcut."""
+    shortcut = getattr(row, "shortcut", None)
+    if name in VARIANTS and shortcut != getattr(VARIANTS[name], "shortcut", None):
+        name = f"{name}_{shortcut}"
     what = 'weights="cifar10" is for what this package has trained: the row, with its shortcut if that is another,'
-    return choose(own_checkpoints(), row, what)
+    return choose(own_checkpoints(), name, what)
 
 
 def model_preprocessing(source, row: str | None = None) -> Preprocessing:
@@ -120,91 +121,126 @@ def load_pretrained(
     revision: str | None = None,
     rename: Mapping[str, str] | None = None,
 ) -> None:
-    """Gives `model` the weights of `source`, each tensor once and each weight once; or a ValueError and none of them.
+    """Loads the weights of `source` into a network. Every tensor and every variable must match exactly once.
 
-    `source` is one of
+    Tensors are matched by name. The names of torchvision, timm, Hugging Face, akamaster, chenyaofo, kuangliu, Cadene,
+    BiT, xternalz (Wide ResNets for CIFAR), andreasveit (DenseNets for CIFAR), keras.applications and keras-hub are
+    known; `rename` translates others. Fields of the variant that change the outputs, but no name and no
+    shape (the stride of a bottleneck, the order of BN and ReLU, ...), must be those that the source tells: its names
+    imply some, and files of this package hold the whole variant.
 
-    - a file: `.safetensors`, `.pth`, `.pth.tar`, `.pt`, `.th`, `.bin` (read without PyTorch; nothing in it is
-      executed), `.npz` of BiT, `.h5` of keras.applications, `.weights.h5` and `.keras` of this package, of
-      keras.applications and of keras-hub;
-    - a dict of arrays, named and laid out as a PyTorch state dict;
-    - the name of a repository on the Hugging Face hub, `"timm/resnet50.a1_in1k"`, `"hf://org/repo"` or
-      `"hf://org/repo@revision"` (needs `pip install 'keras-resnet-family[weights]'`; cache, offline mode and
-      HF_ENDPOINT are those of huggingface_hub); `revision` is a commit, a tag or a branch;
-    - `"imagenet"`, the default checkpoint of `row` (by default the model's name), see `default_checkpoint`;
-    - `"cifar10"`, our own of `row` and the shortcut of `model`, in the package;
-    - `"keras"`, that of keras.applications, for ResNet-50/101/152 with `bottleneck_stride="1x1"`, for
-      `resnet50v2_keras` and the like, and for DenseNet-121/169/201.
+    Some differences are adapted. If the number of classes differs, the classifier keeps its random initialization and a
+    `RandomClassifierWarning` is issued. If the model has no classifier, that of the source is not used. The kernels of
+    conv1 are summed for one input channel, and repeated and scaled for more than three (exact up to a factor for each
+    filter if the kernels are standardized). Biases before BN are subtracted from its moving mean.
 
-    The preprocessing that belongs to a source is `model_preprocessing(source)`; a `model` that includes another is
-    refused.
+    `model.preprocessing` becomes that of the source, or None if the source does not tell it.
 
-    Names of torchvision, timm, Hugging Face, akamaster, chenyaofo, kuangliu, Cadene, BiT, xternalz (Wide ResNets for
-    CIFAR) and andreasveit (DenseNets for CIFAR) are known; `rename` translates others. What the names do not tell
-    (where a bottleneck strides, where zero channels go, the order of BN and ReLU) must be that of the
-    source, too. Some differences are adapted: if the number of classes differs, the classifier keeps its random
-    initialization and a `RandomClassifierWarning` is issued; a classifier is left out if `model` has none; kernels of
-    conv1 are summed for one input channel, repeated and scaled for more than three (of standardized kernels, as BiT's,
-    up to a factor a filter); and biases before BN are subtracted from its moving mean.
+    Args:
+        model: A network built by this package, or a model that contains one.
+        source: One of
 
-    `rename` is a dict `{pattern: replacement}`. Before the names are matched, each regular expression is applied with
-    `re.sub`, in the order of the dict, to the name of every tensor (in files of Keras `"layer/variable"`). Only names
-    change: the network of the source must compute what the networks of the project do whose names it then has. Raises
-    ValueError if it is not a dict of valid patterns and replacements, or if two tensors get the same name.
+            - the path of a file: `.safetensors`, `.pth`, `.pth.tar`, `.pt`, `.th`, `.bin` (read without PyTorch;
+              nothing in it is executed), `.npz` of BiT, `.h5`, `.weights.h5` or `.keras` of this package, of
+              keras.applications or of keras-hub;
+            - a dict of arrays with the names and axes of a PyTorch state dict;
+            - a repository of the Hugging Face hub, `"timm/resnet50.a1_in1k"`, `"hf://org/repo"` or
+              `"hf://org/repo@revision"` (needs `pip install 'keras-resnet-family[weights]'`; cache, offline mode and
+              HF_ENDPOINT are those of huggingface_hub);
+            - `"imagenet"`: the default checkpoint of `row` on the hub, see `default_checkpoint`;
+            - `"cifar10"`: the checkpoint in this package, for `row` and the shortcut of the model;
+            - `"keras"`: the file of keras.applications, for ResNet-50/101/152 with `bottleneck_stride="1x1"`,
+              `resnet50v2_keras`, ... and DenseNet-121/169/201.
+        row: Name of a row, for the last three. Defaults to the name of the model.
+        revision: Commit, tag or branch of a repository on the hub.
+        rename: Dict `{pattern: replacement}`. Before the names are matched, each regular expression is applied with
+            `re.sub`, in the order of the dict, to the name of every tensor (in files of Keras `"layer/variable"`). Only
+            names change: the network of the source must compute what the networks do whose names it then has.
 
-    A source cannot always tell: a state dict with "fc" and option A fits nets that pad on either side and plain nets
-    (what `save_pretrained` writes says which), one without the hub's config fits nets that blur where they stride
-    (timm's resnetaa50), and a `.weights.h5` of ours does not say on which side zero channels stand, whether BN
-    comes before ReLU, nor `bn_epsilon` (`.keras` does).
+    Raises:
+        ValueError: If a tensor is missing, unexpected or of another shape, or if the variant of the source is another.
+            The model is then unchanged. Also if `rename` is not a dict of valid patterns and replacements, or gives two
+            tensors the same name.
+        OSError: If a file cannot be downloaded.
+
+    A source cannot always tell: a state dict with "fc" and option A fits networks that pad on either side and plain
+    networks, and one without the hub's config fits networks that blur where they stride (timm's resnetaa50).
 
     Example:
+        >>> model = keras_resnet.ResNet50()
+        >>> keras_resnet.load_pretrained(model, "timm/resnet50.a1_in1k")
         >>> model = keras_resnet.ResNet(keras_resnet.wide(28, 10))
         >>> rename = {"^encoder[.]": "", "[.]units[.]": ".layer.", "[.]skip[.]": ".convShortcut."}
         >>> keras_resnet.load_pretrained(model, "wide_resnet.pth", rename=rename)
     """
     if rename is not None:
         check_rename(rename)
-    row = model.name if row is None else find_row(row, "row")
-    if source == "keras":  # before it is downloaded
-        choose(KERAS_FILES, row, "row")
-        check_model(model, row)
-    top = any(layer.name == "predictions" for layer in model.layers)
-    shortcut = shortcut_of(model).split()[0]
-    found = read_source(source, row, revision, include_top=top, shortcut=shortcut)
-    give(model, found._replace(state=rename_tensors(found.state, rename)) if rename else found)
+    network = the_network(model)
+    name = network.name if row is None else find_row(row, "row")
+    check_before_download(source, name, network.variant)
+    top = any(layer.name == "predictions" for layer in network.layers)
+    found = read_source(source, name, network.variant, revision, include_top=top)
+    give(network, found._replace(state=rename_tensors(found.state, rename)) if rename else found)
 
 
-def give(model: keras.Model, found: Checkpoint, *, new_head: bool = True) -> None:
-    """Loads what `read_source` found into `model`; `new_head` allows a classifier of other classes to stay random."""
-    told, state = found.told, found.state
-    check_preprocessing(model, found.preprocessing, told)
+def give(network: Network, found: Checkpoint, *, new_head: bool = True) -> None:
+    """Loads what `read_source` found; `new_head` allows a classifier of other classes to stay random."""
+    source, state, description = found.source, found.state, found.description
+    preprocessing = found.preprocessing
     if isinstance(state, KerasFile):
-        if is_of_applications(model, state):
-            check_preprocessing(model, PREPROCESSINGS[applications_preprocessing(state)], told)
-            load_applications(model, state, new_head=new_head)
-            return
-        hub = "keras-hub v2" if "post_bn/gamma" in state.tensors else "keras-hub"
-        naming, targets = match_naming(model, state.tensors, ("keras_resnet", hub))
-        tensors, targets = adapted(model, dict(state.tensors), targets, naming, new_head)
-        if naming == "keras_resnet":
-            check_graph(model, state, told)
-        check(model, tensors, targets)
-        if naming != "keras_resnet":
-            check_layout(model, naming, told, pooled="averagepooling2d" in state.layers.values())
-        assign(tensors, targets)
+        description = state.description
+    if description is not None:
+        if wrong := differences(network.variant, description.variant):
+            raise ValueError(f"{source} holds the weights of another network than {network.name!r}: {wrong}")
+        preprocessing = preprocessing or description.preprocessing
+        if description.includes_preprocessing and not network.includes_preprocessing:
+            raise ValueError(
+                f"{source} is of a network that includes its preprocessing, and {network.name!r} does not: build it "
+                f"with include_preprocessing={description.preprocessing}."
+            )
+    elif isinstance(state, KerasFile) and is_of_applications(state):
+        preprocessing = preprocessing or PREPROCESSINGS[applications_preprocessing(state)]
+    check_preprocessing(network, preprocessing, source)
+    if isinstance(state, KerasFile):
+        _give_keras(network, state, source, new_head)
+    else:
+        preprocessing = _give_state_dict(network, found, state, new_head) or preprocessing
+    if not network.includes_preprocessing:
+        network.preprocessing = preprocessing
+
+
+def _give_keras(network: Network, file: KerasFile, source: str, new_head: bool) -> None:
+    if is_of_applications(file):
+        load_applications(network, file, source, new_head=new_head)
         return
+    hub = "keras-hub v2" if "post_bn/gamma" in file.tensors else "keras-hub"
+    namings = ("keras_resnet",) if file.description else ("keras_resnet", hub)
+    naming, targets = match_naming(network, file.tensors, namings)
+    tensors, targets = adapted(network, dict(file.tensors), targets, naming, new_head)
+    check(network, tensors, targets)
+    if naming != "keras_resnet":
+        check_fields(network, naming, source, {}, pooled="averagepooling2d" in file.layers.values())
+    assign(tensors, targets)
+
+
+def _give_state_dict(
+    network: Network, found: Checkpoint, state: Mapping[str, np.ndarray], new_head: bool
+) -> Preprocessing | None:
+    """Returns the preprocessing that the names imply."""
+    source = found.source
     names = {OLD_DENSENET.sub(r"\1\2", name): name for name in state if not name.endswith(COUNTERS)}
     if len(names) < sum(not name.endswith(COUNTERS) for name in state):
-        raise ValueError(f"{told} names a tensor twice, as norm.1 and as norm1")
+        raise ValueError(f"{source} names a tensor twice, as norm.1 and as norm1")
     state = {name: np.asarray(state[theirs]) for name, theirs in names.items()}
-    naming, targets = match_naming(model, state, NAMINGS)
-    if naming == "BiT":
-        check_preprocessing(model, PREPROCESSINGS["half"], told)
-    state, targets = adapted(model, state, targets, naming, new_head)
-    check(model, state, targets)
-    check_layout(model, naming, told, found.bottleneck_stride)
-    check_shortcut(model, found.shortcut, told)
+    naming, targets = match_naming(network, state, NAMINGS)
+    implied = PREPROCESSINGS["half"] if naming == "BiT" else None
+    check_preprocessing(network, implied, source)
+    state, targets = adapted(network, state, targets, naming, new_head)
+    check(network, state, targets)
+    if found.description is None:
+        check_fields(network, naming, source, found.known)
     assign(state, targets)
+    return implied
 
 
 def check_before_download(source, row_name: str, row: Variant | DenseVariant) -> None:
@@ -214,33 +250,33 @@ def check_before_download(source, row_name: str, row: Variant | DenseVariant) ->
 
 
 def read_source(
-    source, row: str, revision: str | None = None, *, include_top: bool = True, shortcut: str | None = None
+    source, name: str, row: Variant | DenseVariant, revision: str | None = None, *, include_top: bool = True
 ) -> Checkpoint:
-    """The tensors of a source, and what else it tells; `row`, `include_top` and `shortcut` choose between files."""
+    """Returns the tensors of a source, and what else it tells; `name`, `row` and `include_top` choose a file."""
     if isinstance(source, Mapping):
         check_foreign(source, "The state dict")
         return Checkpoint("The state dict", source)
-    told = str(source)
+    name_of_source = str(source)
     known = None
     if isinstance(source, str) and source in KEYWORDS:
         if source == "cifar10":
-            path = own_checkpoint(row, shortcut)
-            return read_file(path, told)._replace(preprocessing=model_preprocessing(source))
+            path = own_checkpoint(name, row)
+            return read_file(path, name_of_source)._replace(preprocessing=model_preprocessing(source))
         if source == "keras":
-            path = applications_file(row, include_top)
-            return read_file(path, told)._replace(preprocessing=model_preprocessing(source, row))
-        source = default_checkpoint(row)
+            path = applications_file(name, include_top)
+            return read_file(path, name_of_source)._replace(preprocessing=model_preprocessing(source, name))
+        source = default_checkpoint(name)
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
         if path.is_file():
-            return read_file(path, told)
+            return read_file(path, name_of_source)
         is_file_name = path.name.endswith((*KERAS_FORMATS, *FORMATS))
         match = HUB_NAME.fullmatch(source) if isinstance(source, str) and not is_file_name else None
         if match:
             path, config = download(match[1], revision or match[2])
             if match[1] in checkpoints():
                 known = model_preprocessing(match[1])
-            return told_by_config(read_file(path, told), config, known)
+            return with_hub_config(read_file(path, name_of_source), config, known)
     raise ValueError(
         "The `weights` argument should be either `None` (random initialization), 'imagenet', 'cifar10', 'keras', a "
         "dict of arrays, a name on the Hugging Face hub such as 'timm/resnet50.a1_in1k', or the path to a file, "
@@ -248,23 +284,25 @@ def read_source(
     )
 
 
-def read_file(path: Path, told: str) -> Checkpoint:
+def read_file(path: Path, name_of_source: str) -> Checkpoint:
     if path.name.endswith(KERAS_FORMATS):
-        return Checkpoint(told, read_keras(path))
+        return Checkpoint(name_of_source, read_keras(path))
     state = read_checkpoint(path)
-    check_foreign(state, told)
-    says = safetensors_metadata(path) if path.suffix == ".safetensors" else {}
-    return Checkpoint(told, state, shortcut=says.get("shortcut"))
+    check_foreign(state, name_of_source)
+    text = safetensors_metadata(path).get(KEY) if path.suffix == ".safetensors" else None
+    return Checkpoint(
+        name_of_source, state, description=None if text is None else Description.from_config(json.loads(text))
+    )
 
 
-def told_by_config(found: Checkpoint, config: dict[str, Any], known: Preprocessing | None) -> Checkpoint:
+def with_hub_config(found: Checkpoint, config: dict[str, Any], known: Preprocessing | None) -> Checkpoint:
     """What the `config.json` of a repository, of timm or of transformers, adds. ValueError for nets of another kind."""
     architecture = str(config.get("architecture", ""))
     if ANTIALIASED.match(architecture):
-        raise ValueError(f"{found.told} is of {architecture!r}, which blurs where it strides. The nets here do not.")
+        raise ValueError(f"{found.source} is of {architecture!r}, which blurs where it strides. The nets here do not.")
     if config.get("hidden_act", "relu") != "relu":
-        raise ValueError(f"{found.told} is of nets with {config['hidden_act']!r} for ReLU. The nets here have ReLU.")
-    stride = "1x1" if config.get("downsample_in_bottleneck") else "3x3"
+        raise ValueError(f"{found.source} is of nets with {config['hidden_act']!r} for ReLU. The nets here have ReLU.")
+    stride = {"bottleneck_stride": "1x1"} if config.get("downsample_in_bottleneck") else {}
     pixels = config.get("pretrained_cfg")
     needed = {"input_size", "crop_pct", "mean", "std"}
     if (
@@ -281,7 +319,7 @@ def told_by_config(found: Checkpoint, config: dict[str, Any], known: Preprocessi
             mean=tuple(pixels["mean"]),
             std=tuple(pixels["std"]),
         )
-    return found._replace(preprocessing=known, bottleneck_stride=stride)
+    return found._replace(preprocessing=known, known=stride)
 
 
 def download(repository: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
@@ -373,26 +411,38 @@ def check_digest(path: Path, what: str) -> None:
 
 
 def save_pretrained(model: keras.Model, path) -> None:
-    """Writes the weights as a `.safetensors` file in the names of torchvision and timm (DenseNet: torchvision's).
+    """Writes the weights as a `.safetensors` file with the names of torchvision and timm (DenseNet: torchvision's).
 
-    What the names do not tell of the shortcuts stands beside them, for `load_pretrained`.
-    PyTorch's `load_state_dict` takes them: what is trained here goes on there. ValueError where they have no such net.
+    PyTorch's `load_state_dict` reads them. The metadata of the file holds the whole variant and the preprocessing;
+    `load_pretrained` compares them.
+
+    Args:
+        model: A network built by this package, or a model that contains one.
+        path: A path that ends in `.safetensors`. The file appears whole.
+
+    Raises:
+        ValueError: If `path` has another suffix, or if torchvision and timm have no network that computes the same.
+
+    Example:
+        >>> keras_resnet.save_pretrained(model, "resnet50.safetensors")
+        >>> torchvision.models.resnet50().load_state_dict(safetensors.torch.load_file("resnet50.safetensors"))
     """
     from safetensors.numpy import save_file
 
-    path = Path(path).expanduser()
+    network, path = the_network(model), Path(path).expanduser()
     if path.suffix != ".safetensors":
         raise ValueError(f"path must end in .safetensors. Received: {str(path)!r}")
     try:
-        naming, targets = match_naming(model, {}, ("torchvision", "timm v2", "DenseNet"))
-        check_layout(model, naming, "The format")
+        naming, targets = match_naming(network, {}, ("torchvision", "timm v2", "DenseNet"))
+        check_fields(network, naming, "The format", {})
     except ValueError as error:
-        raise ValueError(f"torchvision and timm have no net such as {model.name!r}. {error}") from error
+        raise ValueError(f"torchvision and timm have no net such as {network.name!r}. {error}") from error
     tensors = {target.tensor: np.ascontiguousarray(to_torch(target)) for target in targets}
     for name, tensor in tensors.items():
         if tensor.ndim == 2 and CONVOLUTIONS.search(name):
             tensors[name] = tensor[:, :, None, None]
     means = [name for name in tensors if name.endswith("running_mean")]
     counters = {name.replace("running_mean", COUNTERS): np.array(0, "int64") for name in means}
+    description = json.dumps(network.description.to_config())
     with whole(path) as unfinished:
-        save_file(tensors | counters, unfinished, metadata={"format": "pt", "shortcut": shortcut_of(model)})
+        save_file(tensors | counters, unfinished, metadata={"format": "pt", KEY: description})

@@ -1,0 +1,165 @@
+"""The class of all networks: a Functional model that carries its variant and the preprocessing of its weights."""
+
+import json
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_resnet.preprocessing import Preprocessing, find_preprocessing
+from keras_resnet.variants import DenseVariant, Variant, differences
+
+FORMAT = 1  # of the description in saved files; it grows when a reader of the older format would be wrong
+KEY = "keras_resnet"  # of the description in configs, in .weights.h5 files and in the metadata of safetensors files
+VARIANTS_BY_CLASS: dict[str, type] = {"Variant": Variant, "DenseVariant": DenseVariant}
+
+
+class Description(NamedTuple):
+    """What a network knows about itself, and what its files keep beside the weights."""
+
+    variant: Variant | DenseVariant
+    preprocessing: Preprocessing | None = None  # of the images that the weights expect, if known
+    includes_preprocessing: bool = False  # the normalization is a layer of the model, which takes pixels of 0 to 255
+
+    def to_config(self) -> dict[str, Any]:
+        """Returns a dict for JSON."""
+        variant = {"class": type(self.variant).__name__, **asdict(self.variant)}
+        if not isinstance(variant.get("shortcut", ""), str):  # a Shortcut with functions of the user
+            variant["shortcut"] = "custom"
+        return {
+            "format": FORMAT,
+            "variant": variant,
+            "preprocessing": self.preprocessing and asdict(self.preprocessing),
+            "includes_preprocessing": self.includes_preprocessing,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Description":
+        """Reads what `to_config` returned, also after JSON. Raises ValueError for anything else."""
+        try:
+            if config["format"] > FORMAT:
+                raise ValueError(
+                    f"The file has format {config['format']} of keras_resnet; this version reads up to {FORMAT}. "
+                    "Update the package: pip install --upgrade keras-resnet-family"
+                )
+            variant, preprocessing = dict(config["variant"]), config["preprocessing"]
+            kind = VARIANTS_BY_CLASS[variant.pop("class")]
+            return cls(
+                kind(**_with_tuples(variant)),
+                preprocessing and Preprocessing(**_with_tuples(preprocessing)),
+                config["includes_preprocessing"] is True,
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"The description of a network is damaged: {error!r}") from error
+
+
+def _with_tuples(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+
+
+@keras.saving.register_keras_serializable("keras_resnet")
+class Network(keras.Model):
+    """A Functional model that carries the variant it was built from.
+
+    `ResNet()` and the builders return it. `variant` and `preprocessing` are kept by `.keras` files,
+    `get_config`/`from_config`, `to_json`, pickling and nesting. `.weights.h5` files hold them as well: `load_weights`
+    refuses the weights of another variant, also where all shapes fit.
+
+    `keras.models.clone_model` of Keras 3.15 drops them; `Network.from_config(model.get_config())` keeps them.
+
+    Example:
+        >>> model = keras_resnet.ResNet20(shortcut="B")
+        >>> model.variant.shortcut
+        'projection'
+    """
+
+    _description: Description | None = None  # there is no __init__: so Keras treats this class as Functional
+
+    @property
+    def description(self) -> Description:
+        """All of it in one value. Raises ValueError after `clone_model`."""
+        if self._description is None:
+            raise ValueError(
+                f"{self.name!r} is a copy by keras.models.clone_model, which drops what a network knows of itself. "
+                "Copy it with model.from_config(model.get_config())."
+            )
+        return self._description
+
+    @property
+    def variant(self) -> Variant | DenseVariant:
+        """The row of `VARIANTS` with the fields that this network was built with."""
+        return self.description.variant
+
+    @property
+    def includes_preprocessing(self) -> bool:
+        """Whether the normalization is a layer of the model, which then takes RGB pixels of 0 to 255."""
+        return self.description.includes_preprocessing
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """The preprocessing of the images that the weights expect; None if it is not known.
+
+        May be set to a `Preprocessing`, to a name of `PREPROCESSINGS` or to None.
+        """
+        return self.description.preprocessing
+
+    @preprocessing.setter
+    def preprocessing(self, value: Preprocessing | str | None) -> None:
+        old = self.description.preprocessing
+        new = None if value is None else find_preprocessing(value, "preprocessing")
+        if old is not None and self.includes_preprocessing and (new is None or not new.is_like(old)):
+            raise ValueError(f"preprocessing must be like the one that the model includes, {old}. Received: {value!r}")
+        self._description = self.description._replace(preprocessing=new)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {KEY: self._description and self._description.to_config()}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        description = config.pop(KEY, None)
+        model = super().from_config(config, custom_objects=custom_objects)
+        return describe(model, description and Description.from_config(description))
+
+    def save_own_variables(self, store) -> None:
+        super().save_own_variables(store)
+        if self._description is not None:
+            store[KEY] = np.frombuffer(json.dumps(self._description.to_config()).encode(), "uint8")
+
+    def load_own_variables(self, store) -> None:
+        """Called by `load_weights`, before any weight is assigned."""
+        if KEY not in store.keys() or self._description is None:  # noqa: SIM118  the store is no dict
+            return
+        source = Description.from_config(json.loads(np.asarray(store[KEY]).tobytes()))
+        if wrong := differences(self.variant, source.variant):
+            raise ValueError(f"The file holds the weights of another network than {self.name!r}: {wrong}")
+        if not self.includes_preprocessing:
+            self.preprocessing = source.preprocessing
+
+
+def describe(model, description: Description | None):
+    """Sets what `model` knows about itself and returns it."""
+    model._description = description
+    return model
+
+
+def find_network(model: keras.Model) -> Network | None:
+    """Returns the network that `model` is or contains; None if there is none, or more than one."""
+    if isinstance(model, Network):
+        return model if model._description is not None else None
+    inner = [layer for layer in getattr(model, "layers", []) if isinstance(layer, keras.Model)]
+    found = [network for layer in inner if (network := find_network(layer)) is not None]
+    return found[0] if len(found) == 1 else None
+
+
+def the_network(model: keras.Model, argument: str = "model") -> Network:
+    """Returns the network that `model` is or contains; ValueError if there is none, or more than one."""
+    network = find_network(model)
+    if network is None:
+        raise ValueError(
+            f"{argument} must be a network of keras_resnet or a model that contains one. (keras.models.clone_model "
+            "drops what a network knows of itself: copy it with model.from_config(model.get_config()).) "
+            f"Received: {getattr(model, 'name', model)!r}"
+        )
+    return network

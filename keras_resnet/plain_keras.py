@@ -1,0 +1,100 @@
+"""A copy of a network that consists of Keras' own layers and loads without this package."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_resnet.layers import (
+    ZERO_CHANNELS_BEFORE,
+    BatchNormalization,
+    Conv2D,
+    LowestPadding2D,
+    StandardizedConv2D,
+    ZeroPadChannels,
+    standardize,
+)
+from keras_resnet.resnet import recursion_limit
+
+# Layers of this package that differ from those of Keras only in speed.
+SAME: dict[type, Any] = {
+    BatchNormalization: keras.layers.BatchNormalization,
+    Conv2D: keras.layers.Conv2D,
+    StandardizedConv2D: keras.layers.Conv2D,  # whose kernel is standardized once and for all
+}
+
+
+def pad_with_lowest(layer: LowestPadding2D, x):
+    return ops.pad(x, [(0, 0), *layer.padding, (0, 0)], constant_values=float("-inf"))
+
+
+def zero_pad_channels(layer: ZeroPadChannels, x):
+    new = layer.filters - x.shape[-1]
+    before = ZERO_CHANNELS_BEFORE[layer.side](new)
+    if layer.stride > 1:
+        x = keras.layers.AveragePooling2D(1, layer.stride, name=f"{layer.name}_stride")(x)
+    return ops.pad(x, [(0, 0), (0, 0), (0, 0), (before, new - before)])
+
+
+# Layers without weights -> the operations of Keras that do the same; these are saved in a model as layers are.
+OPERATIONS: dict[type, Callable] = {LowestPadding2D: pad_with_lowest, ZeroPadChannels: zero_pad_channels}
+
+
+def to_plain_keras(model: keras.Model) -> keras.Model:
+    """Returns a copy of a model that consists of Keras' own layers only.
+
+    Its `.keras` file loads without this package, and its outputs in inference are those of `model` up to rounding. In
+    training, Keras' BatchNormalization moves the biased variance, that of this package the unbiased one. Standardized
+    kernels become plain ones. Variant and preprocessing are not kept: Keras' own classes have no place for them.
+
+    Args:
+        model: A network of this package, or a Functional model that contains layers of it.
+
+    Returns:
+        A `keras.Model` with weights of its own. Layers keep their names and dtypes, except zero padding of channels and
+        padding with minus infinity, which become operations.
+
+    Raises:
+        ValueError: If `model` is not Functional or Sequential, or if it contains a layer of this package that has no
+            equivalent in Keras.
+
+    Example:
+        >>> keras_resnet.to_plain_keras(keras_resnet.ResNet50()).save("resnet50.keras")
+    """
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise ValueError(f"model must be a Functional or Sequential keras.Model. Received: {model!r}")
+    with recursion_limit(10 * len(model.layers)):
+        return _plain(model)
+
+
+def _plain(model: keras.Model) -> keras.Model:
+    if isinstance(model, keras.Sequential):
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+
+    def clone(layer) -> Any:
+        if isinstance(layer, keras.Model):
+            return _plain(layer)
+        kind = SAME.get(type(layer), type(layer))
+        if kind.__module__.startswith("keras_resnet") and type(layer) not in OPERATIONS:
+            raise ValueError(f"Keras has no layer that does the same as {layer.name!r}, a {type(layer).__name__}")
+        return kind.from_config(layer.get_config())
+
+    def call(layer, *args, **kwargs):
+        operation = OPERATIONS.get(type(layer))
+        return operation(layer, *args) if operation else layer(*args, **kwargs)
+
+    names = {id(layer.output): layer.name for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}
+    inputs = keras.tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=names[id(x)]), model.input
+    )
+    new = keras.models.clone_model(model, inputs, clone, call)
+    plain = keras.Model(new.input, new.output, name=model.name)  # not a Network
+    for layer in model.layers:
+        if layer.weights and not isinstance(layer, keras.Model):
+            weights = layer.get_weights()
+            if isinstance(layer, StandardizedConv2D):
+                weights[0] = np.asarray(standardize(weights[0]))
+            plain.get_layer(layer.name).set_weights(weights)
+    return plain

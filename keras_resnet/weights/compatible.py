@@ -1,0 +1,75 @@
+"""Whether a file is of the network that a model is. Names and shapes do not tell all: strides have no weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras_resnet.network import Network
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.shortcuts import SHORTCUTS
+from keras_resnet.stems import STEMS
+from keras_resnet.variants import Variant, comparable
+from keras_resnet.weights.names import find_naming
+
+# What the networks of all projects have in common, unless their naming says otherwise: field -> the values allowed.
+COMMON: dict[str, tuple] = {
+    "order": ("original",),
+    "stem": tuple(stem for stem in STEMS if stem not in ("7x7_unpooled", "7x7_zeros")),
+    "first_stride": (1,),
+    "stride_block": ("first",),
+    "bottleneck_stride": ("3x3",),
+    "shortcut": tuple(name for name in SHORTCUTS if name not in ("max_pooled_projection", "channel_projection")),
+    "weight_standardization": (False,),
+    "gn_groups": (32,),
+    "bn_epsilon": (1e-5,),
+}
+
+
+def check_fields(network: Network, naming: str, source: str, known: Mapping[str, Any], pooled: bool = False) -> None:
+    """Raises ValueError if the variant of `network` is not one that the project with this naming has.
+
+    `known` has the fields that the source tells, and `pooled` says whether its projections pool, if only its layers
+    tell that.
+    """
+    row = network.variant
+    ours, allowed = comparable(row), COMMON | implied(row, naming, pooled) | {name: (known[name],) for name in known}
+    wrong = [
+        f"{name} must be {values[0]!r}" if len(values) == 1 else f"{name} must be one of {list(values)}"
+        for name, values in allowed.items()
+        if ours.get(name) is not None and ours[name] not in values
+    ]
+    if wrong:
+        received = {
+            name: ours[name] for name in allowed if ours.get(name) is not None and ours[name] not in allowed[name]
+        }
+        raise ValueError(
+            f"{source} holds the weights of another network than {network.name!r}, with the same names and shapes: "
+            f"{'; '.join(wrong)}. Received: {received}"
+        )
+
+
+def implied(row, naming: str, pooled: bool) -> dict[str, tuple]:
+    """Returns what a naming implies for a network such as `row`: field -> the values allowed."""
+    fields = dict(find_naming(naming).implies)
+    if not isinstance(row, Variant):
+        return fields
+    if naming == "timm v2":
+        deep = STEMS[row.stem].weight_layers > 1
+        pooled = deep
+        if row.norm == "gn" and not deep:  # BiT, in the names of timm
+            fields |= find_naming("BiT").implies
+    if "shortcut" not in fields and not find_naming(naming).names_pool:
+        fields["shortcut"] = tuple(name for name in COMMON["shortcut"] if (name == "pooled_projection") == pooled)
+    if row.block != "bottleneck":
+        fields["bottleneck_stride"] = (row.bottleneck_stride,)
+    return fields
+
+
+def check_preprocessing(network: Network, theirs: Preprocessing | None, source: str) -> None:
+    """Raises ValueError if the model includes another normalization than the one that the weights were trained with."""
+    ours = network.preprocessing if network.includes_preprocessing else None
+    if theirs is not None and ours is not None and not ours.is_like(theirs):
+        raise ValueError(
+            f"{source} was trained on pixels with mean {theirs.mean} and standard deviation {theirs.std} (of pixels of "
+            f"0 to {theirs.scale:g}, {theirs.channels}). {network.name!r} includes another normalization: "
+            f"include_preprocessing must be True or {theirs}."
+        )
