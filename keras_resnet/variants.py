@@ -105,6 +105,7 @@ V2: dict[str, Any] = dict(order="preactivation")
 V2_RAW: dict[str, Any] = dict(order="preactivation", first_shortcut="raw")
 X32X4D: dict[str, Any] = dict(groups=32, base_width=4)
 X32X8D: dict[str, Any] = dict(groups=32, base_width=8)
+X32X16D: dict[str, Any] = dict(groups=32, base_width=16)
 X64X4D: dict[str, Any] = dict(groups=64, base_width=4)
 WIDE_2: dict[str, Any] = dict(base_width=128)
 SE: dict[str, Any] = dict(gate="se")
@@ -203,6 +204,8 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "resnext101_32x4d":      Variant("bottleneck",     (3, 4, 23, 3),   **X32X4D),
     "resnext101_32x8d":      Variant("bottleneck",     (3, 4, 23, 3),   **X32X8D),
     "resnext101_64x4d":      Variant("bottleneck",     (3, 4, 23, 3),   **X64X4D),
+    # Mahajan et al. 2018, arXiv:1805.00932
+    "resnext101_32x16d":     Variant("bottleneck",     (3, 4, 23, 3),   **X32X16D),
 
     # ImageNet: Zagoruyko and Komodakis 2016, arXiv:1605.07146, Table 8
     "wide_resnet50_2":       Variant("bottleneck",     (3, 4, 6, 3),    **WIDE_2),
@@ -233,6 +236,17 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "resnet101s":            Variant("bottleneck",     (3, 4, 23, 3),   **S),
     "resnet152s":            Variant("bottleneck",     (3, 8, 36, 3),   **S),
     "resnet50t":             Variant("bottleneck",     (3, 4, 6, 3),    **T),
+    "resnext50d_32x4d":      Variant("bottleneck",     (3, 4, 6, 3),    **X32X4D, **D),
+    "seresnext26d_32x4d":    Variant("bottleneck",     (2, 2, 2, 2),    **X32X4D, **D, **SE),
+    "seresnet152d":          Variant("bottleneck",     (3, 8, 36, 3),   **D, **SE),
+    "ecaresnet50t":          Variant("bottleneck",     (3, 4, 6, 3),    **T, **ECA),
+
+    # The smaller ones of timm: github.com/huggingface/pytorch-image-models, resnet.py
+    "resnet10t":             Variant("building_block", (1, 1, 1, 1),    **T),
+    "resnet14t":             Variant("bottleneck",     (1, 1, 1, 1),    **T),
+    "resnet26":              Variant("bottleneck",     (2, 2, 2, 2)),
+    "resnet26d":             Variant("bottleneck",     (2, 2, 2, 2),    **D),
+    "resnet26t":             Variant("bottleneck",     (2, 2, 2, 2),    **T),
 
     # ImageNet: Bello et al. 2021, arXiv:2103.07579, Table 7
     "resnetrs50":            Variant("bottleneck",     (3, 4, 6, 3),    **RS),

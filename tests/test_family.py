@@ -299,7 +299,7 @@ def test_the_pyramid_of_another_kind_of_model():
 
 
 def test_list_variants():
-    assert list_variants("seresne?t*") == ["seresnext50_32x4d", "seresnext101_32x4d"]
+    assert list_variants("seresne?t*") == ["seresnext50_32x4d", "seresnext101_32x4d", "seresnext26d_32x4d"]
     assert list_variants() == list(keras_resnet.VARIANTS)
     with pytest.raises(ValueError, match="pattern must be one of .*Did you mean 'resnet50'"):
         list_variants("resnet50q")

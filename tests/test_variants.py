@@ -20,6 +20,7 @@ HE_2015 = "https://arxiv.org/abs/1512.03385"  # Table 1: 1.8, 3.6, 3.8 (v1), 7.6
 HE_2016 = "https://arxiv.org/abs/1603.05027"  # Tables 3 and 4: 1.7M, 10.2M
 AKAMASTER = "https://github.com/akamaster/pytorch_resnet_cifar10"  # parameters of the nets with option A
 TIMM = "https://github.com/huggingface/pytorch-image-models/blob/main/results/results-imagenet.csv"  # param_count
+WSL = "https://github.com/facebookresearch/WSL-Images"  # parameters and multiply-adds: 193M, 36B
 ZAGORUYKO_2016 = "https://arxiv.org/abs/1605.07146"  # Tables 4 and 5: 2.7M, 11.0M, 1.5M, 36.5M, 0.6M, 2.2M, 8.9M
 XIE_2017 = "https://arxiv.org/abs/1611.05431"  # Table 7: 34.4M, 68.1M
 HUANG_2017 = "https://arxiv.org/abs/1608.06993"  # Table 2: 1.0M, 7.0M, 27.2M; BC 0.8M, 15.3M, 25.6M; Fig. 3: 264
@@ -43,6 +44,7 @@ ORACLES = {
     "resnext101_32x4d": (44_177_704, 7_969_996_800, TIMM),
     "resnext101_32x8d": (88_791_336, 16_414_015_488, TORCHVISION),
     "resnext101_64x4d": (83_455_272, 15_460_270_080, TORCHVISION),
+    "resnext101_32x16d": (194_026_792, 36_163_289_088, WSL),
     "wide_resnet50_2": (68_883_240, 11_398_021_120, TORCHVISION),
     "wide_resnet101_2": (126_886_696, 22_753_050_624, TORCHVISION),
     "seresnet18": (11_779_624, 1_814_161_408, TIMM),
@@ -67,6 +69,15 @@ ORACLES = {
     "resnet101s": (44_672_936, 9_156_558_848, TIMM),
     "resnet152s": (60_316_584, 12_868_780_032, TIMM),
     "resnet50t": (25_573_728, 4_297_213_952, TIMM),
+    "resnext50d_32x4d": (25_048_136, 4_470_120_448, TIMM),
+    "seresnext26d_32x4d": (16_809_512, 2_711_740_416, TIMM),
+    "seresnet152d": (66_841_080, 11_759_845_376, TIMM),
+    "ecaresnet50t": (25_573_814, 4_297_301_760, TIMM),
+    "resnet10t": (5_435_488, 1_097_259_008, TIMM),
+    "resnet14t": (10_081_632, 1_676_822_528, TIMM),
+    "resnet26": (15_995_176, 2_342_256_640, TIMM),
+    "resnet26d": (16_014_408, 2_581_897_216, TIMM),
+    "resnet26t": (16_011_872, 2_550_286_336, TIMM),
     "resnetrs50": (35_691_912, 4_454_490_112, TIMM),
     "resnetrs101": (63_618_696, 8_175_624_192, TIMM),
     "resnetrs152": (86_621_576, 11_895_185_408, TIMM),

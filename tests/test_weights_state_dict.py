@@ -26,12 +26,15 @@ TIMM = (
     *("resnet50t", "resnetrs50", "resnetrs101", "resnetrs152", "resnetrs200", "resnetrs270", "resnetrs350"),
     *("resnetrs420", "resnet50_gn", "resnet50v2", "resnet101v2", "resnet152v2", "resnetv2_50x1_bit"),
     *("resnetv2_18", "resnetv2_18d", "resnetv2_34", "resnetv2_34d", "resnetv2_50", "resnetv2_50d", "resnetv2_50d_gn"),
+    *("resnet10t", "resnet14t", "resnet26", "resnet26d", "resnet26t", "resnext50d_32x4d", "resnext101_32x16d"),
+    *("seresnext26d_32x4d", "seresnet152d", "ecaresnet50t"),
     *("resnetv2_50x3_bit", "resnetv2_101x1_bit", "resnetv2_101x3_bit", "resnetv2_152x2_bit", "resnetv2_152x4_bit"),
 )
 NAMES = {"resnet50v2": "resnetv2_50", "resnet101v2": "resnetv2_101", "resnet152v2": "resnetv2_152"}
 FAST = {
     *(("timm", row) for row in ("resnet18", "resnet50d", "seresnet18", "ecaresnet50d", "resnetrs50")),
     *(("timm", row) for row in ("resnext50_32x4d", "resnet50v2", "densenet121", "resnetv2_18", "resnetv2_18d")),
+    ("timm", "resnet10t"),
     ("torchvision", "resnet18"),
 }
 ROWS = [("torchvision", row) for row in TORCHVISION] + [("timm", row) for row in TIMM]

@@ -67,7 +67,26 @@ DENSENET: Rules = (
     (NORM, "features.norm5"),
     (r"predictions", "classifier"),
 )
-
+# Wide ResNets for CIFAR: github.com/xternalz/WideResNet-pytorch, wideresnet.py
+WIDE_RESNET: Rules = (
+    (r"conv1_conv", "conv1"),
+    (rf"{BLOCK}_preact_bn", "block{layer}.layer.{block}.bn1"),
+    (rf"{BLOCK}_0_conv", "block{layer}.layer.{block}.convShortcut"),
+    (rf"{BLOCK}_(?P<i>\d)_conv", "block{layer}.layer.{block}.conv{i}"),
+    (rf"{BLOCK}_(?P<i>\d)_bn", "block{layer}.layer.{block}.bn{next}"),
+    (r"post_bn", "bn1"),
+    (r"predictions", "fc"),
+)
+# DenseNets for CIFAR: github.com/andreasveit/densenet-pytorch, densenet.py
+CIFAR_DENSENET: Rules = (
+    (r"conv1_conv", "conv1"),
+    (rf"{BLOCK}_0_bn", "block{layer}.layer.{block}.bn1"),
+    (rf"{BLOCK}_(?P<i>\d)_conv", "block{layer}.layer.{block}.conv{i}"),
+    (rf"{BLOCK}_(?P<i>\d)_bn", "block{layer}.layer.{block}.bn{next}"),
+    (r"pool(?P<stage>\d+)_(?P<name>bn|conv)", "trans{layer}.{name}1"),
+    (r"bn", "bn1"),
+    (r"predictions", "fc"),
+)
 
 BIT: Rules = (
     (r"conv1_conv", "resnet/root_block/standardized_conv2d"),
@@ -172,6 +191,8 @@ NAMINGS: dict[str, Naming] = {
     "Hugging Face": Naming(HUGGING_FACE),
     "DenseNet": Naming(DENSENET, implies={"order": ("dense",)}),  # torchvision and timm
     "BiT": Naming(BIT, TENSORFLOW, out_first=False, implies=BIT_NETS),
+    "xternalz": Naming(WIDE_RESNET, implies=V2),
+    "andreasveit": Naming(CIFAR_DENSENET, implies={"order": ("dense",)}),
 }
 # files of Keras: ours, which hold the variant, and those of keras.applications and keras-hub
 KERAS_NAMINGS: dict[str, Naming] = {

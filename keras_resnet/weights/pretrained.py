@@ -32,6 +32,7 @@ from keras_resnet.weights.files import FORMATS, read_checkpoint, safetensors_met
 from keras_resnet.weights.keras_files import KERAS_FORMATS, KerasFile, read_keras
 from keras_resnet.weights.keras_graphs import has_other_names, named_by_graph
 from keras_resnet.weights.names import NAMINGS
+from keras_resnet.weights.rename import check_foreign, check_rename, rename_tensors
 from keras_resnet.weights.state_dict import COUNTERS, assign, check, match_naming, to_torch
 
 log = logging.getLogger("keras_resnet")
@@ -113,11 +114,19 @@ def model_preprocessing(source, row: str | None = None) -> Preprocessing:
     )
 
 
-def load_pretrained(model: keras.Model, source, *, row: str | None = None, revision: str | None = None) -> None:
+def load_pretrained(
+    model: keras.Model,
+    source,
+    *,
+    row: str | None = None,
+    revision: str | None = None,
+    rename: Mapping[str, str] | None = None,
+) -> None:
     """Loads the weights of `source` into a network. Every tensor and every variable must match exactly once.
 
     Tensors are matched by name. The names of torchvision, timm, Hugging Face, akamaster, chenyaofo, kuangliu, Cadene,
-    BiT, keras.applications and keras-hub are known. Fields of the variant that change the outputs, but no name and no
+    BiT, xternalz (Wide ResNets for CIFAR), andreasveit (DenseNets for CIFAR), keras.applications and keras-hub are
+    known; `rename` translates others. Fields of the variant that change the outputs, but no name and no
     shape (the stride of a bottleneck, the order of BN and ReLU, ...), must be those that the source tells: its names
     imply some, and files of this package hold the whole variant.
 
@@ -146,10 +155,14 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
               `resnet50v2_keras`, ... and DenseNet-121/169/201.
         row: Name of a row, for the last three. Defaults to the name of the model.
         revision: Commit, tag or branch of a repository on the hub.
+        rename: Dict `{pattern: replacement}`. Before the names are matched, each regular expression is applied with
+            `re.sub`, in the order of the dict, to the name of every tensor (in files of Keras `"layer/variable"`). Only
+            names change: the network of the source must compute what the networks do whose names it then has.
 
     Raises:
         ValueError: If a tensor is missing, unexpected or of another shape, or if the variant of the source is another.
-            The model is then unchanged.
+            The model is then unchanged. Also if `rename` is not a dict of valid patterns and replacements, or gives two
+            tensors the same name.
         OSError: If a file cannot be downloaded.
 
     A source cannot always tell: a state dict with "fc" and option A fits networks that pad on either side and plain
@@ -158,12 +171,18 @@ def load_pretrained(model: keras.Model, source, *, row: str | None = None, revis
     Example:
         >>> model = keras_resnet.ResNet50()
         >>> keras_resnet.load_pretrained(model, "timm/resnet50.a1_in1k")
+        >>> model = keras_resnet.ResNet(keras_resnet.wide(28, 10))
+        >>> rename = {"^encoder[.]": "", "[.]units[.]": ".layer.", "[.]skip[.]": ".convShortcut."}
+        >>> keras_resnet.load_pretrained(model, "wide_resnet.pth", rename=rename)
     """
+    if rename is not None:
+        check_rename(rename)
     network = the_network(model)
     name = network.name if row is None else find_row(row, "row")
     check_before_download(source, name, network.variant)
     top = any(layer.name == "predictions" for layer in network.layers)
-    give(network, read_source(source, name, network.variant, revision, include_top=top))
+    found = read_source(source, name, network.variant, revision, include_top=top)
+    give(network, found._replace(state=rename_tensors(found.state, rename)) if rename else found)
 
 
 def give(network: Network, found: Checkpoint, *, new_head: bool = True) -> None:
@@ -239,6 +258,7 @@ def read_source(
 ) -> Checkpoint:
     """Returns the tensors of a source, and what else it tells; `name`, `row` and `include_top` choose a file."""
     if isinstance(source, Mapping):
+        check_foreign(source, "The state dict")
         return Checkpoint("The state dict", source)
     name_of_source = str(source)
     known = None
@@ -272,6 +292,7 @@ def read_file(path: Path, name_of_source: str) -> Checkpoint:
     if path.name.endswith(KERAS_FORMATS):
         return Checkpoint(name_of_source, read_keras(path))
     state = read_checkpoint(path)
+    check_foreign(state, name_of_source)
     text = safetensors_metadata(path).get(KEY) if path.suffix == ".safetensors" else None
     return Checkpoint(
         name_of_source, state, description=None if text is None else Description.from_config(json.loads(text))
