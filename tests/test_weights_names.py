@@ -205,8 +205,9 @@ def test_rename_applies_to_files(suffix, tmp_path):
         copy = keras.models.clone_model(source, clone_function=with_private_name)
         copy.set_weights(source.get_weights())
         copy.save(path) if suffix == "keras" else copy.save_weights(path)
-    with pytest.raises(ValueError, match="missing: "):
-        load_pretrained(model, path)
+    if suffix != "keras":  # whose graph tells which layer is which
+        with pytest.raises(ValueError, match="missing: "):
+            load_pretrained(model, path)
     load_pretrained(model, path, rename={"^my_": ""})
     for ours, theirs in zip(model.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -312,7 +312,7 @@ def test_another_net_with_the_same_weights(theirs, ours, naming, says):
 
 
 def test_projections_without_bn_have_no_names_in_torchvision(tmp_path):
-    with pytest.raises(ValueError, match="no net such as 'resnet'.*shortcut must be 'projection'"):
+    with pytest.raises(ValueError, match="no net such as 'resnet'.*Received: {'shortcut': 'linear_projection'}"):
         save_pretrained(tiny(shortcut="linear_projection"), tmp_path / "net.safetensors")
 
 

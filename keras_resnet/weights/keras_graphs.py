@@ -53,7 +53,7 @@ Graph = dict[str, Node]
 def has_other_names(file: KerasFile) -> bool:
     """Whether the file holds a whole model whose layers are not named as ours and those of keras.applications are."""
     config = file.config.get("config") if isinstance(file.config, dict) else None
-    is_whole = isinstance(config, dict) and "layers" in config
+    is_whole = file.description is None and isinstance(config, dict) and "layers" in config
     return is_whole and not any(name.startswith("conv1_") for name in file.tensors)
 
 
