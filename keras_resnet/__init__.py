@@ -134,6 +134,7 @@ from keras_resnet.builders import (
     WideResNet50_2,
     WideResNet101_2,
 )
+from keras_resnet.fine_tuning import LayerDecay, freeze, layer_decay, reset_classifier
 from keras_resnet.gates import GATES
 from keras_resnet.layers import Layers
 from keras_resnet.macs import count_macs
