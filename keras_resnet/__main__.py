@@ -3,6 +3,7 @@
 python -m keras_resnet list                 # every row; or those of a pattern, such as "se*"
 python -m keras_resnet summary resnet56 --fields shortcut=projection_all order=preactivation
 python -m keras_resnet export resnet50 models/resnet50 --weights imagenet --labels imagenet
+python -m keras_resnet explain resnet50 image.jpg --weights imagenet --output cam.png
 """
 
 import argparse
@@ -89,14 +90,14 @@ def add_export(commands) -> None:
     served.add_argument("--server-config", action="store_true", help="models.config and batching.config beside it")
 
 
-def run_export(options) -> None:
+def read_net(options):
+    """The net of a row or of a .keras file, and its preprocessing where that is known and not in a file's model."""
     import keras
 
     import keras_resnet
 
     source, preprocessing = options.weights, options.preprocessing
-    is_file = options.name.endswith(".keras")
-    if is_file:
+    if options.name.endswith(".keras"):
         if source or options.classes or options.fields:
             raise ValueError(f"--weights, --classes and --fields are for rows. Received: {options.name!r}, a file")
         model = keras.models.load_model(options.name, compile=False)
@@ -117,11 +118,19 @@ def run_export(options) -> None:
                 include_preprocessing=preprocessing or False,  # so that images, too, are pixels of 0..255
                 **fields_of(options),
             )
+    return model, preprocessing
+
+
+def run_export(options) -> None:
+    import keras_resnet
+
+    model, preprocessing = read_net(options)
+    is_file = options.name.endswith(".keras")
     chosen = {
         "labels": read_labels(options.labels),
         "preprocessing": preprocessing,
         "pictures": options.pictures,
-        "metadata": {"weights": source or (options.name if is_file else "random")},
+        "metadata": {"weights": options.weights or (options.name if is_file else "random")},
         "precision": options.precision,
         "int8": options.int8,
         "version": options.version,
@@ -138,6 +147,74 @@ def run_export(options) -> None:
     if options.warmup == []:
         chosen["warmup"] = False
     keras_resnet.export(model, options.directory, format=options.format, **chosen)
+
+
+def add_explain(commands) -> None:
+    parser = commands.add_parser("explain", help="a picture of where a net sees a class: a class activation map")
+    parser.add_argument("name", help="a row, or the path of a .keras file")
+    parser.add_argument("image", type=Path, help="the file of an image in a format that Pillow reads")
+    parser.add_argument("-o", "--output", type=Path, default=Path("cam.png"), help="default: cam.png")
+    parser.add_argument("--class", type=int, dest="explained", help="number of a class; default: the most probable")
+    parser.add_argument("--preprocessing", help="a name of PREPROCESSINGS; default: that of the weights, if known")
+    net = parser.add_argument_group("the net, if a row")
+    net.add_argument("--weights", help='what `weights=` takes: "imagenet", a file, a name on the hub')
+    net.add_argument("--classes", type=int, help="default: those of the row")
+    add_fields(net)
+
+
+def run_explain(options) -> None:
+    import keras
+    import numpy as np
+    from PIL import Image
+
+    import keras_resnet
+    from keras_resnet.errors import choose
+    from keras_resnet.preprocessing import imagenet_classes
+    from keras_resnet.serving.folding import all_layers
+
+    if not options.weights and not options.name.endswith(".keras"):
+        raise ValueError(f"--weights must be given for a row. Received: {options.name!r}")
+    model, preprocessing = read_net(options)
+    takes_pixels = any(
+        isinstance(layer, keras.layers.Normalization | keras.layers.Rescaling) for layer in all_layers(model)
+    )
+    if preprocessing is None and not takes_pixels:
+        raise ValueError(
+            f"--preprocessing must be one of {list(keras_resnet.PREPROCESSINGS)}: it is neither in the model nor known "
+            "of its weights"
+        )
+    size = model.input_shape[1] or keras_resnet.Preprocessing.size
+    if isinstance(preprocessing, str):
+        preprocessing = choose(keras_resnet.PREPROCESSINGS, preprocessing, "--preprocessing")
+    elif preprocessing is None:
+        preprocessing = keras_resnet.Preprocessing(size, size)
+    picture, pixels = read_square(options.image, size, preprocessing)
+    images = (
+        pixels[np.newaxis] if takes_pixels else keras_resnet.preprocess_input(pixels[np.newaxis], mode=preprocessing)
+    )
+    scores = model.predict(images, verbose=0)[0]
+    explained = int(scores.argmax()) if options.explained is None else options.explained
+    (heatmap,) = keras_resnet.explain(model, images, explained)
+    Image.fromarray(keras_resnet.overlay(picture, heatmap)).save(options.output)
+    name = f" ({imagenet_classes()[explained][1]})" if len(scores) == 1000 else ""
+    print(f"class {explained}{name}, score {scores[explained]:.4f}: {options.output}")
+
+
+def read_square(path: Path, size: int, preprocessing):
+    """The part of an image that the net sees, as (h, h, 3) uint8, and resized to (size, size, 3) float32."""
+    import numpy as np
+    from PIL import Image
+
+    image = Image.open(path).convert("RGB")
+    sides = [length * preprocessing.resize // min(image.size) for length in image.size]
+    # the edges of the square in the middle of the resized image, in pixels of the file
+    scales = [length / side for length, side in zip(image.size, sides, strict=True)]
+    left, top = (round((side - preprocessing.size) / 2) * scale for side, scale in zip(sides, scales, strict=True))
+    right, bottom = left + preprocessing.size * scales[0], top + preprocessing.size * scales[1]
+    interpolation = Image.Resampling[preprocessing.interpolation.upper()]
+    resized = image.resize((size, size), interpolation, box=(left, top, right, bottom))
+    square = image.crop((round(left), round(top), round(right), round(bottom)))
+    return np.asarray(square), np.asarray(resized, "float32")
 
 
 def add_fields(parser) -> None:
@@ -184,7 +261,12 @@ def read_labels(labels: str | None):
     return Path(labels).read_text().splitlines() if labels and Path(labels).is_file() else labels
 
 
-COMMANDS = {"list": (add_list, run_list), "summary": (add_summary, run_summary), "export": (add_export, run_export)}
+COMMANDS = {
+    "list": (add_list, run_list),
+    "summary": (add_summary, run_summary),
+    "export": (add_export, run_export),
+    "explain": (add_explain, run_explain),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

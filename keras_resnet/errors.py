@@ -68,6 +68,7 @@ INTERVALS = {
     "0 or more": lambda value: value >= 0,
     "more than 0": lambda value: value > 0,
     "in [0, 1)": lambda value: 0 <= value < 1,
+    "in [0, 1]": lambda value: 0 <= value <= 1,
     "in (0, 1]": lambda value: 0 < value <= 1,
 }
 
