@@ -1,15 +1,14 @@
 """Fine-tuning: frozen stages, layer-wise learning rates, a new classifier."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import keras
 
 from keras_resnet.errors import choose, positive, within
+from keras_resnet.network import Network, describe, networks
 from keras_resnet.resnet import recursion_limit
 
-BLOCK = re.compile(r"conv\d+_block\d+_.*")
 # Layers of a stage. conv1 and pool1 are the stem; pool2, pool3, ... are the transitions of DenseNets.
 NUMBERED = re.compile(r"(?:conv|pool)(\d+)(?:_.*)?")
 # After the last block: BN and ReLU of pre-activated nets, and of DenseNets.
@@ -207,7 +206,7 @@ def _scaled(rate, factor: float):
     return rate * factor
 
 
-def reset_classifier(model: keras.Model, classes: int, activation="softmax") -> keras.Model:
+def reset_classifier(model: Network, classes: int, activation="softmax") -> Network:
     """Returns a model with a new, randomly initialized classifier.
 
     All other layers are shared with `model`, which is not changed. The new model is not compiled.
@@ -218,7 +217,7 @@ def reset_classifier(model: keras.Model, classes: int, activation="softmax") -> 
         activation: The activation of the new classifier. Defaults to `"softmax"`; None gives logits.
 
     Returns:
-        A model like `model`, `(b, h, w, c) -> (b, classes)`. The settings of its layer `predictions`, such as dtype
+        A network like `model`, `(b, h, w, c) -> (b, classes)`. The settings of its layer `predictions`, such as dtype
         and weight decay, are those of the old one.
 
     Raises:
@@ -231,7 +230,7 @@ def reset_classifier(model: keras.Model, classes: int, activation="softmax") -> 
         (None, 3)
     """
     classes = positive(classes, "classes")
-    layers = {layer.name: layer for layer in model.layers} if isinstance(model, keras.Model) else {}
+    layers = {layer.name: layer for layer in model.layers} if isinstance(model, Network) else {}
     old = layers.get("predictions")
     if not isinstance(old, keras.layers.Dense) or len(model.outputs) != 1 or model.output is not old.output:
         raise ValueError(
@@ -243,7 +242,8 @@ def reset_classifier(model: keras.Model, classes: int, activation="softmax") -> 
     )
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
     with recursion_limit(10 * len(model.layers)):
-        return keras.Model(inputs, new(old.input), name=model.name)
+        description = model.description._replace(variant=replace(model.variant, classes=classes))
+        return describe(Network(inputs, new(old.input), name=model.name), description)
 
 
 def network_stages(model: keras.Model) -> dict[str, list[keras.layers.Layer]]:
@@ -257,18 +257,5 @@ def network_stages(model: keras.Model) -> dict[str, list[keras.layers.Layer]]:
             elif LAST.fullmatch(layer.name):
                 stages.setdefault(max(numbers), []).append(layer)
     if not stages:
-        raise ValueError(
-            "model must be a network of keras_resnet, or contain one: its blocks have layers such as "
-            f"'conv2_block1_out'. Received: {model!r}"
-        )
+        raise ValueError(f"model must be a network of keras_resnet or contain one. Received: {model!r}")
     return {"stem" if number == 1 else f"conv{number}": layers for number, layers in sorted(stages.items())}
-
-
-def networks(model: Any) -> Iterator[keras.Model]:
-    """The models of this package in `model`, which may be one of them."""
-    if not isinstance(model, keras.Model):
-        return
-    if any(BLOCK.fullmatch(layer.name) for layer in model.layers):
-        yield model
-    for layer in model.layers:
-        yield from networks(layer)

@@ -1,6 +1,7 @@
 """The class of all networks: a Functional model that carries its variant and the preprocessing of its weights."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -144,12 +145,19 @@ def describe(model, description: Description | None):
     return model
 
 
+def networks(model: Any) -> Iterator[Network]:
+    """Yields the networks that `model` is or contains."""
+    if isinstance(model, Network) and model._description is not None:
+        yield model
+        return
+    for layer in getattr(model, "layers", []):
+        if isinstance(layer, keras.Model):
+            yield from networks(layer)
+
+
 def find_network(model: keras.Model) -> Network | None:
     """Returns the network that `model` is or contains; None if there is none, or more than one."""
-    if isinstance(model, Network):
-        return model if model._description is not None else None
-    inner = [layer for layer in getattr(model, "layers", []) if isinstance(layer, keras.Model)]
-    found = [network for layer in inner if (network := find_network(layer)) is not None]
+    found = list(networks(model))
     return found[0] if len(found) == 1 else None
 
 
