@@ -20,7 +20,7 @@ FLOORS = [
     {"network", "shortcuts", "stems", "gates"},
     {"blocks", "densenet", "weights"},
     {"resnet"},
-    {"builders", "plain_keras", "pyramid", "serving"},
+    {"applications", "builders", "plain_keras", "pyramid", "serving"},
     {"__init__"},
     {"__main__"},
 ]
