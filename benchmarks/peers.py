@@ -28,11 +28,16 @@ class Net(NamedTuple):
     keras_application: str | None = None
     torch: str | None = None  # torchvision and timm agree on names
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.size, self.size, 3
+
 
 NETS = {
     "resnet20": Net("resnet20", 32, 10),
     "resnet110": Net("resnet110", 32, 10),
     "resnet50": Net("resnet50", 224, 1000, "ResNet50", "resnet50"),
+    "resnet50_96": Net("resnet50", 96, 1000, "ResNet50", "resnet50"),
     "resnet152": Net("resnet152", 224, 1000, "ResNet152", "resnet152"),
     "resnext50_32x4d": Net("resnext50_32x4d", 224, 1000, None, "resnext50_32x4d"),
 }
@@ -55,7 +60,7 @@ def pictures(net: Net, batch: int):
 def ours(net: Net):
     import keras_resnet
 
-    return keras_resnet.ResNet(net.row)
+    return keras_resnet.ResNet(net.row, input_shape=net.shape)
 
 
 def stock_keras(net: Net):
@@ -74,7 +79,16 @@ def keras_applications(net: Net):
 
     if net.keras_application is None:
         raise Missing("has no such net")
-    return getattr(keras.applications, net.keras_application)(weights=None)
+    return getattr(keras.applications, net.keras_application)(weights=None, input_shape=net.shape)
+
+
+def our_applications(net: Net):
+    """The network of `keras.applications`: its stride is in the first 1x1, that of `ours` in the 3x3."""
+    from keras_resnet import applications
+
+    if net.keras_application is None:
+        raise Missing("has no such net")
+    return getattr(applications, net.keras_application)(weights=None, input_shape=net.shape)
 
 
 def keras_hub(net: Net):
@@ -89,7 +103,7 @@ def keras_hub(net: Net):
         stackwise_num_blocks=[3, 4, 6, 3],
         stackwise_num_strides=[1, 2, 2, 2],
         block_type="bottleneck_block",
-        image_shape=(net.size, net.size, 3),
+        image_shape=net.shape,
     )
     return keras_hub.models.ImageClassifier(backbone, num_classes=net.classes, activation="softmax")
 
@@ -232,6 +246,7 @@ def torch_side(make: Callable, *, compiled: bool = False) -> Callable:
 PEERS: dict[str, Callable] = {
     "ours": keras_side(ours),
     "ours, frozen": frozen,
+    "ours, applications": keras_side(our_applications),
     "stock Keras": keras_side(stock_keras),
     "keras.applications": keras_side(keras_applications),
     "keras-hub": keras_side(keras_hub),

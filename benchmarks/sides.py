@@ -50,7 +50,7 @@ def table(kind: str, job: Job, rows: list[dict], peaks: dict[str, float]) -> str
     Ours are the peers called "ours" and "ours, ...".
     """
     net, batch = job
-    macs = count_macs(ResNet(NETS[net].row))
+    macs = count_macs(ResNet(NETS[net].row, input_shape=NETS[net].shape))
     best = {
         row["peer"]: max(rate for r in rows if r["peer"] == row["peer"] for rate in [0.0, *r["rates"]]) for row in rows
     }

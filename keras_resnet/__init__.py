@@ -11,6 +11,7 @@ if sys.argv[:1] == ["-m"]:  # python -m keras_resnet: this file is imported befo
 
     quiet_tensorflow()
 
+from keras_resnet import applications
 from keras_resnet.activation_maps import explain, overlay
 from keras_resnet.blocks import BLOCKS, ORDERS, Order, bottleneck, building_block, residual_block
 from keras_resnet.builders import (

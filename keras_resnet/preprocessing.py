@@ -1,125 +1,236 @@
-"""From pixels of 0..255 to what a file of weights was trained on, and from probabilities to the names of ImageNet."""
+"""Preprocessing: from image files to the input of a network, and from its output to the names of ImageNet classes."""
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
+from io import BytesIO
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_resnet.errors import choose, positive, within
+from keras_resnet.errors import choose, positive, warn, within
 
-INTERPOLATIONS = ("bilinear", "bicubic")
+# interpolation -> the kernel of tf.raw_ops.ScaleAndTranslate that is PIL's filter of that name
+INTERPOLATIONS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 
-# the order of the channels -> how a picture in RGB gets it, `flip` being np.flip or ops.flip
+# order of the channels -> how an RGB image gets it; `flip` is np.flip, keras.ops.flip or the like
 CHANNELS: dict[str, Callable] = {"rgb": lambda x, flip: x, "bgr": lambda x, flip: flip(x, axis=-1)}
+
+DATA_FORMATS = ("channels_first", "channels_last")
+JPEG = b"\xff\xd8\xff"
+SLIM = 16  # aspect ratio above which only the crop of an image is resized, and not the whole image
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What weights expect: pictures whose shorter side is `resize`, the `size` x `size` in their middle, normalized.
+    """The preprocessing that a set of weights expects: resize, center crop, normalize.
 
-    y = (x / scale - mean) / std for x of 0..255, after the channels are in their order: `mean` and `std` are one a
-    channel of y, and of pixels of 0..1 where `scale` is 255. timm's `crop_pct` is size / resize, with `resize` rounded
-    down. Raises ValueError for an unknown name, a size that is not a positive integer or greater than `resize`, a
-    `scale` or `std` that is not positive, and where there are not three means and deviations.
+    The shorter side of an image is resized to `resize` pixels, then the `size` x `size` pixels in the middle are
+    cropped, then `y = (x / scale - mean) / std` is computed for pixels x of 0 to 255. An instance is callable, see
+    `__call__`.
+
+    Args:
+        size: int, height and width of the result in pixels. Defaults to 224.
+        resize: int, length of the shorter side before the crop, at least `size`. timm's `crop_pct` is `size / resize`,
+            with `resize` rounded down. Defaults to 256.
+        interpolation: `"bilinear"` or `"bicubic"`. Defaults to `"bilinear"`.
+        antialias: bool, whether shrinking is antialiased, as in PIL. Defaults to `True`.
+        mean: tuple of three floats, one per channel of y. If `scale` is 255, it refers to pixels of 0 to 1. Defaults to
+            the mean of ImageNet.
+        std: tuple of three floats, as `mean`. Defaults to the standard deviation of ImageNet.
+        channels: `"rgb"` or `"bgr"`, order of the channels of y, `mean` and `std`. Defaults to `"rgb"`.
+        scale: float, divisor of the pixels. Defaults to 255.
+
+    Raises:
+        ValueError: If `interpolation` or `channels` is unknown, if a size is not a positive integer, if `size` is
+            greater than `resize`, if `scale` or `std` is not positive, or if there are not three means and deviations.
+
+    Example:
+        >>> preprocessing = Preprocessing(size=32, resize=36)
+        >>> preprocessing(np.zeros((48, 64, 3), "uint8")).shape
+        (1, 32, 32, 3)
     """
 
     size: int = 224
     resize: int = 256
-    interpolation: str = "bilinear"  # a name of INTERPOLATIONS
-    antialias: bool = True  # where the picture shrinks
+    interpolation: str = "bilinear"
+    antialias: bool = True
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    channels: str = "rgb"  # a name of CHANNELS
+    channels: str = "rgb"
     scale: float = 255.0
 
     def __post_init__(self):
         if positive(self.size, "size") > positive(self.resize, "resize"):
             raise ValueError(f"resize must be at least {self.size}, the size. Received: {self.resize}")
-        choose(dict.fromkeys(INTERPOLATIONS), self.interpolation, "interpolation")
+        choose(INTERPOLATIONS, self.interpolation, "interpolation")
         choose(CHANNELS, self.channels, "channels")
         within(self.scale, "scale", "more than 0")
         for argument in ("mean", "std"):
             values = getattr(self, argument)
             if not isinstance(values, tuple) or [isinstance(value, Real) for value in values] != [True] * 3:
-                raise ValueError(f"{argument} must be a tuple of three numbers, one a channel. Received: {values!r}")
+                raise ValueError(f"{argument} must be a tuple of three numbers, one per channel. Received: {values!r}")
         for value in self.std:
             within(value, "std", "more than 0")
-        for argument, python in (("size", int), ("resize", int), ("scale", float)):  # JSON has none of NumPy's
+        for argument, python in (("size", int), ("resize", int), ("scale", float)):  # JSON has no NumPy numbers
             object.__setattr__(self, argument, python(getattr(self, argument)))
         for argument in ("mean", "std"):
             object.__setattr__(self, argument, tuple(map(float, getattr(self, argument))))
 
+    def __call__(self, images):
+        """Preprocesses images: decodes, resizes, crops and normalizes them.
+
+        Files are decoded as by PIL's `convert("RGB")`: grayscale and CMYK become RGB, alpha is dropped, EXIF rotation
+        is ignored. TensorFlow tensors are processed by TensorFlow operations, in `tf.data` too, within one gray level
+        of PIL; of 16 bits per channel they take the upper 8, where PIL clips.
+
+        Args:
+            images: One of
+
+                - a path, the `bytes` of an image file, a PIL image, or an array of pixels of 0 to 255, `(h, w, 3)` or
+                  `(b, h, w, 3)`; an array of floats is rounded to whole pixels;
+                - a list of these, of any mix of sizes;
+                - a TensorFlow tensor: of strings, scalar or `(b,)`, that hold the bytes of JPEG, PNG, GIF or BMP files
+                  (for a path: `tf.io.read_file(path)`), or of numbers, `(h, w, 3)` or `(b, h, w, 3)`.
+
+        Returns:
+            float32 `(b, size, size, 3)`: an array, or a tensor if `images` is a tensor. A tensor of one image gives
+            one image, `(size, size, 3)`, as `tf.data.Dataset.map` needs it.
+
+        Raises:
+            ValueError: If `images` is empty or something else, or a file cannot be decoded.
+            FileNotFoundError: If there is no file at a path.
+            tf.errors.InvalidArgumentError: If a tensor holds a file that cannot be decoded.
+
+        Example:
+            >>> preprocessing = PREPROCESSINGS["torch"]
+            >>> image = np.zeros((300, 400, 3), "uint8")
+            >>> preprocessing([image, image[:200]]).shape
+            (2, 224, 224, 3)
+            >>> import tensorflow as tf
+            >>> dataset = tf.data.Dataset.from_tensors(image).map(preprocessing).batch(8)
+            >>> dataset.element_spec.shape
+            TensorShape([None, 224, 224, 3])
+        """
+        tf = sys.modules.get("tensorflow")
+        if tf is not None and tf.is_tensor(images):
+            pixels = _pixels_of_tensor(images, self)
+            return _normalize(
+                pixels, self, lambda x, axis: tf.reverse(x, [axis]), partial(tf.constant, dtype="float32")
+            )
+        size = (self.size, self.size)
+        pixels = [resize_image(image, size, self).astype("float32") for image in _open_images(images)]
+        if not pixels:
+            raise ValueError(f"images must contain at least one image. Received: {images!r}")
+        return _normalize(np.stack(pixels), self, np.flip, partial(np.asarray, dtype="float32"))
+
     def arithmetic(self) -> tuple:
-        """The order of the channels, and mean and deviation of pixels of 0..255."""
+        """Returns the order of the channels, and mean and deviation for pixels of 0 to 255."""
         return self.channels, np.multiply(self.mean, self.scale), np.multiply(self.std, self.scale)
 
     def is_like(self, other: "Preprocessing") -> bool:
-        """Whether both do the same to a picture of their size, to a thousandth."""
+        """Returns whether both normalize equally, up to a relative difference of 0.001."""
         (ours, *figures), (theirs, *others) = self.arithmetic(), other.arithmetic()
         return ours == theirs and np.allclose(figures, others, rtol=1e-3)
 
 
 HALF = (0.5, 0.5, 0.5)
 ONE = (1.0, 1.0, 1.0)
-CAFFE = (103.939, 116.779, 123.68)  # blue first, of pixels of 0..255
+CAFFE = (103.939, 116.779, 123.68)  # BGR, for pixels of 0 to 255
 CIFAR10 = (0.4914, 0.4822, 0.4465)
 CIFAR100 = (0.5070, 0.4865, 0.4409)
 
 PREPROCESSINGS = {
-    # torchvision: IMAGENET1K_V1 (keras.applications.densenet normalizes so too) and IMAGENET1K_V2
+    # torchvision: IMAGENET1K_V1 (keras.applications.densenet normalizes like this too) and IMAGENET1K_V2
     "torch":              Preprocessing(),
     "torch_v2":           Preprocessing(resize=232),
     # timm's own recipes: crop_pct 0.95
     "timm":               Preprocessing(resize=235, interpolation="bicubic"),
-    # BiT, arXiv:1912.11370 (what was tuned at 448 wants size=448, resize=448); timm's ra4_e3600 are bicubic besides
+    # BiT, arXiv:1912.11370 (fine-tuned at 448: size=448, resize=448); timm's ra4_e3600 are bicubic as well
     "half":               Preprocessing(mean=HALF, std=HALF),
-    # keras.applications.resnet (the nets of He et al. for Caffe) and .resnet_v2, which say nothing of sizes
+    # keras.applications.resnet (the Caffe models of He et al.) and .resnet_v2; Keras does not define the sizes
     "caffe":              Preprocessing(mean=CAFFE, std=ONE, scale=1.0, channels="bgr"),
     "tf":                 Preprocessing(mean=ONE, std=ONE, scale=127.5),
-    # github.com/akamaster/pytorch_resnet_cifar10: the figures of ImageNet. 32x32 stay as they are, here and below
+    # github.com/akamaster/pytorch_resnet_cifar10: the numbers of ImageNet. 32x32 images are not resized, here and below
     "cifar10_akamaster":  Preprocessing(32, 32),
     "cifar10":            Preprocessing(32, 32, mean=CIFAR10, std=(0.2470, 0.2435, 0.2616)),
-    # github.com/chenyaofo/pytorch-cifar-models; of CIFAR-10 the mean of the deviations within each picture
+    # github.com/chenyaofo/pytorch-cifar-models; for CIFAR-10 the mean of the deviations within each image
     "cifar10_chenyaofo":  Preprocessing(32, 32, mean=CIFAR10, std=(0.2023, 0.1994, 0.2010)),
     "cifar100_chenyaofo": Preprocessing(32, 32, mean=CIFAR100, std=(0.2673, 0.2564, 0.2761)),
 }  # fmt: skip
 
 
 def preprocess_input(x, data_format=None, mode: str | Preprocessing = "torch"):
-    """The normalization of `mode`, `(..., h, w, 3) -> (..., h, w, 3)`, for RGB pixels of 0..255.
+    """Normalizes RGB images, as `keras.applications` does; `x` itself is never modified.
 
-    In the place of keras.applications' `preprocess_input`, but `x` is never written over. An array gives an array, a
-    tensor (of a Functional model too) a tensor; floats keep their type, integers become `keras.config.floatx()`. `mode`
-    is a name of PREPROCESSINGS or a Preprocessing; nothing is resized or cropped.
+    Args:
+        x: Pixels of 0 to 255, `(h, w, 3)` or `(b, h, w, 3)`: an array, a tensor, or a symbolic `KerasTensor`. With
+            `data_format="channels_first"` `(3, h, w)` or `(b, 3, h, w)`.
+        data_format: `"channels_last"`, `"channels_first"` or `None`, which is `keras.config.image_data_format()`.
+            Defaults to `None`.
+        mode: Name in `PREPROCESSINGS`, such as `"caffe"`, `"tf"` or `"torch"`, or a `Preprocessing`. Only its
+            normalization is used; nothing is resized or cropped. Defaults to `"torch"`.
 
-    Raises ValueError for another mode, for a `data_format` other than None and "channels_last", and for an `x` of other
-    than 3 channels.
+    Returns:
+        An array if `x` is an array, otherwise a tensor, of the shape of `x`. Floats keep their dtype, integers become
+        `keras.config.floatx()`.
+
+    Raises:
+        ValueError: If `mode` or `data_format` is unknown, or `x` does not have 3 channels.
+
+    Example:
+        >>> preprocess_input(np.full((1, 2, 2, 3), 255, "uint8"), mode="tf").max()
+        np.float32(1.0)
     """
     row = find_preprocessing(mode, "mode")
-    if data_format not in (None, "channels_last"):
-        raise ValueError(f"data_format must be one of [None, 'channels_last']. Received: {data_format!r}")
-    _three_channels(x)
+    data_format = keras.config.image_data_format() if data_format is None else data_format
+    if data_format not in DATA_FORMATS:
+        raise ValueError(
+            "Expected data_format to be one of `channels_first` or `channels_last`. "
+            f"Received: data_format={data_format}"
+        )
+    axis = -1 if data_format == "channels_last" else -3
+    _three_channels(x, axis)
     dtype = keras.backend.standardize_dtype(x.dtype)
     dtype = dtype if keras.backend.is_float_dtype(dtype) else keras.config.floatx()
     if isinstance(x, np.ndarray):
-        x, flip, array = x.astype(dtype, copy=False), np.flip, np.asarray
+        x, move, flip, array = x.astype(dtype, copy=False), np.moveaxis, np.flip, np.asarray
     else:
-        x, flip, array = ops.cast(x, dtype), ops.flip, ops.convert_to_tensor
-    x = CHANNELS[row.channels](x, flip)
-    return (x / row.scale - array(row.mean, dtype=dtype)) / array(row.std, dtype=dtype)
+        x, move, flip, array = ops.cast(x, dtype), ops.moveaxis, ops.flip, ops.convert_to_tensor
+    x = x if axis == -1 else move(x, axis, -1)
+    x = _normalize(x, row, flip, partial(array, dtype=dtype))
+    return x if axis == -1 else move(x, -1, axis)
 
 
 def preprocessing_layers(preprocessing: str | Preprocessing, x, *, name="preprocessing"):
-    """The same within a model, in float32 under every policy: `(b, h, w, 3) -> (b, h, w, 3)`, from any type of pixels.
+    """Normalizes images inside a model, in float32 under every dtype policy.
 
-    One layer, `{name}_normalization`, without weights; before it, for BGR, Keras' own operation `flip`, which cannot be
-    named. Both are loaded without this package. Raises ValueError as `preprocess_input` does.
+    This is one layer without weights, `{name}_normalization`. For BGR, the Keras operation `flip` precedes it. Both can
+    be loaded without this package.
+
+    Args:
+        preprocessing: Name in `PREPROCESSINGS`, or a `Preprocessing`. Nothing is resized or cropped.
+        x: Keras tensor of RGB pixels of 0 to 255 of any dtype, `(b, h, w, 3)`.
+        name: Prefix of the layer's name. Defaults to `"preprocessing"`.
+
+    Returns:
+        Keras tensor, float32 `(b, h, w, 3)`.
+
+    Raises:
+        ValueError: If `preprocessing` is unknown, or `x` does not have 3 channels.
+
+    Example:
+        >>> image = keras.Input((32, 32, 3), dtype="uint8")
+        >>> model = keras.Model(image, preprocessing_layers("torch", image))
+        >>> model.layers[-1].name
+        'preprocessing_normalization'
     """
     row = find_preprocessing(preprocessing, "preprocessing")
     _three_channels(x)
@@ -137,19 +248,200 @@ def find_preprocessing(preprocessing: Any, argument: str) -> Preprocessing:
     return choose(PREPROCESSINGS, preprocessing, argument)
 
 
-def _three_channels(x):
+def _three_channels(x, axis=-1):
     shape = tuple(x.shape)
-    if len(shape) < 3 or shape[-1] not in (3, None):  # None: TensorFlow has not read the picture yet
-        raise ValueError(f"x must be pictures in RGB, (..., h, w, 3). Received: the shape {shape}")
+    if len(shape) < 3 or shape[axis] not in (3, None):  # None: TensorFlow has not decoded the image yet
+        expected = "(..., h, w, 3)" if axis == -1 else "(..., 3, h, w)"
+        raise ValueError(f"x must be RGB images, {expected}. Received: x.shape={shape}")
+
+
+def _normalize(x, row: Preprocessing, flip: Callable, array: Callable):
+    x = CHANNELS[row.channels](x, flip)
+    return (x / row.scale - array(row.mean)) / array(row.std)
+
+
+# ----------------------------------------------------------------- image files and arrays, with PIL
+
+
+def _open_images(images: Any) -> Iterator[Any]:
+    """Yields PIL images from what `Preprocessing.__call__` takes, except for tensors."""
+    from PIL import Image
+
+    if isinstance(images, list | tuple):
+        for image in images:
+            yield from _open_images(image)
+    elif isinstance(images, Image.Image):
+        yield images
+    elif isinstance(images, str | os.PathLike):
+        yield _decode(Path(images).expanduser().read_bytes(), f"{os.fspath(images)!r}")
+    elif isinstance(images, bytes):
+        yield _decode(images, f"{len(images)} bytes")
+    elif hasattr(images, "shape") and not isinstance(images, keras.KerasTensor):
+        yield from map(Image.fromarray, _whole_pixels(ops.convert_to_numpy(images)))
+    else:
+        raise ValueError(
+            "images must be a path, the bytes of an image file, a PIL image, an array (h, w, 3) or (b, h, w, 3) of "
+            f"pixels of 0 to 255, or a list of these. Received: {images!r} (of type {type(images).__name__})"
+        )
+
+
+def _decode(file: bytes, source: str):
+    """Returns the PIL image of a file; ValueError if it cannot be decoded."""
+    from PIL import Image
+
+    try:
+        with Image.open(BytesIO(file)) as image:
+            return image.convert("RGB")
+    except Exception as error:  # damaged files raise errors of many types
+        raise ValueError(f"images must be files that PIL can decode. Received: {source}: {error}") from error
+
+
+def _whole_pixels(array: np.ndarray) -> np.ndarray:
+    """Returns `(b, h, w, 3)` uint8; ValueError if `array` does not hold RGB images with pixels of 0 to 255."""
+    if array.ndim not in (3, 4) or array.shape[-1] != 3 or array.dtype.kind not in "uif":
+        raise ValueError(
+            "images must be arrays of numbers, (h, w, 3) or (b, h, w, 3). "
+            f"Received: shape={array.shape}, dtype={array.dtype}"
+        )
+    array = array.reshape(-1, *array.shape[-3:])
+    if array.dtype != "uint8" and array.size:
+        low, high = array.min(), array.max()
+        if array.dtype.kind == "f" and 0 < high <= 1:
+            warn(f"images must have pixels of 0 to 255. The greatest pixel is {high}: multiply by 255.")
+        array = np.floor(array + 0.5) if array.dtype.kind == "f" else array
+        if not (array.min() >= 0 and array.max() <= 255):
+            raise ValueError(f"images must have pixels of 0 to 255. Received: pixels of {low} to {high}")
+    return array.astype("uint8", copy=False)
+
+
+def resize_image(image, size: tuple[int, int], preprocessing: Preprocessing | None = None) -> np.ndarray:
+    """Resizes and crops a PIL image as torchvision and timm do.
+
+    Args:
+        image: PIL image of any mode.
+        size: `(h, w)` of the result in pixels.
+        preprocessing: Interpolation and length of the shorter side before the crop. The longer side is rounded down,
+            half of a margin is rounded to even. If `None`, the whole image is resized bilinearly, without a crop.
+
+    Returns:
+        uint8 `(h, w, 3)`, RGB.
+    """
+    from PIL import Image
+
+    image, (height, width) = image.convert("RGB"), size
+    if preprocessing is None:
+        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    if not preprocessing.antialias:  # PIL always antialiases
+        return np.asarray(resize_pixels(np.asarray(image), size, preprocessing)).astype("uint8")
+    sampling = Image.Resampling[preprocessing.interpolation.upper()]
+    whole_width, whole_height = (side * preprocessing.resize // min(image.size) for side in image.size)
+    left, top = round((whole_width - width) / 2), round((whole_height - height) / 2)
+    box = (left, top, left + width, top + height)
+    if max(image.size) > SLIM * min(image.size):  # the whole image could be too large for the memory
+        x, y = image.width / whole_width, image.height / whole_height
+        return np.asarray(image.resize((width, height), sampling, (box[0] * x, box[1] * y, box[2] * x, box[3] * y)))
+    return np.asarray(image.resize((whole_width, whole_height), sampling).crop(box))
+
+
+# -------------------------------------------------------------- the same in a graph, with TensorFlow
+
+
+def decode_file(file):
+    """Decodes a JPEG, PNG, GIF (its first frame) or BMP file in a TensorFlow graph, as PIL's `convert("RGB")`.
+
+    Of 16 bits per channel the upper 8 are taken, where PIL clips.
+
+    Args:
+        file: Scalar string tensor, the bytes of the file.
+
+    Returns:
+        uint8 tensor `(h, w, 3)`.
+    """
+    import tensorflow as tf
+
+    pixels = tf.cond(
+        tf.strings.substr(file, 0, len(JPEG)) == JPEG,
+        # the default, the fast DCT, differs by up to 4 gray levels
+        lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(file, channels=3, expand_animations=False),
+    )
+    return tf.ensure_shape(pixels, (None, None, 3))
+
+
+def resize_pixels(pixels, size: tuple[int, int], preprocessing: Preprocessing | None = None):
+    """Resizes and crops images in a TensorFlow graph, as `resize_image` does, within one gray level.
+
+    Only the crop is computed: an image of 1x5000 pixels would otherwise become one of 256x1280000.
+
+    Args:
+        pixels: Tensor of numbers of 0 to 255, `(h, w, 3)` or `(b, h, w, 3)`.
+        size: `(h, w)` of the result in pixels.
+        preprocessing: As in `resize_image`.
+
+    Returns:
+        float32 tensor, `(h, w, 3)` or `(b, h, w, 3)`, of whole numbers of 0 to 255.
+    """
+    import tensorflow as tf
+
+    row = preprocessing or Preprocessing()
+    pixels = tf.convert_to_tensor(pixels)
+    is_single = pixels.shape.rank == 3
+    pixels = pixels[tf.newaxis] if is_single else pixels
+    crop, shape = tf.constant(size), tf.shape(pixels)[1:3]
+    whole = crop if preprocessing is None else shape * row.resize // tf.reduce_min(shape)
+    scale = tf.cast(whole / shape, tf.float32)
+    before = tf.cast(tf.round((whole - crop) / 2), tf.float32)
+    # Width, then height, clipped to 0..255 in between, as PIL does. PIL also rounds in between. This code does not: it
+    # rounds 0.5 down where PIL rounds up, which could lead to a difference of 2.
+    for axis in (1, 0):
+        resized = tf.raw_ops.ScaleAndTranslate(
+            images=pixels,
+            size=tf.tensor_scatter_nd_update(tf.shape(pixels)[1:3], [[axis]], [crop[axis]]),
+            scale=tf.tensor_scatter_nd_update(scale, [[1 - axis]], [1.0]),
+            translation=tf.tensor_scatter_nd_update(-before, [[1 - axis]], [0.0]),
+            kernel_type=INTERPOLATIONS[row.interpolation],
+            antialias=row.antialias,
+        )
+        pixels = tf.clip_by_value(resized, 0, 255)
+    pixels = tf.floor(tf.ensure_shape(pixels, (None, *size, 3)) + 0.5)
+    return pixels[0] if is_single else pixels
+
+
+def _pixels_of_tensor(images, row: Preprocessing):
+    import tensorflow as tf
+
+    size = (row.size, row.size)
+    if images.dtype != tf.string:
+        images = tf.ensure_shape(images, (None, None, 3)) if images.shape.rank is None else images
+        if images.shape.rank not in (3, 4):
+            raise ValueError(f"images must be (h, w, 3) or (b, h, w, 3). Received: images.shape={images.shape}")
+        _three_channels(images)
+        return resize_pixels(images, size, row)
+    if images.shape.rank not in (0, 1):
+        raise ValueError(f"images must be a string or a vector of strings. Received: images.shape={images.shape}")
+    if images.shape.rank == 0:
+        return resize_pixels(decode_file(images), size, row)
+    return tf.map_fn(
+        lambda file: resize_pixels(decode_file(file), size, row),
+        images,
+        fn_output_signature=tf.TensorSpec((*size, 3), tf.float32),
+    )
+
+
+# ------------------------------------------------------------------------------ names of classes
 
 
 @cache
 def imagenet_classes() -> tuple[tuple[str, str], ...]:
-    """The 1000 classes of ILSVRC 2012 in the order of the nets' outputs, each as (WordNet id, name).
+    """Returns the 1000 classes of ILSVRC 2012 in the order of the outputs, each as `(WordNet id, name)`.
 
-    The names are those of keras.applications, letter by letter: the first lemma of the synset, with underscores. Two
-    are there twice, "crane" (134 the bird, 517 the machine) and "maillot" (638, 639); the ids are unique and ascend.
+    The names are exactly those of `keras.applications`: the first lemma of the synset, with underscores. Two names
+    occur twice, "crane" (134 the bird, 517 the machine) and "maillot" (638, 639); the ids are unique and ascend.
     Source: imagenet_synsets.txt and imagenet_synset_to_lemma.txt of timm 1.0.
+
+    Example:
+        >>> imagenet_classes()[281]
+        ('n02123045', 'tabby')
     """
     text = resources.files("keras_resnet").joinpath("data/imagenet_classes.txt").read_text(encoding="utf-8")
     pairs = (line.split(" ") for line in text.splitlines())
@@ -157,15 +449,30 @@ def imagenet_classes() -> tuple[tuple[str, str], ...]:
 
 
 def decode_predictions(preds, top: int = 5) -> list[list[tuple[str, str, Any]]]:
-    """The `top` best classes of each picture, best first: (b, 1000) -> b lists of (WordNet id, name, score).
+    """Returns the best classes of each image, as `keras.applications` does, but without a download.
 
-    In the form of keras.applications' `decode_predictions` and with its names, but nothing is downloaded: see
-    `imagenet_classes`. More than 1000 of `top` are 1000. Raises ValueError for another shape, as it does, and for a
-    `top` that is not a positive integer (its `top=0` is all 1000).
+    Args:
+        preds: Scores of the 1000 classes of ImageNet, `(b, 1000)`: an array or a tensor.
+        top: int, number of classes per image. More than 1000 mean 1000. Defaults to 5.
+
+    Returns:
+        A list of b lists of tuples `(WordNet id, name, score)`, best first.
+
+    Raises:
+        ValueError: If `preds` has another shape, or `top` is not a positive integer.
+
+    Example:
+        >>> scores = np.zeros((1, 1000), "float32")
+        >>> scores[0, 281] = 0.75
+        >>> decode_predictions(scores, top=1)
+        [[('n02123045', 'tabby', np.float32(0.75))]]
     """
     top = positive(top, "top")
     scores = ops.convert_to_numpy(preds)
     if scores.ndim != 2 or scores.shape[1] != 1000:
-        raise ValueError(f"preds must be a batch of predictions, (b, 1000). Received: the shape {scores.shape}")
+        raise ValueError(
+            "`decode_predictions` expects a batch of predictions (i.e. a 2D array of shape (samples, 1000)). "
+            f"Received array with shape: {scores.shape}"
+        )
     classes = imagenet_classes()
     return [[(*classes[i], row[i]) for i in row.argsort()[-top:][::-1]] for row in scores]

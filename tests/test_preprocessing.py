@@ -183,8 +183,8 @@ def test_rows_as_torchvision_has_them():
         ({"channels": "grb"}, "channels must be one of .*'rgb', 'bgr'.*Received: 'grb'"),
         ({"scale": 0}, "scale must be a number, more than 0. Received: 0"),
         ({"std": (1.0, 0.0, 1.0)}, "std must be a number, more than 0. Received: 0.0"),
-        ({"std": (1.0, 1.0)}, "std must be a tuple of three numbers, one a channel. Received: "),
-        ({"mean": 0.5}, "mean must be a tuple of three numbers, one a channel. Received: 0.5"),
+        ({"std": (1.0, 1.0)}, "std must be a tuple of three numbers, one per channel. Received: "),
+        ({"mean": 0.5}, "mean must be a tuple of three numbers, one per channel. Received: 0.5"),
         ({"mean": ("a", "b", "c")}, "mean must be a tuple of three numbers"),
     ],
 )
@@ -198,14 +198,13 @@ def test_bad_inputs(pixels):
         preprocess_input(pixels, mode="cafe")
     with pytest.raises(ValueError, match="preprocessing must be one of .*Received: None"):
         preprocessing_layers(None, keras.Input((None, None, 3)))
-    with pytest.raises(ValueError, match="data_format must be one of .*Received: 'channels_first'"):
-        preprocess_input(pixels, "channels_first")
-    preprocess_input(pixels, "channels_last")
+    with pytest.raises(ValueError, match="Expected data_format to be one of .*Received: data_format=channels"):
+        preprocess_input(pixels, "channels")
     for x in (pixels[..., :1], np.zeros((2, 3)), np.moveaxis(pixels, -1, 1)):
-        with pytest.raises(ValueError, match="x must be pictures in RGB, .*Received: the shape "):
+        with pytest.raises(ValueError, match="x must be RGB images, .*Received: x.shape="):
             preprocess_input(x)
     for shape in ((None, None, 1), (3,)):
-        with pytest.raises(ValueError, match="x must be pictures in RGB, .*Received: the shape "):
+        with pytest.raises(ValueError, match="x must be RGB images, .*Received: x.shape="):
             preprocessing_layers("torch", keras.Input(shape))
 
 
@@ -263,7 +262,7 @@ def test_decoded_in_the_order_of_the_scores(rng):
 
 @pytest.mark.parametrize("shape", [(1000,), (2, 10), (2, 1001), (1, 1, 1000)])
 def test_decode_refuses_other_shapes(shape):
-    with pytest.raises(ValueError, match=r"preds must be a batch of predictions, \(b, 1000\). Received: the shape "):
+    with pytest.raises(ValueError, match="expects a batch of predictions .*Received array with shape: "):
         decode_predictions(np.zeros(shape))
 
 
@@ -271,3 +270,18 @@ def test_decode_refuses_other_shapes(shape):
 def test_decode_refuses_a_top_that_is_none(top):
     with pytest.raises(ValueError, match="top must be a positive integer. Received: "):
         decode_predictions(np.zeros((1, 1000)), top=top)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, keras.ops.convert_to_tensor])
+@pytest.mark.parametrize("mode", KERAS)
+def test_channels_first(mode, kind, pixels, monkeypatch):
+    x = np.moveaxis(pixels, -1, 1)
+    for given in (x, x[0]):
+        theirs = KERAS[mode].preprocess_input(kind(given.copy()), "channels_first")
+        np.testing.assert_allclose(preprocess_input(kind(given), "channels_first", mode), theirs, atol=1e-6)
+    with pytest.raises(ValueError, match=r"x must be RGB images, \(..., 3, h, w\). Received: x.shape=\(2, 17, 15, 3\)"):
+        preprocess_input(kind(pixels), "channels_first", mode)
+    monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
+    np.testing.assert_allclose(
+        preprocess_input(kind(x), mode=mode), formula(pixels, mode).transpose(0, 3, 1, 2), atol=1e-5
+    )

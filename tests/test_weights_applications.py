@@ -145,6 +145,14 @@ def test_every_format_of_keras_holds_the_same(writer, net, folder):
             np.testing.assert_array_equal(tensors[f"{layer.name}/{variable.name}"], variable)
 
 
+def test_an_input_of_the_same_name(net, folder, rng):
+    """The file then holds all names of layers that the model has."""
+    image = keras.Input((97, 97, 3), name=net.layers[0].name)
+    model = ours(size=97, input_tensor=image, weights=write_weights(net, folder / "file"))
+    x = pictures(97, rng)
+    assert_close(model(x), net(x))
+
+
 def test_the_first_name_of_the_classifier(net, folder):
     tensors = read_keras(write_legacy(net, folder / "file.h5", {"predictions": "probs"})).tensors
     assert {"predictions/kernel", "predictions/bias"} <= set(tensors)
