@@ -70,11 +70,10 @@ def add_export(commands) -> None:
     common = parser.add_argument_group("all formats")
     common.add_argument("--labels", help='"imagenet", "cifar10" or a file with one a line; default: 0, 1, ...')
     common.add_argument("--preprocessing", help="a name of PREPROCESSINGS; default: that of the weights, if known")
-    common.add_argument("--pictures", help="a folder of files to compare the answers on; default: random pictures")
     common.add_argument("--overwrite", action="store_true", help="what is there")
     others = parser.add_argument_group("the other formats")
     others.add_argument("--precision", help="float32 (default) or, of litert and openvino, float16")
-    others.add_argument("--int8", help="a folder of pictures to calibrate 8 bits with (litert, openvino)")
+    others.add_argument("--int8", help="a folder of images to calibrate 8 bits with (litert, openvino)")
     served = parser.add_argument_group("the format saved_model")
     served.add_argument("--version", type=int, help="default: the next")
     served.add_argument("--signatures", nargs="+", help="default: images image_bytes classify; there is embedding, too")
@@ -86,7 +85,7 @@ def add_export(commands) -> None:
         nargs="*",
         help="batch sizes; without one: no warm-up; default: 1, if [serving] is installed",
     )
-    served.add_argument("--server-config", action="store_true", help="models.config and batching.config beside it")
+    served.add_argument("--server-config", action="store_true", help="add it to models.config beside it")
 
 
 def run_export(options) -> None:
@@ -120,7 +119,6 @@ def run_export(options) -> None:
     chosen = {
         "labels": read_labels(options.labels),
         "preprocessing": preprocessing,
-        "pictures": options.pictures,
         "metadata": {"weights": source or (options.name if is_file else "random")},
         "precision": options.precision,
         "int8": options.int8,
