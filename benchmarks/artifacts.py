@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.peers import NETS, Missing, Net, keras_applications, ours, pictures, stock_keras
-from keras_resnet.serving.runtimes import load_litert, load_onnx, load_openvino
+from keras_resnet.serving.formats import load_litert, load_onnx, load_openvino
 
 BATCHES = (1, 8)
 CALIBRATION = 32  # pictures; of noise, for speed does not ask what is on them

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from keras_resnet.errors import RandomClassifierWarning
@@ -71,11 +72,10 @@ def add_export(commands) -> None:
     common = parser.add_argument_group("all formats")
     common.add_argument("--labels", help='"imagenet", "cifar10" or a file with one a line; default: 0, 1, ...')
     common.add_argument("--preprocessing", help="a name of PREPROCESSINGS; default: that of the weights, if known")
-    common.add_argument("--pictures", help="a folder of files to compare the answers on; default: random pictures")
     common.add_argument("--overwrite", action="store_true", help="what is there")
     others = parser.add_argument_group("the other formats")
     others.add_argument("--precision", help="float32 (default) or, of litert and openvino, float16")
-    others.add_argument("--int8", help="a folder of pictures to calibrate 8 bits with (litert, openvino)")
+    others.add_argument("--int8", help="a folder of images to calibrate 8 bits with (litert, openvino)")
     served = parser.add_argument_group("the format saved_model")
     served.add_argument("--version", type=int, help="default: the next")
     served.add_argument("--signatures", nargs="+", help="default: images image_bytes classify; there is embedding, too")
@@ -87,7 +87,7 @@ def add_export(commands) -> None:
         nargs="*",
         help="batch sizes; without one: no warm-up; default: 1, if [serving] is installed",
     )
-    served.add_argument("--server-config", action="store_true", help="models.config and batching.config beside it")
+    served.add_argument("--server-config", action="store_true", help="add it to models.config beside it")
 
 
 def read_net(options):
@@ -129,7 +129,6 @@ def run_export(options) -> None:
     chosen = {
         "labels": read_labels(options.labels),
         "preprocessing": preprocessing,
-        "pictures": options.pictures,
         "metadata": {"weights": options.weights or (options.name if is_file else "random")},
         "precision": options.precision,
         "int8": options.int8,
@@ -163,58 +162,39 @@ def add_explain(commands) -> None:
 
 
 def run_explain(options) -> None:
-    import keras
     import numpy as np
     from PIL import Image
 
     import keras_resnet
-    from keras_resnet.errors import choose
-    from keras_resnet.preprocessing import imagenet_classes
-    from keras_resnet.serving.folding import all_layers
+    from keras_resnet.network import the_network
+    from keras_resnet.preprocessing import find_preprocessing, imagenet_classes, resize_image
 
     if not options.weights and not options.name.endswith(".keras"):
         raise ValueError(f"--weights must be given for a row. Received: {options.name!r}")
     model, preprocessing = read_net(options)
-    takes_pixels = any(
-        isinstance(layer, keras.layers.Normalization | keras.layers.Rescaling) for layer in all_layers(model)
-    )
-    if preprocessing is None and not takes_pixels:
+    network = the_network(model)
+    preprocessing = preprocessing or network.preprocessing
+    if preprocessing is None:
         raise ValueError(
-            f"--preprocessing must be one of {list(keras_resnet.PREPROCESSINGS)}: it is neither in the model nor known "
-            "of its weights"
+            f"--preprocessing must be one of {list(keras_resnet.PREPROCESSINGS)}: it is not known of the weights"
         )
-    size = model.input_shape[1] or keras_resnet.Preprocessing.size
-    if isinstance(preprocessing, str):
-        preprocessing = choose(keras_resnet.PREPROCESSINGS, preprocessing, "--preprocessing")
-    elif preprocessing is None:
-        preprocessing = keras_resnet.Preprocessing(size, size)
-    picture, pixels = read_square(options.image, size, preprocessing)
-    images = (
-        pixels[np.newaxis] if takes_pixels else keras_resnet.preprocess_input(pixels[np.newaxis], mode=preprocessing)
+    row = find_preprocessing(preprocessing, "--preprocessing")
+    size = model.input_shape[1] or row.size
+    row = replace(row, size=size, resize=max(size, round(row.resize * size / row.size)))
+    image = Image.open(options.image)
+    factor = max(1, min(image.size) // row.resize)  # the picture has about the resolution of the file
+    picture = resize_image(
+        image, (factor * size, factor * size), replace(row, size=factor * size, resize=factor * row.resize)
     )
+    images = resize_image(image, (size, size), row)[np.newaxis].astype("float32")
+    if not network.includes_preprocessing:
+        images = keras_resnet.preprocess_input(images, "channels_last", mode=row)
     scores = model.predict(images, verbose=0)[0]
     explained = int(scores.argmax()) if options.explained is None else options.explained
     (heatmap,) = keras_resnet.explain(model, images, explained)
     Image.fromarray(keras_resnet.overlay(picture, heatmap)).save(options.output)
     name = f" ({imagenet_classes()[explained][1]})" if len(scores) == 1000 else ""
     print(f"class {explained}{name}, score {scores[explained]:.4f}: {options.output}")
-
-
-def read_square(path: Path, size: int, preprocessing):
-    """The part of an image that the net sees, as (h, h, 3) uint8, and resized to (size, size, 3) float32."""
-    import numpy as np
-    from PIL import Image
-
-    image = Image.open(path).convert("RGB")
-    sides = [length * preprocessing.resize // min(image.size) for length in image.size]
-    # the edges of the square in the middle of the resized image, in pixels of the file
-    scales = [length / side for length, side in zip(image.size, sides, strict=True)]
-    left, top = (round((side - preprocessing.size) / 2) * scale for side, scale in zip(sides, scales, strict=True))
-    right, bottom = left + preprocessing.size * scales[0], top + preprocessing.size * scales[1]
-    interpolation = Image.Resampling[preprocessing.interpolation.upper()]
-    resized = image.resize((size, size), interpolation, box=(left, top, right, bottom))
-    square = image.crop((round(left), round(top), round(right), round(bottom)))
-    return np.asarray(square), np.asarray(resized, "float32")
 
 
 def add_fields(parser) -> None:

@@ -148,7 +148,7 @@ def trained():
 
 @pytest.fixture(scope="session")
 def artifact(trained, tmp_path_factory):
-    """What `export_saved_model` says of it, with every signature."""
+    """The report of `export_saved_model` for it, with every signature."""
     settings = dict(labels="cifar10", preprocessing="cifar10", top_k=3, warmup=(1, 4))
     signatures = ("images", "image_bytes", "classify", "embedding")
     place = tmp_path_factory.mktemp("models") / "resnet20"

@@ -1,4 +1,4 @@
-"""Folding is exact: a table of nets with random statistics, each against itself; and what freezing makes of them."""
+"""Folding and freezing do not change outputs: a table of networks with random BN statistics."""
 
 import keras
 import numpy as np
@@ -38,7 +38,7 @@ NETS: dict[str, dict] = {
 
 
 def net(fields):
-    """It ends in what its classifier would get: probabilities of a random net hide differences."""
+    """Ends in the input of the classifier: the probabilities of a random network hide differences."""
     if "growth_rate" in fields:
         row = keras_resnet.DenseVariant(**{"filters": 8, "stem": "3x3", "image_size": 8, "bottleneck": 0, **fields})
         return randomize(keras_resnet.ResNet(row, include_top=False, pooling="avg", input_shape=(8, 8, 3)))
@@ -46,12 +46,12 @@ def net(fields):
     return randomize(keras.Model(model.input, model.get_layer("predictions").input))
 
 
-def pictures(model, count=2):
+def images(model, count=2):
     return np.random.default_rng(0).normal(size=(count, *model.input_shape[1:])).astype("float32")
 
 
 def difference(a, b):
-    """Of the largest number."""
+    """Relative to the largest number."""
     a, b = (keras.ops.convert_to_numpy(values).astype("float64") for values in (a, b))
     return np.abs(a - b).max() / np.abs(a).max()
 
@@ -61,20 +61,20 @@ def batch_norms(model):
 
 
 def some(nets):
-    """Each order, block and shortcut is in the fast tests, all their combinations are slow."""
+    """Each order, block and shortcut is in a fast test; all other combinations are slow."""
     for name, fields in nets.items():
         usual = fields.get("shortcut") in (None, "projection") or name.startswith("original-bottleneck")
         yield name if usual else pytest.param(name, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("name", list(some(NETS)))
-def test_a_folded_net_is_equal(name):
+def test_a_folded_network_is_equal(name):
     model = net(NETS[name])
     made = folding(model)
     assert sorted(made.folded + made.kept) == sorted(batch_norms(model))
     assert batch_norms(made.model) == list(made.kept)
     assert {layer.name for layer in made.model.layers} == {layer.name for layer in model.layers} - {*made.folded}
-    x = pictures(model)
+    x = images(model)
     assert difference(model(x), made.model(x)) < 1e-5
 
 
@@ -89,11 +89,11 @@ def test_a_folded_net_is_equal(name):
         ("conv_relu_bn", ["conv1_bn", "conv2_block1_1_bn", "conv2_block2_1_bn"]),  # a 3x3 pads what a BN has made
     ],
 )
-def test_what_stays_is_what_has_no_convolution_beside_it(order, kept):
+def test_bn_is_kept_if_no_convolution_is_beside_it(order, kept):
     assert list(folding(tiny(order=order, depths=(2,))).kept) == kept
 
 
-def test_bn_goes_into_a_1x1_behind_it():
+def test_bn_is_folded_into_a_1x1_behind_it():
     made = folding(tiny(order="conv_relu_bn", block="bottleneck"))
     assert "conv2_block2_2_bn" in made.folded  # before the second 1x1
     assert "conv2_block2_1_bn" in made.kept  # before the 3x3
@@ -116,7 +116,7 @@ def test_mixed_precision_is_folded_in_float32(policy):
 
 
 def stock():
-    """Keras' own layers, in every place that a BN can be in: once more, shared, an output, on another axis."""
+    """Keras' own layers, with BN in every place: repeated, shared, at the output, on another axis."""
     layers = keras.layers
     image = keras.Input((8, 8, 4))
     x = layers.Conv2D(6, 3, padding="same", use_bias=False, name="folds")(image)
@@ -148,7 +148,7 @@ def test_stock_layers():
     made = folding(model)
     assert set(made.kept) == {"rows", "beside", "shared"}
     assert set(made.folded) == {"in_conv", "twice", "in_depthwise", "in_grouped", "behind", "in_dense", "out"}
-    x = pictures(model)
+    x = images(model)
     assert difference(model(x), made.model(x)) < 1e-5
 
 
@@ -159,10 +159,10 @@ def test_models_inside_models():
     )
     made = folding(model)
     assert "resnet/conv1_bn" in made.folded and not made.kept
-    assert difference(model(pictures(model)), made.model(pictures(model))) < 1e-5
+    assert difference(model(images(model)), made.model(images(model))) < 1e-5
 
 
-def test_a_layer_that_does_more_with_its_kernel_is_left_alone():
+def test_subclasses_of_weight_layers_are_not_folded_into():
     @keras.saving.register_keras_serializable("tests")
     class Squared(keras.layers.Conv2D):
         def convolution_op(self, inputs, kernel):
@@ -172,10 +172,10 @@ def test_a_layer_that_does_more_with_its_kernel_is_left_alone():
     model = randomize(keras.Model(image, keras.layers.BatchNormalization(name="bn")(Squared(4, 3)(image))))
     made = folding(model)
     assert made.kept == ("bn",)
-    assert difference(model(pictures(model)), made.model(pictures(model))) < 1e-5
+    assert difference(model(images(model)), made.model(images(model))) < 1e-5
 
 
-def test_the_model_itself_stays_as_it_is():
+def test_the_model_is_not_changed():
     model = net({})
     before = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
     fold_batch_norm(model)
@@ -184,7 +184,7 @@ def test_the_model_itself_stays_as_it_is():
 
 
 @pytest.mark.parametrize("model", [keras.layers.Dense(1), keras.Sequential([keras.layers.Dense(1)]), None])
-def test_what_cannot_be_folded(model):
+def test_models_that_cannot_be_folded(model):
     with pytest.raises(ValueError, match="model must be a Functional or Sequential keras.Model. Received"):
         fold_batch_norm(model)
 
@@ -197,13 +197,13 @@ PUBLISHED = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", PUBLISHED)
-def test_published_nets_fold(row):
+def test_published_networks_are_equal(row):
     model = randomize(keras_resnet.ResNet(row, include_top=False, pooling="avg", input_shape=(64, 64, 3)))
-    for weight in model.weights:  # of numbers in the thousands a gate is shut or open by a hair, and rounding decides
+    for weight in model.weights:  # with large numbers rounding decides whether a gate is open
         factor = {"_se_": 0.01, "_eca": 0.01, "_3_bn/gamma": 0.2}
         for place in (place for place in factor if place in weight.path):
             weight.assign(weight * factor[place])
-    assert difference(model(pictures(model)), fold_batch_norm(model)(pictures(model))) < 1e-5
+    assert difference(model(images(model)), fold_batch_norm(model)(images(model))) < 1e-5
 
 
 FROZEN = [
@@ -218,9 +218,9 @@ FROZEN = [
 
 
 @pytest.mark.parametrize("name", FROZEN)
-def test_frozen_nets_are_equal(name):
+def test_frozen_networks_are_equal(name):
     model = net(NETS[name])
-    x = pictures(model)
+    x = images(model)
     frozen = freeze(model)
     assert frozen.optimize == "freeze"
     assert frozen(x).dtype == "float32"
@@ -234,9 +234,9 @@ def gains(monkeypatch):
 
 
 @pytest.mark.parametrize("name", FROZEN)
-def test_bfloat16_computes_in_it_and_keeps_kernels_in_it(name, gains):
+def test_bfloat16_computes_and_stores_kernels_in_16_bits(name, gains):
     model = net(NETS[name])
-    x = pictures(model)
+    x = images(model)
     frozen = freeze(model, "bfloat16")
     assert frozen.optimize == "bfloat16"
     assert 1e-6 < difference(model(x), frozen(x)) < 0.1
@@ -246,7 +246,7 @@ def test_bfloat16_computes_in_it_and_keeps_kernels_in_it(name, gains):
     assert {op.inputs[0].dtype.name for op in operations if op.type == "Conv2D"} == {"bfloat16"}
 
 
-def test_bfloat16_leaves_pixels_and_head_alone(gains):
+def test_bfloat16_leaves_preprocessing_and_head_in_float32(gains):
     row = keras_resnet.Variant("building_block", (1,), filters=4, stem="3x3", image_size=8, classes=3)
     model = keras_resnet.ResNet(row, include_preprocessing="torch")
     made = freezing.storage(model, "bfloat16")
@@ -254,8 +254,7 @@ def test_bfloat16_leaves_pixels_and_head_alone(gains):
     assert exact == {"preprocessing_normalization", "avg_pool", "predictions"}
 
 
-def test_bfloat16_is_kept_on_machines_that_do_not_gain(monkeypatch, tmp_path):
-    """The machine that serves is another one."""
+def test_bfloat16_on_a_machine_that_does_not_gain_warns(monkeypatch, tmp_path):
     monkeypatch.setattr(freezing, "bfloat16_pays", lambda: False)
     model = net({})
     with pytest.warns(UserWarning, match="this machine does not compute faster in bfloat16"):
@@ -268,17 +267,17 @@ def test_bfloat16_is_kept_on_machines_that_do_not_gain(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16"], indirect=True)
-def test_a_net_of_16_bits_is_kept_in_16_bits(policy):
+def test_a_mixed_bfloat16_network_is_stored_in_16_bits(policy):
     model = net({})
     frozen = freeze(model)
     kernels = [
         op for op in frozen.function.graph.get_operations() if op.type == "Const" and op.outputs[0].shape.rank == 4
     ]
     assert {op.outputs[0].dtype.name for op in kernels} == {"bfloat16"}
-    assert difference(model(pictures(model)), frozen(pictures(model))) < 0.05
+    assert difference(model(images(model)), frozen(images(model))) < 0.05
 
 
-def test_what_cannot_be_frozen(monkeypatch):
+def test_models_that_cannot_be_frozen(monkeypatch):
     with pytest.raises(ValueError, match="optimize must be one of .*Did you mean 'freeze'"):
         freeze(net({}), "freez")
     monkeypatch.setattr(freezing, "LARGEST", 1000)
@@ -286,7 +285,7 @@ def test_what_cannot_be_frozen(monkeypatch):
         freeze(net({}))
 
 
-def test_the_table_of_processors(tmp_path):
+def test_processors_that_gain_from_bfloat16(tmp_path):
     from keras_resnet.machine import bfloat16_pays
 
     for flags, pays in {"sse avx512f": False, "sse avx512_bf16": True, "amx_bf16": True}.items():

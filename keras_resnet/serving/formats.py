@@ -1,102 +1,81 @@
-"""One call for every format: written, run by the format's own runtime, compared with the model, and only then there."""
+"""One call for every format. ONNX, LiteRT and OpenVINO files are written by Keras' own `model.export`."""
 
 import inspect
+import json
+import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
-from importlib import metadata as packages
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from keras_resnet.errors import choose
-from keras_resnet.layers import tf
+from keras_resnet.layers import LowestPadding2D, tf
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.serving import checks, runtimes
-from keras_resnet.serving.agreement import (
-    SMALLEST,
-    agreement,
-    check_agreement,
-    check_tolerance,
-    in_batches,
-    without_tf32,
-)
-from keras_resnet.serving.calibration import check_calibration
-from keras_resnet.serving.freezing import LARGEST, check_backend, freeze, weight_bytes
-from keras_resnet.serving.normalization import input_normalization
-from keras_resnet.serving.portable import portable, rebuilt
-from keras_resnet.serving.reference import model_images
-from keras_resnet.serving.runtimes import Answer, Work
-from keras_resnet.serving.saved_model import (
-    answering,
-    check_metadata,
-    export_saved_model,
-    reference_of,
-    versions,
-    with_softmax,
-)
-from keras_resnet.serving.signatures import check_labels
-from keras_resnet.serving.versions import synchronize, synchronize_directory, unpublished
+from keras_resnet.serving import check
+from keras_resnet.serving.folding import folding
+from keras_resnet.serving.freezing import as_function, pointwise
+from keras_resnet.serving.images import affine, make_reader, read_folder
+from keras_resnet.serving.saved_model import export_saved_model
+from keras_resnet.serving.signatures import Served, serve
+from keras_resnet.serving.versions import unpublished
+
+OPSET = 17  # of ONNX, from 2022: onnxruntime supports it since 1.12
+MOST = 1000  # images used for calibration
+NARROW = 0.02  # of the range that the model takes: images of 0 to 1 fill 0.004 of 0 to 255
 
 
 def export(model: keras.Model, path, *, format: str | None = None, **options) -> dict:
-    """Writes a classifier as `path` in a row of FORMATS, and returns a description of what is there.
+    """Writes a classifier in one of the FORMATS, and compares what was written with the model.
 
-    `format` is by default that of the suffix of `path`: .onnx, .tflite or .xml; otherwise "saved_model".
+    The file goes from `image`, (b, h, w, c), to `probabilities`, (b, classes), both float32 and of any b; BN is folded.
+    The output is `embedding`, (b, features), for a model without a classifier. It is run by onnxruntime, LiteRT or
+    OpenVINO, compared with the model, and only then renamed to `path`.
 
-    - "saved_model": a directory of versions, for TF Serving; the options are those of `export_saved_model`.
-    - "onnx" (`path` ends in .onnx), "litert" (.tflite), "openvino" (.xml, with a .bin beside it): from `image`,
-      (b, h, w, c), to `probabilities`, (b, classes), both float32 and of any b, with BN folded. Each needs the extra
-      of its name, `pip install 'keras-resnet-family[onnx]'`. Of a model without a classifier the output is `embedding`,
-      (b, features), instead.
+    Args:
+        model: A Functional or Sequential `keras.Model`, from (b, h, w, c) to (b, classes).
+        path: The directory of the versions of a SavedModel, or a file that ends in .onnx, .tflite or .xml (OpenVINO,
+            with a .bin beside it).
+        format: "saved_model", "onnx", "litert" or "openvino". Defaults to that of the suffix. The last three need the
+            extra of their name, such as `pip install 'keras-resnet-family[onnx]'`.
+        **options: For "saved_model" those of `export_saved_model`. For the others:
 
-    What was written is run by onnxruntime, LiteRT or OpenVINO and compared with the model in float32, and only then
-    renamed to `path`. The options of these three:
+            - `labels`, `preprocessing`, `tolerance`, `metadata`: as for `export_saved_model`. They are stored in the
+              file: as metadata of ONNX, as `model_info` of OpenVINO, as files that `unzip` finds in a .tflite.
+            - `overwrite`: Whether to replace a file.
+            - `precision` (LiteRT, OpenVINO): "float16" stores weights in 16 bits.
+            - `int8` (LiteRT, OpenVINO): some hundred typical images to calibrate arithmetic in 8 bits with: (b, h, w,
+              c) as the model takes them, or a folder of files. The file is compared on them.
 
-    - `pictures`, (b, h, w, c) as the model takes them or a folder of files, to compare on; by default those of `int8`,
-      or generated images. `tolerance`: see `export_saved_model`; it means the same for all formats and precisions.
-    - `labels`, `preprocessing` (as for `export_saved_model`) and `metadata`, a dict, go into the file: as metadata of
-      ONNX, as `model_info` of OpenVINO, as files that `unzip` finds in a .tflite.
-    - `overwrite=True` to replace a file.
-    - of "litert" and "openvino", `precision="float16"`: weights of half the size; or `int8`, some hundred typical
-      pictures as the model takes them, an array (b, h, w, c), batches or a folder: weights and arithmetic in 8 bits.
+    Returns:
+        A dict with `path`, `bytes`, `agreement` and the metadata.
 
-    Raises ValueError, before anything is written, for options that the format has not, or that do not fit the model;
-    ImportError that names the extra; RuntimeError for a file that differs from the model, of which nothing stays.
+    Raises:
+        ValueError: If the options do not fit the format or the model. Nothing was written.
+        ImportError: If an extra is missing; it is named.
+        RuntimeError: If what was written differs from the model. It was deleted.
+
+    Example:
+        >>> model = keras_resnet.ResNet20(weights="cifar10", include_preprocessing=True)
+        >>> keras_resnet.export(model, "resnet20.onnx", labels="cifar10")["agreement"]["same_top_1"]
+        8
     """
     suffixes = {file.suffixes[-1]: name for name, file in FILES.items()}
     inferred = suffixes.get(Path(path).suffix, "saved_model")
     format = inferred if format is None else format
-    row = choose(FORMATS, format, "format")
-    if format == "saved_model" != inferred:
-        raise ValueError(
-            f"path must be a directory for the format 'saved_model', and its suffix none of {list(suffixes)}. "
-            f"Received: {str(path)!r}"
-        )
+    function = choose(FORMATS, format, "format")
+    if format != inferred:
+        wanted = "end in " + FILES[format].suffixes[-1] if format in FILES else f"not end in any of {list(suffixes)}"
+        raise ValueError(f"path must {wanted} for the format {format!r}. Received: {str(path)!r}")
+    parameters = inspect.signature(function).parameters
+    allowed = {name: name for name in parameters if parameters[name].kind is inspect.Parameter.KEYWORD_ONLY}
     for option in options:
-        choose(dict.fromkeys(row.options), option, f"An option of the format {format!r}")
-    return row.export(model, path, **options)
-
-
-class File(NamedTuple):
-    """A format of one file, or of some that are called alike."""
-
-    suffixes: tuple[str, ...]  # in the order in which the files appear: the last is the one that is loaded
-    precisions: tuple[str, ...]
-    modules: tuple[str, ...]  # of the extra that is called like the format
-    write: Callable[[Work, Path], None]
-    load: Callable[[Path], Answer]
-
-
-ALL = ("float32", "float16", "int8")
-FILES = {
-    "onnx": File((".onnx",), ("float32",), ("onnx", "tf2onnx", "onnxruntime"), runtimes.write_onnx, runtimes.load_onnx),
-    "litert": File((".tflite",), ALL, ("ai_edge_litert",), runtimes.write_litert, runtimes.load_litert),
-    "openvino": File((".bin", ".xml"), ALL, ("openvino", "nncf"), runtimes.write_openvino, runtimes.load_openvino),
-}
+        choose(allowed, option, f"An option of the format {format!r}")
+    return function(model, path, **options)
 
 
 def export_file(
@@ -106,7 +85,6 @@ def export_file(
     *,
     labels: str | Sequence[str] | None = None,
     preprocessing: str | Preprocessing | None = None,
-    pictures=None,
     metadata: dict | None = None,
     overwrite: bool = False,
     tolerance: float | None = None,
@@ -114,123 +92,201 @@ def export_file(
     int8=None,
 ) -> dict:
     kind, place = FILES[format], Path(path).expanduser()
-    check_backend()
-    shape, classes = checks.check_model(model)
-    output = checks.output_name(model)
-    names = check_labels(labels, classes, output)
-    row = checks.check_preprocessing(preprocessing, model)
-    own = input_normalization(model)
-    takes_files = any(isinstance(given, str | os.PathLike) for given in (pictures, int8))
-    reader = checks.make_reader(model, shape, row) if takes_files else None
-    pictures = checks.check_pictures(pictures, shape, reader)
-    if int8 is not None and precision not in (None, "int8"):
-        raise ValueError(f"precision must be left out where int8 has pictures. Received: {precision!r}")
-    if int8 is None and precision == "int8":
-        raise ValueError("int8 must be pictures to calibrate with, where precision is 'int8'. Received: None")
-    precision = "int8" if int8 is not None else precision or "float32"
+    served = serve(model, labels, preprocessing)
+    precision = precision or ("float32" if int8 is None else "int8")
     choose(dict.fromkeys(kind.precisions), precision, "precision")
-    tolerance = check_tolerance(tolerance, precision)
-    places = check_places(kind, place, overwrite)
-    check_installed(format)
-    if weight_bytes(model) > LARGEST:
-        raise ValueError(
-            f"model must have weights of {LARGEST / 1e9:.2f} GB at most: what converters read can hold no more. "
-            f"Received: one of {weight_bytes(model) / 1e9:.2f} GB"
-        )
-    calibration = None if int8 is None else check_calibration(int8, model, row, reader)
-    if pictures is None:
-        sizes = tuple(size or 224 for size in shape)
-        pictures = model_images(sizes, row, own.white if own else None) if calibration is None else calibration
+    if (precision == "int8") != (int8 is not None):
+        raise ValueError(f"int8 must be images if precision is 'int8', and only then. Received: {precision!r}")
+    tolerance = check.check_tolerance(tolerance, model, precision)
+    images = check.sample_images(served) if int8 is None else check_calibration(int8, served)
+    places = [place.with_suffix(suffix) for suffix in kind.suffixes]
+    if not overwrite and any(map(os.path.lexists, places)):
+        raise ValueError(f"path must not exist yet, or overwrite=True. Received: {str(place)!r}")
+    if missing := [module for module in kind.modules if find_spec(module) is None]:
+        raise ImportError(f"{format!r} needs {', '.join(missing)}: pip install 'keras-resnet-family[{format}]'")
+    metadata = json.loads(json.dumps(metadata or {})) | served.describe()
+    metadata |= {"format": format, "precision": precision, "labels": list(served.labels)}
 
-    whole = answering(model, {output: model.outputs[0]})
-    reference = reference_of(model, rebuilt(model, {}))
-    frozen = freeze(portable(whole))
-    image = tf.TensorSpec((None, *shape), tf.float32, name="image")
-    function = tf.function(with_softmax(frozen.function, model), input_signature=[image], autograph=False)
-    told = check_metadata(metadata) | {
-        "name": model.name,
-        "format": format,
-        "precision": precision,
-        "classes" if names else "features": classes,
-        "labels": list(names),
-        "preprocessing": row and asdict(row),
-        "normalized_inside": own is not None,
-        "folded": list(frozen.folded),
-        "kept": list(frozen.kept),
-        "inputs": {"image": [None, *shape]},
-        "outputs": {output: [None, classes]},
-        "versions": versions() | versions_of(kind.modules),
-    }
-    with unpublished(place.parent) as unfinished:
-        saved_model = unfinished.path / "saved_model"
-        tf.saved_model.save(tf.Module(), str(saved_model), signatures=function)
-        (unfinished.path / "files").mkdir()
-        written = unfinished.path / "files" / place.name
-        kind.write(Work(function, image, saved_model, precision, calibration, told), written)
-        answer = kind.load(written)
-        # 8 images in batches of 7: the file is run with two batch sizes
-        answers = in_batches(lambda part: {output: answer(part)}, pictures, 7)[output]
-        with without_tf32():
-            expected = in_batches(reference, pictures)
-        smallest = 1 / 256 if (format, precision) == ("litert", "int8") else SMALLEST  # its softmax has 8 bits
-        compared = agreement(answers, expected[output], tolerance, logits=expected.get("logits"), smallest=smallest)
-        agreed = check_agreement(compared, tolerance)
-        publish(written.parent, places)
+    folded = folding(served.model, in_float32, TWINS).model
+    image = keras.InputSpec(shape=(None, *served.shape), dtype="float32", name="image")
+    with unpublished(place.parent) as folder:
+        source, written = folder / f"keras{place.suffix}", folder / place.name
+        options = kind.options(precision, images)
+        folded.export(str(source), format=format, verbose=False, input_signature=[image], **options)
+        kind.finish(source, written, served.output, precision, images, metadata)
+        run, reference = kind.load(written), as_function(served.reference)
+        parts = [images[start : start + 7] for start in range(0, len(images), 7)]  # 8 images: batches of 7 and 1
+        with check.without_tf32():
+            found = [reference(part) for part in parts]
+        expected = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+        smallest = 1 / 256 if (format, precision) == ("litert", "int8") else check.SMALLEST  # its softmax has 8 bits
+        outputs = np.concatenate([run(part) for part in parts])
+        agreed = check.compare({served.output: outputs}, expected, tolerance, smallest=smallest)
+        check.check_agreement(agreed, tolerance)
+        places[-1].unlink(missing_ok=True)  # without the last file the others are not loaded
+        for place in places:
+            os.replace(folder / place.name, place)
     size = sum(place.stat().st_size for place in places)
     print(f"{place}: {size / 1e6:.1f} MB, precision={precision!r}; {agreed}")
-    return {"path": str(place), "bytes": size, "agreement": agreed._asdict(), **told}
+    return {"path": str(place), "bytes": size, "agreement": agreed._asdict(), **metadata}
 
 
-def check_places(kind: File, place: Path, overwrite: bool) -> list[Path]:
-    """Where the files of `kind` go, in the order in which they appear."""
-    suffix = kind.suffixes[-1]
-    if place.suffix != suffix:
-        raise ValueError(f"path must end in {suffix}. Received: {str(place)!r}")
-    places = [place.with_suffix(suffix) for suffix in kind.suffixes]
-    there = [str(place) for place in places if os.path.lexists(place)]
-    if there and not overwrite:
-        raise ValueError(f"path must be one that is not there yet, or overwrite=True. Received: {there[0]!r}")
-    return places
-
-
-def check_installed(format: str) -> None:
-    missing = [module for module in FILES[format].modules if find_spec(module) is None]
-    if missing:
-        raise ImportError(
-            f"The format {format!r} needs {', '.join(missing)}: pip install 'keras-resnet-family[{format}]'"
+def check_calibration(int8, served: Served) -> np.ndarray:
+    """Returns float32 images; ValueError if the model does not take this size or this range of numbers."""
+    shape, row, white = served.shape, served.row, served.white
+    if isinstance(int8, str | os.PathLike):
+        int8 = read_folder(Path(int8).expanduser(), make_reader(shape, row, white))
+    images = np.asarray(int8)[:MOST]
+    fits = images.ndim == 4 and all(b in (None, a) for a, b in zip(images.shape[1:], shape, strict=True))
+    if not fits or not len(images) or not np.issubdtype(images.dtype, np.number) or not np.isfinite(images).all():
+        raise ValueError(
+            f"int8 must be finite numbers (b, h, w, c) as the model takes them, {shape}, or a folder of files. "
+            f"Received: the shape {images.shape}, {images.dtype}"
         )
+    low, high, limits = images.min(), images.max(), check.limits(images.shape[-1], row, white)
+    least, most = limits.min(), limits.max()
+    slack = 0.01 * (most - least)
+    outside = low < least - slack or high > most + slack or high - low < NARROW * (most - least)
+    if outside and (row or white):
+        raise ValueError(
+            f"int8 must be images as the model takes them, of {least:.4g} to {most:.4g}. "
+            f"Received: numbers of {low:.4g} to {high:.4g}"
+        )
+    return images.astype("float32")
 
 
-def versions_of(modules: Sequence[str]) -> dict[str, str]:
-    """Module -> version of its distribution, which for one may be of several names: onnxruntime, onnxruntime-gpu."""
-    distributions = packages.packages_distributions()
-    return {module: packages.version(distributions[module][0]) for module in modules if module in distributions}
+# ------------------------------------------------------------------------------- layers that all formats can represent
 
 
-def publish(written: Path, places: list[Path]) -> None:
-    """From `written` to their places. The last file goes first and comes last: without it nothing loads the others."""
-    synchronize(written)
-    if len(places) > 1:
-        places[-1].unlink(missing_ok=True)
-    for place in places:
-        os.replace(written / place.name, place)
-    synchronize_directory(places[0].parent)
+class MirroredPadding2D(keras.layers.ZeroPadding2D):
+    """Pads with the pixels at the border, which does not change a maximum. Integers have no minus infinity."""
+
+    def call(self, x):
+        return keras.ops.pad(x, [(0, 0), *self.padding, (0, 0)], mode="symmetric")
 
 
-class Format(NamedTuple):
-    export: Callable[..., dict]  # (model, path, **options)
-    options: tuple[str, ...]
+def as_rescaling(layer: keras.layers.Normalization, config: dict):
+    """Returns the same arithmetic as a Rescaling: ONNX does not take the statistics of a Normalization."""
+    step = affine(layer)
+    if step is None:
+        return keras.layers.Normalization.from_config(config)
+    scale, offset = (values.tolist() for values in step)
+    return keras.layers.Rescaling(scale, offset, name=config["name"], dtype=config["dtype"])
 
 
-def options_of(function: Callable) -> tuple[str, ...]:
-    parameters = inspect.signature(function).parameters.values()
-    return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
+# Layers of exactly this class -> an equal layer that all formats can represent.
+TWINS: dict[type, Any] = {
+    LowestPadding2D: MirroredPadding2D,
+    keras.layers.Normalization: as_rescaling,
+    keras.layers.Dense: pointwise,
+}
 
 
-COMMON = ("labels", "preprocessing", "pictures", "metadata", "overwrite", "tolerance")
-FORMATS = {
-    "saved_model": Format(export_saved_model, options_of(export_saved_model)),
-    "onnx":        Format(partial(export_file, "onnx"), COMMON),
-    "litert":      Format(partial(export_file, "litert"), (*COMMON, "precision", "int8")),
-    "openvino":    Format(partial(export_file, "openvino"), (*COMMON, "precision", "int8")),
+def in_float32(model: keras.Model) -> dict[str, str]:
+    return {layer.name: "float32" for layer in model.layers if not getattr(layer, "quantization_mode", None)}
+
+
+# ------------------------------------------------------------------------------------------------------------ formats
+
+
+def as_text(metadata: dict) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+
+
+def finish_onnx(source: Path, written: Path, output: str, precision: str, images, metadata: dict) -> None:
+    import onnx
+
+    model = onnx.load(str(source))
+    for node in model.graph.node:
+        node.output[:] = [output if name == model.graph.output[0].name else name for name in node.output]
+    model.graph.output[0].name = output
+    onnx.helper.set_model_props(model, as_text(metadata))
+    onnx.checker.check_model(model)
+    onnx.save(model, str(written))
+
+
+def load_onnx(path: Path) -> Callable:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {"image": images})[0]
+
+
+def litert_options(precision: str, images: np.ndarray) -> dict:
+    builtins = tf.lite.OpsSet.TFLITE_BUILTINS_INT8 if precision == "int8" else tf.lite.OpsSet.TFLITE_BUILTINS
+    options: dict[str, Any] = {"target_spec": {"supported_ops": [builtins]}}
+    if precision != "float32":
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        options["target_spec"]["supported_types"] = [tf.float16]
+    if precision == "int8":
+        options["representative_dataset"] = lambda: ({"image": image[np.newaxis]} for image in images)
+    return options
+
+
+def finish_litert(source: Path, written: Path, output: str, precision: str, images, metadata: dict) -> None:
+    import zipfile
+
+    os.rename(source, written)
+    with zipfile.ZipFile(written, "a") as files:  # behind the model, where TensorFlow Lite has labels as well
+        files.writestr("labels.txt", "".join(f"{label}\n" for label in metadata["labels"]))
+        files.writestr("metadata.json", json.dumps(metadata, indent=1))
+
+
+def load_litert(path: Path) -> Callable:
+    from ai_edge_litert.interpreter import Interpreter
+
+    run = Interpreter(str(path), num_threads=os.cpu_count()).get_signature_runner("serving_default")
+    return lambda images: next(iter(run(image=images).values()))
+
+
+def finish_openvino(source: Path, written: Path, output: str, precision: str, images, metadata: dict) -> None:
+    import openvino
+
+    model = openvino.Core().read_model(str(source))
+    if precision == "int8":
+        os.environ.setdefault("NNCF_CI", "1")  # otherwise the import reports its use to its makers
+        import nncf
+
+        nncf.set_log_level(logging.ERROR)
+        model = nncf.quantize(model, nncf.Dataset(list(images[:, np.newaxis])), subset_size=len(images))
+    model.outputs[0].get_tensor().set_names({output})
+    for key, value in as_text(metadata).items():
+        model.set_rt_info(value, ["model_info", key])
+    openvino.save_model(model, str(written), compress_to_fp16=precision == "float16")
+
+
+def load_openvino(path: Path, precision: str = "f32") -> Callable:
+    """Computes in the `precision` "f32" or "bf16"; by itself OpenVINO takes bfloat16 if the CPU has it."""
+    import openvino
+
+    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
+    return lambda images: compiled(images)[0]
+
+
+class File(NamedTuple):
+    """A format of one or more files of the same stem."""
+
+    suffixes: tuple[str, ...]  # in the order of renaming: the last is the one that is loaded
+    precisions: tuple[str, ...]
+    modules: tuple[str, ...]  # of the extra of the same name as the format
+    options: Callable[[str, np.ndarray], dict]  # of model.export
+    finish: Callable  # what Keras wrote -> the file with its metadata
+    load: Callable[[Path], Callable]
+
+
+EACH = ("float32", "float16", "int8")
+FILES = {
+    "onnx": File(
+        (".onnx",), EACH[:1], ("onnx", "tf2onnx", "onnxruntime"),
+        lambda *_: {"opset_version": OPSET}, finish_onnx, load_onnx,
+    ),
+    "litert": File((".tflite",), EACH, ("ai_edge_litert",), litert_options, finish_litert, load_litert),
+    "openvino": File(
+        (".bin", ".xml"), EACH, ("openvino", "nncf"), lambda *_: {}, finish_openvino, load_openvino,
+    ),
 }  # fmt: skip
+FORMATS: dict[str, Callable[..., dict]] = {
+    "saved_model": export_saved_model,
+    **{name: partial(export_file, name) for name in FILES},
+}

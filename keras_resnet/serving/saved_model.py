@@ -1,36 +1,20 @@
-"""A SavedModel as TF Serving wants it: a numbered directory, published whole, with names that stay."""
+"""SavedModels for TF Serving: numbered directories that appear whole, with fixed names of inputs and outputs."""
 
 import json
-import platform
-import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import asdict
-from importlib import metadata as packages
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 
-from keras_resnet.errors import choose, positive
+from keras_resnet.errors import choose, positive, warn
 from keras_resnet.layers import tf
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.resnet import recursion_limit
-from keras_resnet.serving import checks
-from keras_resnet.serving.agreement import check_agreement, check_tolerance, compare_signatures
-from keras_resnet.serving.folding import all_layers
-from keras_resnet.serving.freezing import HALF, OPTIMIZE, check_backend, float32, freeze
-from keras_resnet.serving.normalization import input_normalization
-from keras_resnet.serving.reference import model_images
-from keras_resnet.serving.server_files import (
-    WARMUP,
-    check_batching,
-    check_warmup,
-    read_models,
-    write_server_config,
-    write_warmup,
-)
-from keras_resnet.serving.signatures import PREDICT, SIGNATURES, Served, Signature, check_labels
-from keras_resnet.serving.versions import check_version, unpublished
+from keras_resnet.serving.check import check_agreement, check_tolerance, compare_signatures
+from keras_resnet.serving.freezing import OPTIMIZE, as_function, freeze
+from keras_resnet.serving.images import make_reader
+from keras_resnet.serving.server_files import WARMUP, check_warmup, read_models, write_server_config, write_warmup
+from keras_resnet.serving.signatures import PREDICT, Signature, choose_signatures, serve
+from keras_resnet.serving.versions import check_version, publish, unpublished
 
 
 def export_saved_model(
@@ -45,222 +29,129 @@ def export_saved_model(
     preprocessing: str | Preprocessing | None = None,
     optimize: str | None = "freeze",
     warmup: bool | Sequence[int] | None = None,
-    pictures=None,
     tolerance: float | None = None,
     server_config: bool = False,
     metadata: dict | None = None,
 ) -> dict:
-    """Writes a classifier as `directory/<version>/`, for TF Serving and `tf.saved_model.load`; returns a description.
+    """Writes a classifier as `directory/<version>/`, for TF Serving and `tf.saved_model.load`.
 
-    `version=None` is the highest that is there, plus one; one that is there stays, unless `overwrite`. It is written
-    beside its place and renamed, so that a server that watches `directory` never sees half of it.
+    The version is written to a hidden directory beside it, loaded again, compared with the model and then renamed: a
+    server that watches `directory` never sees a part of it. It is compared on generated images, and, for signatures
+    that take files, on generated JPEG and PNG files, which PIL decodes and resizes. The result is printed.
 
-    `signatures` are names of SIGNATURES, in one artifact that holds the weights once; by default the first three:
+    The signatures share one copy of the weights:
 
     - "images" (key `serving_default`): `image`, (b, h, w, c) float32, which the model gets as it is;
-    - "image_bytes": `image_bytes`, (b,) strings: JPEG, PNG, GIF or BMP, in any mix of sizes;
-    - "classify": `inputs`, (b,) tf.Examples with `image/encoded`, for Classify: `classes` and `scores`, (b, k);
+    - "image_bytes": `image_bytes`, (b,) strings: JPEG, PNG, GIF or BMP files, in any mix of sizes;
+    - "classify": `inputs`, (b,) tf.Examples with `image/encoded`, for the Classify API: `classes` and `scores`, (b, k);
     - "embedding": `image` -> `embedding`, (b, features), what the last dense layer gets.
 
-    The first two answer `probabilities` (b, classes) and, best first, `top_labels`, `top_scores`, `top_ids` (b, k),
-    with k = `top_k` or all classes. Logits of a model without classifier activation go through a softmax. All numbers
-    are float32 or int32: others cannot be written as JSON.
+    The first two output `probabilities` (b, classes) and, best first, `top_labels`, `top_scores`, `top_ids` (b, k).
+    Logits of a model without classifier activation go through a softmax. All numbers are float32 or int32: TF Serving
+    cannot write others as JSON. A model without a classifier (`include_top=False, pooling="avg"`) outputs `embedding`
+    (b, features) instead, in "images" and "image_bytes"; "classify" and `labels` are refused for it.
 
-    A model without a classifier (`include_top=False, pooling="avg"`) answers `embedding` (b, features) instead, in
-    "images" and "image_bytes", which are its default signatures. "classify" and `labels` are refused for it.
+    Args:
+        model: A Functional or Sequential `keras.Model`, from (b, h, w, c) to (b, classes).
+        directory: The directory of the versions. Its name is the name of the model on the server.
+        version: A positive integer. Defaults to the highest version plus one.
+        overwrite: Whether to replace `version` if it exists.
+        signatures: Names of SIGNATURES. Defaults to all but "embedding".
+        labels: Names of the classes, or "imagenet" or "cifar10". Defaults to the positions of the classes.
+        top_k: Number of best classes in the outputs, at most the number of classes.
+        preprocessing: A name of PREPROCESSINGS or a `Preprocessing`: what files go through. By default they are resized
+            to the size of the model, as pixels of 0 to 255, with a warning if the model does not normalize them. If
+            the model begins with layers that normalize (`include_preprocessing`, Normalization, Rescaling), files
+            become pixels of 0 to 255, or of 0 to 1 if its mean and deviation are those of such pixels; then
+            `preprocessing` must be the same normalization, and only its size and crop are used.
+        optimize: "freeze" (BN folded, weights as constants), "bfloat16" (computed in 16 bits as well, for servers that
+            are faster in it) or None (variables as they are).
+        warmup: Batch sizes of the requests that a server runs before it is ready; True is 1, False is none. Needs the
+            extra [serving]. By default True if it is installed; otherwise a warning says that none were written.
+        tolerance: The largest relative difference of the logits: the root mean square of the difference, divided by the
+            standard deviation of the model's logits. Defaults to that of the precision in `serving.check.TOLERANCES`.
+        server_config: Whether to add the model to `models.config` beside `directory`.
+        metadata: Goes into `assets.extra/metadata.json`, such as the source of the weights and their accuracy.
 
-    `labels` are strings, or "imagenet" or "cifar10"; by default the positions of the classes. `preprocessing`, a name
-    of PREPROCESSINGS or a Preprocessing, is what files go through; by default they are resized, whole, to the model's
-    size, as pixels of 0..255 (with a warning where the model does not normalize them). A model may begin with layers
-    that normalize (`include_preprocessing`, Normalization, Rescaling). Then files become pixels of 0..255, or of 0..1
-    if such are its mean and deviation; an explicit `preprocessing` must be the same normalization, else ValueError, and
-    only its size and crop are used.
+    Returns:
+        A dict with `path`, `version`, `bytes`, `agreement`, `signatures` and all else that is in `metadata.json`.
 
-    `optimize` is "freeze" (BN folded, weights as constants), "bfloat16" (the same in 16 bits, for servers that compute
-    faster in it; a warning says if this machine does not), or None: variables as they are.
+    Raises:
+        ValueError: If the arguments do not fit the model or each other. Nothing was written.
+        RuntimeError: If what was written differs from the model. It was deleted.
 
-    What was written is loaded again, and every signature is compared with the model: signatures that take images on
-    `pictures`, (b, h, w, c) as the model takes them or a folder of files, by default on generated images; signatures
-    that take files on generated JPEG and PNG files, which PIL decodes and resizes for the model. The logits, the top-1
-    class and the labels must agree. `tolerance` is the largest relative difference of the logits: the root mean square
-    of the difference, divided by the standard deviation of the model's logits. By default it depends on the precision,
-    see `serving.agreement.TOLERANCES`. The result is printed.
-
-    `warmup` writes requests that a server answers before it is ready: True with 1 picture, or the batch sizes given.
-    This needs the extra [serving]. By default (None) it is True if that is installed; otherwise a warning says that no
-    requests were written.
-    `server_config` adds the model to `models.config` beside `directory`, with `batching.config`. `metadata`, such as
-    the source of the weights and their accuracy, goes into assets.extra/metadata.json, beside what is known there.
-
-    Raises ValueError before anything is written for arguments that do not fit the model or each other, and
-    RuntimeError if what was written differs from the model; nothing is left behind then.
+    Example:
+        >>> model = keras_resnet.ResNet20(weights="cifar10", include_preprocessing=True)
+        >>> options = dict(labels="cifar10", preprocessing="cifar10")
+        >>> keras_resnet.export_saved_model(model, "models/resnet20", **options)["path"]
+        'models/resnet20/1'
     """
     directory = Path(directory).expanduser()
     if directory.name in ("", ".."):
-        directory = directory.resolve()  # a server calls the model by its name
-    check_backend()
-    shape, classes = checks.check_model(model)
-    output = checks.output_name(model)
-    chosen = checks.check_signatures(signatures, output)
-    version = check_version(directory, version, overwrite)
-    names = check_labels(labels, classes, output)
-    top_k = min(positive(top_k, "top_k"), classes)
-    row = checks.check_preprocessing(preprocessing, model)
-    own = input_normalization(model)
-    files = [signature for signature in chosen if signature.takes_files]
-    reader = checks.make_reader(model, shape, row) if files else None
+        directory = directory.resolve()  # its name is that of the model
     if optimize is not None:
         choose(OPTIMIZE, optimize, "optimize")
-    tolerance = check_tolerance(tolerance, precision_of(model, optimize))
+    served = serve(model, labels, preprocessing, embedding="embedding" in (signatures or ()))
+    chosen, top_k = choose_signatures(signatures, served.output), positive(top_k, "top_k")
+    version = check_version(directory, version, overwrite)
+    takes_files = any(signature.decode for signature in chosen)
+    reader = make_reader(served.shape, served.row, served.white) if takes_files else None
+    tolerance = check_tolerance(tolerance, model, optimize)
     sizes = check_warmup(warmup)
-    pictures = checks.check_pictures(pictures, shape, reader)
-    if pictures is not None and files == chosen:
-        raise ValueError(f"pictures need a signature that takes images. Received: signatures={signatures}")
-    told = check_metadata(metadata)
+    metadata = json.loads(json.dumps(metadata or {})) | served.describe()
     if server_config:
         read_models(directory.parent)
-        check_batching(directory.parent, sizes)
-
-    if files and row is None and own is None:
-        warnings.warn(
-            f"preprocessing=None: from files {model.name!r} gets pixels of 0..255, resized and not normalized. "
-            "Name the preprocessing of its weights (`model_preprocessing`), or include it in the model",
-            stacklevel=2,
+    if reader and served.row is None and served.white is None:
+        warn(
+            f"preprocessing=None: files become pixels of 0 to 255 for {model.name!r}, resized and not normalized. "
+            "Name the preprocessing of its weights (`model_preprocessing`), or include it in the model"
         )
     if warmup is None and not sizes:
-        warnings.warn(
+        warn(
             f"{directory} is exported without warm-up requests, which need tensorflow-serving-api: "
-            "pip install 'keras-resnet-family[serving]'. warmup=False exports without them and without this warning",
-            stacklevel=2,
+            "pip install 'keras-resnet-family[serving]'. warmup=False exports without them and without this warning"
         )
-    outputs = {output: model.outputs[0]}
-    if SIGNATURES["embedding"] in chosen:
-        outputs["embedding"] = checks.find_embedding(model)
-    whole = answering(model, outputs)
-    expected = Served(with_softmax(variables_core(whole), model), shape, names, top_k, reader)
-    reference = reference_of(model, model)
-    frozen = None if optimize is None else freeze(whole, optimize)
-    served = expected._replace(core=with_softmax(frozen.function, model)) if frozen else expected
-    functions = {signature.key: signature.function(served) for signature in chosen}
-    if pictures is None:
-        pictures = model_images(tuple(size or 224 for size in shape), row, own.white if own else None)
 
-    with unpublished(directory) as unfinished:
+    frozen = None if optimize is None else freeze(served.model, optimize)
+    core = frozen.function if frozen else as_function(served.model)
+    functions = {one.key: one.function(core, served.shape, reader, served.labels, top_k) for one in chosen}
+    with unpublished(directory) as path:
         module = tf.Module()
         module.weights = [] if frozen else [weight.value for weight in model.variables]
-        tf.saved_model.save(module, str(unfinished.path), signatures=functions)
-        check_no_xla(unfinished.path)
-        set_methods(unfinished.path, chosen)
-        agreed = check_agreement(
-            compare_signatures(unfinished.path, chosen, reference, reader, row, pictures, names, tolerance),
-            tolerance,
-        )
-        extra = unfinished.path / "assets.extra"
-        extra.mkdir()
-        if sizes:
-            write_warmup(extra / WARMUP, directory.name, chosen, served, sizes)
-        told |= {
-            "name": model.name,
-            "classes" if names else "features": classes,
-            "preprocessing": row and asdict(row),
-            "normalized_inside": own is not None,
+        tf.saved_model.save(module, str(path), signatures=functions)
+        check_no_xla(path)
+        set_methods(path, chosen)
+        agreed = check_agreement(compare_signatures(path, chosen, served, reader, tolerance), tolerance)
+        metadata |= {
             "optimize": optimize,
             "folded": list(frozen.folded) if frozen else [],
             "kept": list(frozen.kept) if frozen else [],
             "agreement": agreed._asdict(),
             "warmup": list(sizes),
-            "signatures": {key: described(function) for key, function in functions.items()},
-            "versions": versions(),
+            "signatures": {key: shapes_of(function) for key, function in functions.items()},
         }
-        (extra / "metadata.json").write_text(json.dumps(told, indent=1))
-        place = unfinished.publish(version, overwrite)
+        (path / "assets.extra").mkdir()
+        (path / "assets.extra" / "metadata.json").write_text(json.dumps(metadata, indent=1))
+        if sizes:
+            write_warmup(path / "assets.extra" / WARMUP, directory.name, chosen, served.shape, sizes)
+        place = publish(path, directory, version)
     if server_config:
-        write_server_config(directory.parent, directory.name, sizes)
+        write_server_config(directory.parent, directory.name)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
     print(f"{place}: {size / 1e6:.1f} MB, optimize={optimize!r}; {agreed}")
-    return {"path": str(place), "version": int(place.name), "bytes": size, **told}
-
-
-def precision_of(model: keras.Model, optimize: str | None) -> str:
-    """The coarsest type in which the artifact computes."""
-    computed = {OPTIMIZE.get(optimize or "")} | {layer.compute_dtype for layer in all_layers(model)}
-    return next((dtype for dtype in HALF if dtype in computed), "float32")
-
-
-def check_metadata(metadata: dict | None) -> dict:
-    try:
-        return json.loads(json.dumps(metadata or {})) | {}
-    except TypeError as error:
-        raise ValueError(f"metadata must be a dict that JSON can hold. Received: {metadata!r}") from error
-
-
-def answering(model: keras.Model, outputs: dict) -> keras.Model:
-    """The same layers, with names for what comes out."""
-    with recursion_limit(10 * len(model.layers)):
-        return keras.Model(model.inputs[0], outputs, name=model.name)
-
-
-def variables_core(model: keras.Model) -> Callable:
-    """The model in inference as it is, with its variables, traced once."""
-    image = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="image")
-    return tf.function(lambda images: float32(model(images, training=False)), input_signature=[image], autograph=False)
-
-
-def with_softmax(core: Callable, model: keras.Model) -> Callable:
-    """`core` with probabilities where `model` ends in logits."""
-    classifier = checks.find_classifier(model)
-    if classifier is None or classifier.activation is not keras.activations.linear:
-        return core
-
-    def normalized(images):
-        outputs = core(images)
-        return outputs | {"probabilities": tf.nn.softmax(outputs["probabilities"])}
-
-    return normalized
-
-
-def reference_of(model: keras.Model, computed: keras.Model) -> Callable:
-    """What an export of `model` is compared with: images -> a dict with `probabilities` or `embedding`, and the
-    `logits` if the model ends in a dense layer on a vector. `computed` is the model or a copy of it.
-    """
-    name = checks.output_name(model)
-    outputs = {name: computed.outputs[0]}
-    classifier = checks.find_classifier(computed) if name == "probabilities" else None
-    with suppress(ValueError):  # a classifier inside an inner model, or on feature maps
-        outputs["embedding"] = checks.find_embedding(computed)
-    core = with_softmax(variables_core(answering(computed, outputs)), model)
-
-    def reference(images):
-        found = core(tf.constant(images))
-        if name == "probabilities":
-            check_probabilities(found[name].numpy())
-        if classifier is None or "embedding" not in outputs:
-            return found
-        bias = classifier.bias if classifier.use_bias else 0.0
-        kernel, bias = (keras.ops.convert_to_numpy(weight) for weight in (classifier.kernel, bias))
-        return found | {"logits": found["embedding"].numpy() @ kernel.astype("float64") + bias}
-
-    return reference
-
-
-def check_probabilities(values) -> None:
-    if values.min() < -1e-3 or values.max() > 1 + 1e-3:
-        raise ValueError(
-            "model must end in a softmax, a sigmoid, logits or an embedding. "
-            f"Received: one with outputs of {values.min():.4g} to {values.max():.4g}"
-        )
+    return {"path": str(place), "version": int(place.name), "bytes": size, **metadata}
 
 
 def check_no_xla(path: Path) -> None:
     if b"_XlaMustCompile" in (path / "saved_model.pb").read_bytes():
         raise ValueError(
-            "optimize must not be None for a model with layers that Keras wraps in XLA, such as its grouped "
-            "convolution: stock servers may have no compiler. Received: None"
+            "optimize must not be None for a model with layers that Keras compiles by XLA, such as its grouped "
+            "convolution: the server may have no compiler. Received: None"
         )
 
 
 def set_methods(path: Path, chosen: Sequence[Signature]) -> None:
-    """TF Serving asks for another method than TensorFlow writes, where a signature is for Classify."""
+    """Sets the method of signatures for Classify; TensorFlow writes "predict" for all."""
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(path))
     others = [signature for signature in chosen if signature.method != PREDICT]
     for signature in others:
@@ -269,21 +160,9 @@ def set_methods(path: Path, chosen: Sequence[Signature]) -> None:
         updater.save()
 
 
-def described(function) -> dict:
-    """Inputs and outputs of a signature: name -> shape."""
+def shapes_of(function) -> dict:
+    """Returns the names and shapes of the inputs and the outputs of a signature."""
     concrete = function.get_concrete_function()
     inputs = {spec.name: spec for spec in concrete.structured_input_signature[0]}
-    outputs = concrete.structured_outputs
-    return {
-        part: {name: list(spec.shape) for name, spec in specs.items()}
-        for part, specs in (("inputs", inputs), ("outputs", outputs))
-    }
-
-
-def versions() -> dict[str, str]:
-    """Of what made the artifact: a server older than its TensorFlow may not know an operation."""
-    told = {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__}
-    try:
-        return told | {"keras_resnet": packages.version("keras-resnet-family")}
-    except packages.PackageNotFoundError:  # run from a checkout
-        return told
+    parts = {"inputs": inputs, "outputs": concrete.structured_outputs}
+    return {part: {name: list(spec.shape) for name, spec in specs.items()} for part, specs in parts.items()}

@@ -1,33 +1,24 @@
-"""What TF Serving reads besides the model: warm-up requests, the list of its models, how it makes batches."""
+"""What TF Serving reads besides the model: warm-up requests and the list of models."""
 
-import os
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
-import numpy as np
-
-from keras_resnet.errors import positive
+from keras_resnet.errors import positives
 from keras_resnet.files import whole
 from keras_resnet.layers import tf
-from keras_resnet.serving.signatures import CLASSIFY, Served, Signature
+from keras_resnet.serving.check import sample_image
+from keras_resnet.serving.signatures import CLASSIFY, Signature
 
-WARMUP, MODELS, BATCHING = "tf_serving_warmup_requests", "models.config", "batching.config"
-# where the image tensorflow/serving has its models
+WARMUP, MODELS = "tf_serving_warmup_requests", "models.config"
+# The directory of the models in the image tensorflow/serving.
 SERVED_FROM = "/models"
-LARGEST_BATCH = 32
-# As TF Serving's guide begins on CPUs: what has come in while another batch ran is taken together, nobody waits.
-BATCHING_PARAMETERS = """\
-max_batch_size { value: %d }
-batch_timeout_micros { value: 0 }
-max_enqueued_batches { value: 100 }
-"""
 
 
 def protos(module: str, argument: str):
-    """The messages of TF Serving; ImportError where they are not installed."""
+    """Returns a module of TF Serving's messages; ImportError if they are not installed."""
     try:
         return import_module(f"tensorflow_serving.{module}_pb2")
     except ImportError as error:
@@ -37,98 +28,51 @@ def protos(module: str, argument: str):
 
 
 def check_warmup(warmup: bool | Sequence[int] | None) -> tuple[int, ...]:
-    """Returns the batch sizes: `True` is 1, `False` none. ImportError where the protos of TF Serving are not installed.
-
-    None is 1 with the protos, and none without them.
-    """
+    """Returns the batch sizes: True is 1, False is none, None is True if TF Serving's messages are installed."""
     if warmup is None:
-        try:
-            return check_warmup(True)
-        except ImportError:
-            return ()
+        return (1,) if find_spec("tensorflow_serving") else ()
     if isinstance(warmup, bool):
         warmup = (1,) if warmup else ()
-    if not isinstance(warmup, list | tuple):
-        raise ValueError(f"warmup must be None, True, False or a sequence of batch sizes. Received: {warmup!r}")
-    sizes = tuple(positive(size, "warmup") for size in warmup)
+    sizes = positives(warmup, "warmup", "request") if warmup != () else ()
     if sizes:
         protos("apis.prediction_log", "warmup")
     return sizes
 
 
-def write_warmup(path: Path, name: str, signatures: Sequence[Signature], served: Served, sizes: Sequence[int]) -> None:
-    """A request of random pictures for each signature and batch size."""
-    height, width, channels = served.shape
-    picture = np.random.default_rng(0).integers(0, 256, (height or 224, width or 224, channels), "uint8")
+def write_warmup(path: Path, name: str, signatures: Sequence[Signature], shape: tuple, sizes: Sequence[int]) -> None:
+    """Writes one PredictionLog for each signature and batch size."""
+    height, width, channels = (side or 224 for side in shape)
+    image = sample_image(height, width, channels, 0)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature in signatures:
-            for size in sizes:
-                writer.write(request(signature, name, picture, size).SerializeToString())
-
-
-def request(signature: Signature, name: str, picture: np.ndarray, size: int):
-    """A PredictionLog: `size` times `picture`, (h, w, c) of 0..255."""
-    log = protos("apis.prediction_log", "warmup").PredictionLog()
-    asked = (log.classify_log if signature.method == CLASSIFY else log.predict_log).request
-    asked.model_spec.name, asked.model_spec.signature_name = name, signature.key
-    values = [signature.input.request(picture)] * size
-    if signature.method == CLASSIFY:
-        for example in values:
-            asked.input.example_list.examples.add().ParseFromString(example)
-    else:
-        asked.inputs[signature.input.name].CopyFrom(tf.make_tensor_proto(tf.stack(values).numpy()))
-    return log
-
-
-def check_batching(folder: Path, sizes: Sequence[int]) -> None:
-    """ValueError where a warm-up is larger than the batches in `folder/batching.config`: no server would load that."""
-    path = folder / BATCHING
-    said = re.search(r"max_batch_size\s*{\s*value\s*:\s*(\d+)", path.read_text()) if path.exists() else None
-    if said and max(sizes, default=0) > int(said[1]):
-        raise ValueError(f"warmup must be at most {said[1]}, the max_batch_size of {path}. Received: {list(sizes)}")
-
-
-def write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
-    """Adds `name` to the models of `folder/models.config`, unless it is there; writes `folder/batching.config` once,
-    for batches as large as those of the warm-up at least.
-
-    What these files say besides stays. ValueError where `models.config` is none.
-    """
-    with only_one(folder):
-        _write_server_config(folder, name, sizes)
-
-
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Waits for other exports that write beside the models; where the system has no such locks, for nobody."""
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        for signature, size in product(signatures, sizes):
+            log = protos("apis.prediction_log", "warmup").PredictionLog()
+            request = (log.classify_log if signature.method == CLASSIFY else log.predict_log).request
+            request.model_spec.name, request.model_spec.signature_name = name, signature.key
+            value = image.astype("float32")
+            if signature.decode is not None:
+                value = signature.encode(tf.io.encode_jpeg(image).numpy())
+            if signature.method == CLASSIFY:
+                for _ in range(size):
+                    request.input.example_list.examples.add().ParseFromString(value)
+            else:
+                request.inputs[signature.input].CopyFrom(tf.make_tensor_proto(tf.stack([value] * size)))
+            writer.write(log.SerializeToString())
 
 
 def read_models(folder: Path):
-    """The ModelServerConfig in `folder/models.config`, empty where there is no file; ValueError where it is none."""
+    """Returns the ModelServerConfig in `folder/models.config`, empty if there is no file; ValueError if it is none."""
     from google.protobuf import text_format  # type: ignore[import-untyped]
 
     models = folder / MODELS
     server = protos("config.model_server_config", "server_config").ModelServerConfig()
-    if models.exists():
-        try:
-            text_format.Parse(models.read_text(), server)
-        except text_format.ParseError as error:
-            raise ValueError(f"{models} must be a ModelServerConfig in text. {error}") from error
-    return server
+    try:
+        return text_format.Parse(models.read_text() if models.exists() else "", server)
+    except text_format.ParseError as error:
+        raise ValueError(f"{models} must be a ModelServerConfig in text. {error}") from error
 
 
-def _write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
+def write_server_config(folder: Path, name: str) -> None:
+    """Adds `name` to `folder/models.config`, unless it is there."""
     from google.protobuf import text_format
 
     server = read_models(folder)
@@ -136,6 +80,3 @@ def _write_server_config(folder: Path, name: str, sizes: Sequence[int]) -> None:
         server.model_config_list.config.add(name=name, base_path=f"{SERVED_FROM}/{name}", model_platform="tensorflow")
         with whole(folder / MODELS) as unfinished:
             unfinished.write_text(text_format.MessageToString(server))
-    if not (folder / BATCHING).exists():
-        with whole(folder / BATCHING) as unfinished:
-            unfinished.write_text(BATCHING_PARAMETERS % max([LARGEST_BATCH, *sizes]))

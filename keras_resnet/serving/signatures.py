@@ -1,50 +1,134 @@
-"""The doors of a SavedModel, as tables: what comes in, how it becomes images, what goes out."""
+"""What a model is served as: its outputs, the names of its classes and the signatures of its SavedModel."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
+
+import keras
 
 from keras_resnet.errors import choose
 from keras_resnet.layers import tf
-from keras_resnet.preprocessing import imagenet_classes
+from keras_resnet.preprocessing import Preprocessing, imagenet_classes
+from keras_resnet.resnet import recursion_limit
+from keras_resnet.serving.folding import check_functional
+from keras_resnet.serving.freezing import check_backend
+from keras_resnet.serving.images import check_preprocessing, input_normalization
 
 PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"
 FEATURE = "image/encoded"
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+# Name of a data set -> the names of its classes.
+LABELS: dict[str, Callable[[], tuple[str, ...]]] = {
+    "imagenet": lambda: tuple(name for _, name in imagenet_classes()),
+    "cifar10": lambda: CIFAR10,
+}
+# Layers that a model without a classifier ends in.
+FEATURES = (
+    *(keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D, keras.layers.Flatten),
+    *(keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.UnitNormalization),
+)
+SCORES = (keras.activations.linear, keras.activations.sigmoid, keras.activations.softmax)
 
 
 class Served(NamedTuple):
-    """What the signatures of one artifact share."""
+    """A model as it is served.
 
-    core: Callable  # images (b, h, w, c) -> a dict of `probabilities` (b, classes), and `embedding` if asked for
-    shape: tuple  # (h, w, c)
+    Attributes:
+        model: The layers of the model. Its outputs are a dict of `probabilities` or `embedding`, or of both.
+        reference: The same with the `logits`, if the model ends in a dense layer on a vector.
+        labels: The names of the classes; empty for a model without a classifier.
+        row: The preprocessing that files must get, or None.
+        white: The value of white pixels, 1 or 255, if the model normalizes its input; otherwise None.
+    """
+
+    model: keras.Model
+    reference: keras.Model
     labels: tuple[str, ...]
-    top_k: int
-    reader: Any  # files -> images, a pictures.Reader; None where no signature takes files
+    row: Preprocessing | None
+    white: float | None
+
+    @property
+    def shape(self) -> tuple:
+        return tuple(self.model.inputs[0].shape[1:])
+
+    @property
+    def output(self) -> str:
+        return "probabilities" if self.labels else "embedding"
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "name": self.model.name,
+            "classes" if self.labels else "features": self.model.output[self.output].shape[-1],
+            "preprocessing": self.row and asdict(self.row),
+            "normalized_inside": self.white is not None,
+            # A server older than this TensorFlow may not know an operation.
+            "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        }
 
 
-def from_images(served: Served, images):
-    # TF Serving itself lets any shape pass
-    return tf.ensure_shape(images, (None, *served.shape))
+def serve(model, labels, preprocessing, *, embedding: bool = False) -> Served:
+    """Checks a model and the arguments of an export. `embedding` adds what the last dense layer gets, (b, features)."""
+    check_backend()
+    check_functional(model)
+    if [len(x.shape) for x in (*model.inputs, *model.outputs)] != [4, 2]:
+        raise ValueError(
+            "model must have one input (b, h, w, c) and one output (b, classes). "
+            f"Received: inputs {[x.shape for x in model.inputs]}, outputs {[y.shape for y in model.outputs]}"
+        )
+    row, own, last, output = check_preprocessing(preprocessing, model), input_normalization(model), *end_of(model)
+    names = check_labels(labels, model.outputs[0].shape[-1] if output == "probabilities" else 0)
+    outputs = {output: model.outputs[0]}
+    if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear:  # logits
+        outputs[output] = keras.layers.Activation("softmax" if len(names) > 1 else "sigmoid", dtype="float32")(
+            model.outputs[0]
+        )
+    on_vector = isinstance(last, keras.layers.Dense) and last in model.layers and len(last.input.shape) == 2
+    if embedding:
+        if not on_vector:
+            raise ValueError(
+                "The signature 'embedding' needs a model that ends in a dense layer on a vector. "
+                f"Received: a model that ends in {last.name!r}, a {type(last).__name__}"
+            )
+        outputs["embedding"] = last.input
+    all_outputs = dict(outputs)
+    if on_vector and names:
+        config = last.get_config() | {"activation": "linear", "name": f"{last.name}_logits"}
+        dense = keras.layers.Dense.from_config(config)
+        all_outputs["logits"] = dense(last.input)
+        dense.set_weights(last.get_weights())
+    with recursion_limit(10 * len(model.layers)):
+        whole, reference = (keras.Model(model.inputs[0], ends, name=model.name) for ends in (outputs, all_outputs))
+    return Served(whole, reference, names, row, own.white if own else None)
 
 
-def from_files(served: Served, files):
-    return served.reader(files)
+def end_of(model: keras.Model) -> tuple[Any, str]:
+    """Returns the last operation that is not a linear activation, and whether it outputs probabilities or an embedding.
+
+    Logits count as probabilities, because they go through a softmax.
+    """
+    last = None
+    for operation in reversed(getattr(model, "operations", model.layers)):
+        last = end_of(operation)[0] if isinstance(operation, keras.Model) else operation
+        idle = isinstance(last, keras.layers.Activation) and last.activation is keras.activations.linear
+        if last is not None and not idle:
+            break
+    is_feature = isinstance(last, FEATURES) or (isinstance(last, keras.layers.Dense) and last.activation not in SCORES)
+    return last, "embedding" if is_feature else "probabilities"
 
 
-def from_examples(served: Served, examples):
-    return served.reader(tf.io.parse_example(examples, {FEATURE: tf.io.FixedLenFeature((), tf.string)})[FEATURE])
-
-
-def as_image(picture):
-    return picture.astype("float32")
-
-
-def as_file(picture) -> bytes:
-    return tf.io.encode_jpeg(picture.astype("uint8")).numpy()
-
-
-def as_example(picture) -> bytes:
-    return example_of(as_file(picture))
+def check_labels(labels: str | Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """Returns a name for each class, by default its position; ValueError for another number of names."""
+    if labels is None:
+        return tuple(map(str, range(count)))
+    names = choose(LABELS, labels, "labels, if not a sequence of strings,")() if isinstance(labels, str) else labels
+    if not all(isinstance(name, str) for name in names) or len(names) != count:
+        received = repr(labels) if isinstance(labels, str) else f"{len(names)} such as {list(names)[:3]}"
+        raise ValueError(
+            f"labels must be {count} strings, one for each class of the model (none without a classifier). "
+            f"Received: {received}"
+        )
+    return tuple(names)
 
 
 def example_of(file: bytes) -> bytes:
@@ -52,91 +136,62 @@ def example_of(file: bytes) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature={FEATURE: feature})).SerializeToString()
 
 
-class Input(NamedTuple):
-    name: str
-    dtype: str
-    shape: Callable  # of one
-    images: Callable  # of what came in
-    request: Callable  # what a client sends for a picture, (h, w, c) of 0..255
-    file: Callable = bytes  # what a client sends for the bytes of a file
+def files_of(examples):
+    return tf.io.parse_example(examples, {FEATURE: tf.io.FixedLenFeature((), tf.string)})[FEATURE]
 
 
-#                 name           type       shape of one               -> images      <- a picture
-IMAGE = Input(   "image",       "float32", lambda served: served.shape, from_images,   as_image)  # fmt: skip
-FILE = Input(    "image_bytes", "string",  lambda served: (),           from_files,    as_file,    bytes)  # fmt: skip
-EXAMPLE = Input( "inputs",      "string",  lambda served: (), from_examples, as_example, example_of)  # fmt: skip
-
-
-def predictions(served: Served, images):
-    outputs = served.core(images)
-    if "probabilities" not in outputs:  # a model without a classifier
+def predictions(outputs: dict, labels: Sequence[str], top_k: int) -> dict:
+    if not labels:
         return {"embedding": outputs["embedding"]}
     probabilities = outputs["probabilities"]
-    scores, ids = tf.math.top_k(probabilities, served.top_k)
-    labels = tf.gather(tf.constant(served.labels), ids)
-    return {"probabilities": probabilities, "top_labels": labels, "top_scores": scores, "top_ids": ids}
+    scores, ids = tf.math.top_k(probabilities, min(top_k, len(labels)))
+    names = tf.gather(tf.constant(labels), ids)
+    return {"probabilities": probabilities, "top_labels": names, "top_scores": scores, "top_ids": ids}
 
 
-def classes(served: Served, images):
-    """What TF Serving's Classify takes, and nothing else."""
-    best = predictions(served, images)
+def classes(outputs: dict, labels: Sequence[str], top_k: int) -> dict:
+    """The outputs that TF Serving's Classify API requires, and no others."""
+    best = predictions(outputs, labels, top_k)
     return {"classes": best["top_labels"], "scores": best["top_scores"]}
 
 
-def embedding(served: Served, images):
-    return {"embedding": served.core(images)["embedding"]}
-
-
 class Signature(NamedTuple):
+    """A row of SIGNATURES."""
+
     key: str  # in the SavedModel
-    input: Input
-    outputs: Callable  # of images
+    input: str  # the name of the input
+    outputs: Callable  # (outputs of the model, labels, top_k) -> a dict of tensors
+    decode: Callable | None = None  # strings -> files; None for a signature that takes images
+    encode: Callable = bytes  # a file -> the string that a client sends
     method: str = PREDICT
 
-    @property
-    def takes_files(self) -> bool:
-        return self.input is not IMAGE
+    def function(self, core: Callable, shape: tuple, reader: Any, labels: Sequence[str], top_k: int):
+        """Returns a `tf.function` of the input. `core` is the model."""
 
-    def answer(self, served: Served, value):
-        return self.outputs(served, self.input.images(served, value))
+        def run(value):
+            if self.decode is not None:
+                return self.outputs(core(reader(self.decode(value))), labels, top_k)
+            value = tf.ensure_shape(value, (None, *shape))  # TF Serving does not check it
+            return self.outputs(core(value), labels, top_k)
 
-    def function(self, served: Served):
-        name, dtype, shape, *_ = self.input
-        spec = tf.TensorSpec((None, *shape(served)), dtype, name=name)
-        return tf.function(lambda value: self.answer(served, value), input_signature=[spec], autograph=False)
+        spec = tf.TensorSpec((None, *shape), name=self.input)
+        if self.decode is not None:
+            spec = tf.TensorSpec((None,), tf.string, name=self.input)
+        return tf.function(run, input_signature=[spec], autograph=False)
 
 
 SIGNATURES = {
-    "images":      Signature("serving_default", IMAGE,   predictions),
-    "image_bytes": Signature("image_bytes",     FILE,    predictions),
-    "classify":    Signature("classify",        EXAMPLE, classes,    CLASSIFY),
-    "embedding":   Signature("embedding",       IMAGE,   embedding),
+    "images":      Signature("serving_default", "image",       predictions),
+    "image_bytes": Signature("image_bytes",     "image_bytes", predictions, lambda files: files),
+    "classify":    Signature("classify",        "inputs",      classes, files_of, example_of, CLASSIFY),
+    "embedding":   Signature("embedding",       "image",       lambda outputs, *_: {"embedding": outputs["embedding"]}),
 }  # fmt: skip
 
-CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-# names of data sets -> those of their classes
-LABELS: dict[str, Callable[[], tuple[str, ...]]] = {
-    "imagenet": lambda: tuple(name for _, name in imagenet_classes()),
-    "cifar10": lambda: CIFAR10,
-}
-
-
-def check_labels(labels: str | Sequence[str] | None, classes: int, output: str = "probabilities") -> tuple[str, ...]:
-    """A name for each of the classes: by default its position. ValueError where they are not as many, or no strings."""
-    if output == "embedding":
-        if labels is not None:
-            raise ValueError(f"labels must be None for a model without a classifier. Received: {labels!r}")
-        return ()
-    if labels is None:
-        return tuple(map(str, range(classes)))
-    if isinstance(labels, str):
-        told, labels = repr(labels), choose(LABELS, labels, "labels, if not a sequence of strings,")()
-    else:
-        told, labels = f"{type(labels).__name__} of {len(labels)}", tuple(labels)
-    strange = [label for label in labels if not isinstance(label, str)]
-    if strange:
-        raise ValueError(f"labels must be strings. Received: {strange[0]!r} among them")
-    if len(labels) != classes:
-        raise ValueError(f"labels must be {classes}, one a class of the model. Received: {told}, {len(labels)} labels")
-    return labels
+def choose_signatures(signatures: Sequence[str] | None, output: str) -> list[Signature]:
+    """Returns the rows; None is all that the model has, but "embedding"."""
+    of_features = ("images", "image_bytes")
+    allowed = {name: row for name, row in SIGNATURES.items() if output == "probabilities" or name in of_features}
+    names = [signatures] if isinstance(signatures, str) else signatures
+    names = names or [name for name in allowed if name != "embedding"]
+    return [choose(allowed, name, "signatures") for name in dict.fromkeys(names)]

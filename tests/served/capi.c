@@ -89,9 +89,9 @@ int main(int argc, char **argv) {
     int count = 0;
     for (char *name = strtok(argv[4], ","); name; name = strtok(NULL, ",")) outputs[count++] = find(graph, name);
     TF_Tensor *value = strcmp(argv[2], "images") ? files(argv + 5, argc - 5) : images(argv + 5);
-    TF_Tensor *answers[8];
-    TF_SessionRun(session, NULL, &input, &value, 1, outputs, answers, count, NULL, 0, NULL, status);
+    TF_Tensor *results[8];
+    TF_SessionRun(session, NULL, &input, &value, 1, outputs, results, count, NULL, 0, NULL, status);
     check(status);
-    for (int i = 0; i < count; i++) print(answers[i]);
+    for (int i = 0; i < count; i++) print(results[i]);
     return 0;
 }
