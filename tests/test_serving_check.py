@@ -83,8 +83,8 @@ def test_swapped_weights_are_refused(optimize, cifar10, tmp_path, monkeypatch):
 @pytest.mark.parametrize("key", ["image_bytes", "classify"])
 @pytest.mark.parametrize("row", [None, PIXELS], ids=["default", "preprocessing"])
 def test_bgr_instead_of_rgb_is_refused(key, row, tmp_path, monkeypatch):
-    decode = images.decode
-    monkeypatch.setattr(images, "decode", lambda file: tf.reverse(decode(file), [-1]))
+    decode = images.decode_file
+    monkeypatch.setattr(images, "decode_file", lambda file: tf.reverse(decode(file), [-1]))
     assert_refused(randomize(tiny()), tmp_path, signatures=(key,), preprocessing=row)
 
 

@@ -14,7 +14,8 @@ from served.images import encoded, kinds, read_by_pil, shapes
 
 import keras_resnet
 from keras_resnet import PREPROCESSINGS, Preprocessing, export_saved_model, preprocess_input
-from keras_resnet.serving.images import Reader, decode
+from keras_resnet.preprocessing import decode_file as decode
+from keras_resnet.serving.images import Reader
 
 SIZES = [(1, 1), (1, 7), (2, 3), (31, 32), (32, 32), (33, 40), (97, 301), (333, 500), (500, 333), (1, 500), (500, 2)]
 ROWS = {

@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from PIL import Image
 
 from keras_resnet.errors import within
 from keras_resnet.layers import tf
-from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.preprocessing import Preprocessing, resize_image
 from keras_resnet.serving.folding import all_layers
 from keras_resnet.serving.freezing import as_function
 from keras_resnet.serving.images import Reader
@@ -26,7 +25,6 @@ SMALLEST = 1e-30
 # Scores of different images and classes must vary by this share of their size, or they are taken to be constant:
 # float32 probabilities cannot resolve less.
 LEAST_SPREAD = 1e-4
-FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 # Sizes of the test files, as (height, width) relative to the size of the model's images.
 RELATIVE_SIZES = [(1, 1), (1.3, 1.1), (0.7, 1.2), (1.1, 1.9), (2.3, 1.4), (0.9, 0.6)]
 
@@ -208,19 +206,12 @@ def as_model_takes(pixels: np.ndarray, row: Preprocessing | None, white: float |
 
 def read_files(files: list[bytes], shape: tuple, row: Preprocessing | None) -> np.ndarray:
     """Files -> (b, h, w, c) float32 pixels of 0 to 255, by PIL. Without a `row` the whole image is resized."""
-    height, width, channels = shape
-    images = []
-    for file in files:
-        image = Image.open(io.BytesIO(file)).convert("RGB")
-        if row is None:
-            image = image.resize((width, height), FILTERS["bilinear"])
-        else:
-            sides = [side * row.resize // min(image.size) for side in image.size]
-            left, top = (round((side - row.size) / 2) for side in sides)
-            image = image.resize((sides[0], sides[1]), FILTERS[row.interpolation])
-            image = image.crop((left, top, left + row.size, top + row.size))
-        images.append(np.asarray(image.convert("L" if channels == 1 else "RGB"), "float32").reshape(shape))
-    return np.stack(images)
+    from PIL import Image
+
+    images = [resize_image(Image.open(io.BytesIO(file)), shape[:2], row) for file in files]
+    if shape[2] == 1:
+        images = [np.asarray(Image.fromarray(image).convert("L"))[..., np.newaxis] for image in images]
+    return np.stack(images).astype("float32")
 
 
 def sample_image(height: int, width: int, channels: int, seed: int) -> np.ndarray:
@@ -234,6 +225,8 @@ def sample_files(height: int, width: int, row: Preprocessing | None) -> list[byt
 
     PIL cannot shrink images without antialiasing. If `row` asks for that, all files are smaller.
     """
+    from PIL import Image
+
     files, scale = [], 0.4 if row and not row.antialias else 1
     for seed, (tall, wide) in enumerate(RELATIVE_SIZES):
         rows, columns = max(1, round(scale * tall * height)), max(1, round(scale * wide * width))

@@ -1,21 +1,25 @@
 """From files to the images that a model takes, inside the graph: PIL's pixels to within one grey level."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from keras_resnet.errors import choose
 from keras_resnet.layers import tf
-from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing, preprocess_input
+from keras_resnet.network import find_network
+from keras_resnet.preprocessing import (
+    Preprocessing,
+    decode_file,
+    find_preprocessing,
+    preprocess_input,
+    resize_pixels,
+)
 from keras_resnet.resnet import recursion_limit
 from keras_resnet.serving.folding import IDLE, Graph
 
-# A name of preprocessing.INTERPOLATIONS -> the kernel that equals PIL's filter of that name.
-KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic"}
-JPEG = b"\xff\xd8\xff"
 # PIL's "L" of RGB: ITU-R 601-2 in 16 bits.
 LUMA = (19595, 38470, 7471)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
@@ -48,52 +52,8 @@ class Reader(NamedTuple):
         return images * ((self.white or 255) / 255)
 
     def read(self, file):
-        pixels = self.resize(decode(file))
+        pixels = resize_pixels(decode_file(file), (self.height, self.width), self.preprocessing)
         return pixels if self.channels == 3 else grey(pixels)
-
-    def resize(self, pixels):
-        """(h, w, 3) pixels -> float32 of this size, rounded to integers as PIL does.
-
-        With a preprocessing as in torchvision and timm: the shorter side becomes `resize` pixels, the longer side is
-        rounded down, half of the margin is rounded to even. Only the crop is computed: an image of 1x5000 would become
-        one of 256x1280000.
-        """
-        row = self.preprocessing
-        crop = tf.constant([self.height, self.width])
-        size = tf.shape(pixels)[:2]
-        whole = crop if row is None else size * row.resize // tf.reduce_min(size)
-        scale = tf.cast(whole / size, tf.float32)
-        before = tf.cast(tf.round((whole - crop) / 2), tf.float32)
-        # First the width, then the height, clipped to 0..255 in between, as PIL does. PIL also rounds in between. With
-        # rounding here the result could differ by 2, because PIL rounds 0.5 up.
-        for axis in (1, 0):
-            other = 1 - axis
-            resized = tf.raw_ops.ScaleAndTranslate(
-                images=pixels[tf.newaxis],
-                size=tf.tensor_scatter_nd_update(tf.shape(pixels)[:2], [[axis]], [crop[axis]]),
-                scale=tf.tensor_scatter_nd_update(scale, [[other]], [1.0]),
-                translation=tf.tensor_scatter_nd_update(-before, [[other]], [0.0]),
-                kernel_type=KERNELS[row.interpolation if row else "bilinear"],
-                antialias=row.antialias if row else True,
-            )
-            pixels = tf.clip_by_value(resized[0], 0, 255)
-        return tf.floor(tf.ensure_shape(pixels, (self.height, self.width, 3)) + 0.5)
-
-
-def decode(file):
-    """The bytes of a JPEG, PNG, GIF (its first frame) or BMP -> (h, w, 3) uint8.
-
-    As PIL's `convert("RGB")`, also for grey and CMYK: alpha is dropped, the rotation of EXIF is ignored. Of 16 bits per
-    channel the upper 8 are kept; PIL clips.
-    """
-    is_jpeg = tf.strings.substr(file, 0, len(JPEG)) == JPEG
-    pixels = tf.cond(
-        is_jpeg,
-        # TensorFlow's default, the fast DCT, differs by up to 4 levels.
-        lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_image(file, channels=3, expand_animations=False),
-    )
-    return tf.ensure_shape(pixels, (None, None, 3))
 
 
 def grey(pixels):
@@ -157,12 +117,13 @@ class InputNormalization(NamedTuple):
 
 
 def check_preprocessing(preprocessing: str | Preprocessing | None, model: keras.Model) -> Preprocessing | None:
-    """Returns the row; ValueError if the model normalizes its input in another way."""
-    row = preprocessing
-    if row is not None and not isinstance(row, Preprocessing):
-        row = choose(PREPROCESSINGS, row, "preprocessing")
+    """Returns the row, by default that of the model; ValueError if the model normalizes its input in another way."""
     own = input_normalization(model)
-    if row is None or own is None or own.is_like(row):
+    if preprocessing is None:
+        row = preprocessing_of(model)
+        return row if row is None or own is None or own.is_like(row) else None
+    row = find_preprocessing(preprocessing, "preprocessing")
+    if own is None or own.is_like(row):
         return row
     factor = 255 / own.white
     raise ValueError(
@@ -170,6 +131,17 @@ def check_preprocessing(preprocessing: str | Preprocessing | None, model: keras.
         f"pass a Preprocessing with channels={own.channels!r}, mean={(own.mean * factor).tolist()}, "
         f"std={(own.std * factor).tolist()}, scale=1. Received: {row}"
     )
+
+
+def preprocessing_of(model: keras.Model) -> Preprocessing | None:
+    """Returns the preprocessing that a network, or a model that begins with one, carries, for images of its size."""
+    network = find_network(model)
+    row = network.preprocessing if network and network in (model, *model.layers[:2]) else None
+    height, width = model.input_shape[1:3]
+    if row is None or height != width:
+        return None
+    size = height or row.size
+    return replace(row, size=size, resize=max(size, round(row.resize * size / row.size)))
 
 
 def input_normalization(model: keras.Model) -> InputNormalization | None:
