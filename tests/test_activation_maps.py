@@ -351,10 +351,9 @@ def photo(tmp_path):
 
 
 def middle_of(photo):
-    """The part that the network sees, and what it sees: resized to 48 x 32, then cropped."""
-    image = Image.open(photo)
-    resized = image.resize((48, 32), Image.Resampling.BILINEAR).crop((8, 0, 40, 32))
-    return np.asarray(image.crop((10, 0, 50, 40))), np.asarray(resized, "float32")[np.newaxis]
+    """What the network sees: resized to 48 x 32, then cropped."""
+    resized = Image.open(photo).resize((48, 32), Image.Resampling.BILINEAR).crop((8, 0, 40, 32))
+    return np.asarray(resized), np.asarray(resized, "float32")[np.newaxis]
 
 
 def test_command_with_a_row(photo, trained, tmp_path, capsys):
@@ -369,8 +368,11 @@ def test_command_with_a_row(photo, trained, tmp_path, capsys):
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_command_with_a_file(inside, photo, trained, tmp_path, capsys):
-    """The preprocessing is in the model, or must be given."""
-    model = trained if inside else keras_resnet.ResNet20(weights="cifar10")
+    """The preprocessing is in the model, or must be given if it is not known."""
+    model = trained
+    if not inside:
+        model = keras_resnet.ResNet20(weights="cifar10")
+        model.preprocessing = None
     model.save(tmp_path / "model.keras")
     output = tmp_path / "cam.png"
     command = ["explain", str(tmp_path / "model.keras"), str(photo), "--class", "5", "--output", str(output)]
