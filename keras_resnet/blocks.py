@@ -1,4 +1,6 @@
-"""Residual blocks, H(x) = F(x) + shortcut(x): F is a column of Table 1, the order of BN and ReLU a row of Fig. 4.
+"""Residual blocks, H(x) = F(x) + shortcut(x).
+
+`BLOCKS` holds the weight layers of F (He 2015, Table 1), `ORDERS` the order of BN and ReLU (He 2016, Fig. 4).
 
 He 2015 is arXiv:1512.03385, He 2016 is arXiv:1603.05027.
 """
@@ -60,6 +62,7 @@ def three_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=
     )
 
 
+# name of a block -> a function that returns its weight layers
 BLOCKS = {"building_block": two_layers, "bottleneck": three_layers}
 
 
@@ -67,12 +70,28 @@ STEPS = {"bn": Layers.bn, "relu": Layers.relu}
 
 
 class Order(NamedTuple):
-    """Where the STEPS, BN and ReLU, stand around the weight layers of a block."""
+    """The places of BN and ReLU in a residual block.
 
-    start: str  # before the first weight layer
-    between: str  # between two weight layers
-    end: str  # after the last weight layer
-    after: str  # after the addition
+    Each field is a string of steps, `"bn"` and `"relu"`, in their order, such as `"bn relu"`; `""` for none.
+
+    Args:
+        start: Steps before the first weight layer.
+        between: Steps between two weight layers.
+        end: Steps after the last weight layer.
+        after: Steps after the addition.
+
+    Example:
+        >>> keras_resnet.ORDERS["preactivation"]
+        Order(start='bn relu', between='bn relu', end='', after='')
+        >>> order = keras_resnet.Order(start="", between="relu bn", end="bn", after="")
+        >>> keras_resnet.residual_block(keras.Input((8, 8, 4)), 4, order=order).shape
+        (None, 8, 8, 4)
+    """
+
+    start: str
+    between: str
+    end: str
+    after: str
 
     @property
     def stem(self) -> str:
@@ -80,6 +99,7 @@ class Order(NamedTuple):
         return self.end if self.start else self.between
 
 
+# name of an order -> where BN and ReLU stand in each block
 ORDERS = {
     #                                start      between    end        after        He 2016, Fig. 4
     "original":                Order("",        "bn relu", "bn",      "relu"),     # (a)
@@ -133,17 +153,45 @@ def residual_block(
     layers=Layers(),  # noqa: B008  frozen
     name=None,
 ):
-    """H(x) = F(x) + shortcut(x), for a Functional model of yours or of ours.
+    """Returns H(x) = F(x) + shortcut(x), a residual block for a Functional model.
 
-    `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`; a bottleneck has `4 * filters` channels.
-    `block`, `shortcut` and `order` are names of `BLOCKS`, `SHORTCUTS` (or "A", "B", "C", "plain") and `ORDERS`; `order`
-    may be an `Order` of your own. Layers are named `{name}_1_conv`, in the shortcut `{name}_0_conv`, and the last one
-    `{name}_out`. Bad choices raise ValueError.
+    Layers are named `{name}_1_conv`, `{name}_1_bn`, ...; those of the shortcut `{name}_0_conv`, ...; the last layer is
+    `{name}_out`.
 
-    `dilations` are those of the first 3x3 and of what follows; where they differ, this block would have strided by
-    their ratio. `gate`, a name of `GATES`, scales F(x) and has `gate_ratio` of its channels inside. `dropout` stands
-    before the last 3x3 (arXiv:1605.07146, Fig. 1d), `drop_path` is the share of pictures that lose F(x) in training
-    (arXiv:1603.09382), and `zero_init_residual` lets F begin at zero (arXiv:1706.02677, section 5.1).
+    Args:
+        x: Keras tensor, `(b, h, w, c)`.
+        filters: Filters of the 3x3 layers.
+        block: Weight layers of F, a name of `BLOCKS`: `"building_block"` (3x3, 3x3) or `"bottleneck"` (1x1, 3x3, 1x1
+            with four times the filters). Defaults to `"building_block"`.
+        stride: Stride of the block, in both directions. Defaults to 1.
+        shortcut: A name of `SHORTCUTS` or of `OPTIONS` (`"A"`, `"B"`, `"C"`, `"plain"`), or a `Shortcut` from
+            keras_resnet/shortcuts.py. Defaults to `"projection"`.
+        order: Order of BN, ReLU and weight layers, a name of `ORDERS` or an `Order`. Defaults to `"original"`.
+        groups: Groups of the 3x3 layer of a bottleneck. Defaults to 1.
+        base_width: Filters in each group of that layer, for 64 `filters`. Defaults to 64.
+        bottleneck_stride: The layer of a bottleneck that strides, `"3x3"` or `"1x1"`. Defaults to `"3x3"`.
+        dilations: Dilation rates of the first 3x3 layer and of those after it. If they differ, the block stands for one
+            that strides by their ratio. Defaults to `(1, 1)`.
+        gate: Attention that scales F(x), a name of `GATES`. Defaults to `"none"`.
+        gate_ratio: Channels inside the gate `"se"`, as a fraction of those of F(x). Defaults to 1/16.
+        dropout: Dropout rate before the last 3x3 layer of a building block (arXiv:1605.07146, Fig. 1d). Defaults to 0.
+        drop_path: Fraction of the images whose F(x) is dropped in training (arXiv:1603.09382). Defaults to 0.
+        zero_init_residual: Whether F(x) is zero at initialization (arXiv:1706.02677, section 5.1). Defaults to False.
+        layers: `Layers`, the settings that all layers of a network share. Defaults to `Layers()`.
+        name: Prefix of the layer names. Defaults to `"residual_block_1"`, `"residual_block_2"`, ...
+
+    Returns:
+        A Keras tensor, `(b, h / stride, w / stride, filters)`, rounded up; with `4 * filters` channels for bottlenecks.
+
+    Raises:
+        ValueError: If an argument has a value that is not allowed, or if a combination has no effect or cannot be
+            trained.
+
+    Example:
+        >>> image = keras.Input((32, 32, 16))
+        >>> x = keras_resnet.residual_block(image, 32, stride=2, shortcut="A", order="preactivation", name="block")
+        >>> x.shape
+        (None, 16, 16, 32)
     """
     check_channels_last()
     filters, stride = positive(filters, "filters"), positive(stride, "stride")
@@ -204,12 +252,44 @@ def residual_block(
 
 
 def building_block(x, filters, **choices):
-    """`residual_block` with two 3x3 layers, Fig. 5 left: `(b, h, w, c) -> (b, h/stride, w/stride, filters)`."""
+    """Returns a `residual_block` with two 3x3 layers (He 2015, Fig. 5 left).
+
+    Args:
+        x: Keras tensor, `(b, h, w, c)`.
+        filters: Filters of the 3x3 layers.
+        **choices: Other arguments of `residual_block`.
+
+    Returns:
+        A Keras tensor, `(b, h / stride, w / stride, filters)`, rounded up.
+
+    Raises:
+        ValueError: As `residual_block`.
+
+    Example:
+        >>> keras_resnet.building_block(keras.Input((32, 32, 16)), 16).shape
+        (None, 32, 32, 16)
+    """
     return residual_block(x, filters, block="building_block", **choices)
 
 
 def bottleneck(x, filters, **choices):
-    """`residual_block` with 1x1, 3x3, 1x1, Fig. 5 right: `(b, h, w, c) -> (b, h/stride, w/stride, 4 * filters)`."""
+    """Returns a `residual_block` with 1x1, 3x3 and 1x1 layers (He 2015, Fig. 5 right).
+
+    Args:
+        x: Keras tensor, `(b, h, w, c)`.
+        filters: Filters of the 3x3 layer.
+        **choices: Other arguments of `residual_block`.
+
+    Returns:
+        A Keras tensor, `(b, h / stride, w / stride, 4 * filters)`, rounded up.
+
+    Raises:
+        ValueError: As `residual_block`.
+
+    Example:
+        >>> keras_resnet.bottleneck(keras.Input((32, 32, 16)), 16).shape
+        (None, 32, 32, 64)
+    """
     return residual_block(x, filters, block="bottleneck", **choices)
 
 

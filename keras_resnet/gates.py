@@ -1,4 +1,4 @@
-"""What scales F(x), channel by channel, before the addition."""
+"""Channel attention: gates that scale each channel of F(x) before the addition."""
 
 from math import log2
 
@@ -45,4 +45,5 @@ def efficient_channel_attention(x, ratio, layers: Layers, *, name):
     return keras.layers.Multiply(name=f"{name}_eca_scale")([x, scale])
 
 
+# name of a gate -> a function of F(x), the ratio of channels inside, the `Layers` and the prefix of the layer names
 GATES = {"none": None, "se": squeeze_excite, "eca": efficient_channel_attention}

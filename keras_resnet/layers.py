@@ -1,4 +1,4 @@
-"""The alphabet: the layers that the nets are spelled with, and what all layers of one net share.
+"""The layers of the networks, and the settings that all layers of a network share.
 
 Tensors are channels-last, `(b, h, w, c)`. A layer is named after its place: `conv(..., name="conv3_block1_2")`
 makes `conv3_block1_2_pad` (where it must pad) and `conv3_block1_2_conv`.
@@ -232,10 +232,32 @@ NORMS = {
 
 @dataclass(frozen=True)
 class Layers:
-    """What the layers of one net have in common; its methods are those layers.
+    """The settings that all layers of a network share; its methods make the layers.
 
-    `weight_decay` is the papers' number: its gradient is `weight_decay * w`, which is Keras' `L2(weight_decay / 2)`,
-    on the kernels only. `bn_momentum` and `bn_epsilon` are Keras' (PyTorch's 0.1 is 0.9 here).
+    Args:
+        weight_decay: Weight decay of the papers: the loss adds `weight_decay / 2 * sum(w ** 2)` of all kernels, which
+            is `L2(weight_decay / 2)` in Keras. Defaults to 0.
+        bn_momentum: Momentum of BN as in Keras; PyTorch's 0.1 is 0.9 here. Defaults to 0.9.
+        bn_epsilon: Constant that BN (or GN) adds to the variance. Defaults to 1e-5.
+        zero_channels: Where the shortcut `"zero_pad"` puts the new channels, on `"both"` sides or at the `"end"`.
+            Defaults to `"both"`.
+        norm: Normalization: `"bn"`, `"sync_bn"` or `"gn"`. Defaults to `"bn"`.
+        gn_groups: Groups of the normalization `"gn"` (Wu and He 2018, section 3.2). Defaults to 32.
+        weight_standardization: Whether kernels are standardized (arXiv:1903.10520). Defaults to False.
+        conv_bias: Convolutions that have a bias: `"none"`, `"without_bn"` or `"all"`. Defaults to `"none"`.
+        conv_padding: Padding of convolutions that stride, `"symmetric"` or `"same"`. Defaults to `"symmetric"`.
+        names: Layers with other names than the usual: pairs (usual name, name). Defaults to none.
+        initialize: Whether kernels are drawn. If False they are zero, and the configs of the layers still tell how they
+            are drawn. Defaults to True.
+
+    Raises:
+        ValueError: If a setting has a value that is not allowed.
+
+    Example:
+        >>> layers = keras_resnet.Layers(weight_decay=1e-4, norm="gn", gn_groups=8)
+        >>> x = keras_resnet.residual_block(keras.Input((32, 32, 16)), 16, layers=layers, name="block")
+        >>> x.shape
+        (None, 32, 32, 16)
     """
 
     weight_decay: float = 0.0
@@ -243,12 +265,12 @@ class Layers:
     bn_epsilon: float = 1e-5
     zero_channels: str = "both"
     norm: str = "bn"
-    gn_groups: int = 32  # Wu and He 2018, section 3.2
+    gn_groups: int = 32
     weight_standardization: bool = False
     conv_bias: str = "none"
     conv_padding: str = "symmetric"
-    names: tuple[tuple[str, str], ...] = ()  # layers that this net calls otherwise: (name here, its name)
-    initialize: bool = True  # False: kernels are zero for now, although the configs say how they are drawn
+    names: tuple[tuple[str, str], ...] = ()
+    initialize: bool = True
 
     def __post_init__(self):
         within(self.weight_decay, "weight_decay", "0 or more")

@@ -61,7 +61,9 @@ def to_plain_keras(model: keras.Model) -> keras.Model:
             equivalent in Keras.
 
     Example:
-        >>> keras_resnet.to_plain_keras(keras_resnet.ResNet50()).save("resnet50.keras")
+        >>> keras_resnet.to_plain_keras(keras_resnet.ResNet20()).save("resnet20.keras")
+        >>> keras.models.load_model("resnet20.keras").name
+        'resnet20'
     """
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise ValueError(f"model must be a Functional or Sequential keras.Model. Received: {model!r}")

@@ -3,14 +3,15 @@
 The builders take the eight arguments of keras.applications in their order, and then the fields of `Variant`.
 """
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields as fields_of
 from dataclasses import replace
 from itertools import accumulate
 from operator import mul
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -22,7 +23,7 @@ from keras_resnet.gates import GATES
 from keras_resnet.initialization import draw_kernels
 from keras_resnet.layers import Layers, check_channels_last, head_dtype
 from keras_resnet.network import Description, Network, describe
-from keras_resnet.preprocessing import PREPROCESSINGS, find_preprocessing, preprocessing_layers
+from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing, find_preprocessing, preprocessing_layers
 from keras_resnet.shortcuts import OPTIONS, PROJECTIONS, Shortcut, find_shortcut, identity, zero_pad
 from keras_resnet.stems import STEMS
 from keras_resnet.variants import VARIANTS, DenseVariant, Variant, field_names, find_row
@@ -46,42 +47,71 @@ POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.Glob
 def ResNet(
     variant: str | Variant | DenseVariant,
     include_top: bool = True,
-    weights=None,
-    input_tensor=None,
-    input_shape: tuple | None = None,
+    weights: str | os.PathLike | Mapping[str, Any] | None = None,
+    input_tensor: Any = None,
+    input_shape: Sequence[int | None] | None = None,
     pooling: str | None = None,
     classes: int | None = None,
-    classifier_activation="softmax",
+    classifier_activation: str | Callable | None = "softmax",
     name: str | None = None,
     *,
-    include_preprocessing=False,
+    include_preprocessing: bool | str | Preprocessing = False,
     **fields,
 ) -> Network:
-    """The net of a row of `VARIANTS`, or of a `Variant` of your own, as a Functional model that carries its variant.
+    """Returns the network of a row of `VARIANTS`, or of a `Variant` of your own.
 
-    `(b, h, w, c) -> (b, classes)`. Without the top `(b, h/s, w/s, filters)`, where s is 32 for ImageNet rows and 4 for
-    CIFAR rows, or `(b, filters)` with `pooling="avg"` or `"max"`.
+    The arguments from `include_top` to `name` are those of keras.applications, in the same order. The networks differ
+    from those of keras.applications: `weights` defaults to None; convolutions have no biases (see `conv_bias`); a
+    bottleneck strides in its 3x3 layer (see `bottleneck_stride`); the last pooling and the classifier compute in
+    float32 under a 16-bit dtype policy; the data format is always channels-last.
 
-    The arguments are those of keras.applications and mean the same (`pooling` is for `include_top=False`, `classes` and
-    `classifier_activation` for `include_top=True`), but: `weights=None` is the default (else all that `load_pretrained`
-    takes: a file, a state dict, a name on the hub, `"imagenet"`); the top stays float32 under a 16-bit policy; nets are
-    channels-last; convolutions have no biases (unless `conv_bias` says which have); and the stride of a bottleneck sits
-    in its 3x3 layer (`bottleneck_stride="1x1"` is the paper's).
+    To load or clone ResNet-1202, call `sys.setrecursionlimit(20_000)` first: Keras walks a network recursively.
 
-    `include_preprocessing` puts the arithmetic that a checkpoint needs into the model, which then takes pixels of
-    0..255: a name of `PREPROCESSINGS`, a `Preprocessing`, or True for that of `weights`. It does not resize.
+    Args:
+        variant: Name of a row of `VARIANTS` or of its builder, in any case (`"resnet50"`, `"ResNet50"`), or a `Variant`
+            or `DenseVariant`.
+        include_top: Whether the network ends in global average pooling and a classifier. Defaults to True.
+        weights: Source of the weights: the path of a file, a dict of arrays, a repository on the Hugging Face hub,
+            `"imagenet"`, `"keras"` or `"cifar10"`; see `load_pretrained`. Defaults to None, random initialization
+            (He et al. 2015, arXiv:1502.01852).
+        input_tensor: Keras tensor of floats, `(b, h, w, c)`, to use as the input. Defaults to None, a new `keras.Input`
+            with the name `"image"`.
+        input_shape: Tuple `(height, width, channels)`, in pixels. Height and width must be at least the stride of the
+            network (32 for ImageNet rows, 4 for most CIFAR rows); without the top they may be None. Defaults to
+            `(image_size, image_size, 3)` with the top and to `(None, None, 3)` without it.
+        pooling: What follows the last feature map if `include_top` is False: `"avg"` or `"max"`, global pooling, or
+            None, nothing. Defaults to None.
+        classes: Number of classes, if `include_top` is True. Defaults to that of the row. If `weights` have another
+            number of classes than the row, it must be given. If it is neither the number of the weights nor that of the
+            row, the classifier keeps its random initialization and a `RandomClassifierWarning` is issued.
+        classifier_activation: Activation of the classifier, a name or a function, if `include_top` is True. None
+            returns the logits. Defaults to `"softmax"`.
+        name: Name of the model. Defaults to the name of the row, and to `"resnet"` for a `Variant`.
+        include_preprocessing: Whether the model normalizes its input itself. It then takes RGB pixels from 0 to 255. A
+            name of `PREPROCESSINGS`, a `Preprocessing`, or True for the preprocessing of `weights`. Images are not
+            resized. Defaults to False.
+        **fields: Fields that replace those of the row, such as `shortcut="projection_all"`. `Variant` and
+            `DenseVariant` describe them. They default to the values of the row.
 
-    `fields` replace those of the row: `ResNet("resnet56", shortcut="projection_all", order="preactivation")`. Option C
-    (`projection_all`) is harmless at 34 layers and ruinous at 110: 12.22 % against 6.61 % error (He 2016, Table 1).
+    Returns:
+        A `Network`, which is a Functional `keras.Model` with the properties `variant` and `preprocessing`. Its output
+        is `(b, classes)` with the top. Without it, it is the last feature map, `(b, h / stride, w / stride, channels)`,
+        rounded up (DenseNets: down), or `(b, channels)` with `pooling`.
 
-    If the weights have another number of classes than the row, `classes` must be given, otherwise a ValueError is
-    raised. If it is neither the number of the weights nor that of the row, the classifier keeps its random
-    initialization and a `RandomClassifierWarning` is issued. `load_pretrained` always does the latter.
-    Weights of another net are refused by name, see `load_pretrained`; `model.load_weights` of Keras compares shapes
-    alone, and those of ResNet-20 and plain-20 are alike.
-    To load or clone ResNet-1202, call `sys.setrecursionlimit(20_000)` first: Keras walks a net recursively.
+    Raises:
+        ValueError: If an argument or a field is unknown or has a value that is not allowed. The message names it, what
+            is allowed and what was received. Also if the weights are those of another network.
+        OSError: If the weights cannot be downloaded.
 
-    Raises ValueError that names the argument, what is allowed and what came.
+    Example:
+        >>> model = keras_resnet.ResNet("resnet20", shortcut="projection", classes=100)
+        >>> model.output.shape
+        (None, 100)
+        >>> model.variant.shortcut
+        'projection'
+        >>> backbone = keras_resnet.ResNet("resnet18", include_top=False, pooling="avg")
+        >>> backbone.output.shape
+        (None, 512)
     """
     if not isinstance(variant, Variant | DenseVariant):
         variant = find_row(variant)
@@ -341,7 +371,7 @@ def _warn_of_the_stem(row, sizes: list[int]) -> None:
         )
 
 
-def _check_shape(row, include_top: bool, shape: tuple | None) -> tuple:
+def _check_shape(row, include_top: bool, shape: Sequence[int | None] | None) -> tuple:
     """The shape of one image under the rules, and with the errors, of keras.applications."""
     if shape is None:
         return (row.image_size, row.image_size, 3) if include_top else (None, None, 3)

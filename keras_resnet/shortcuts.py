@@ -75,6 +75,7 @@ class Shortcut(NamedTuple):
     same: Callable | None
 
 
+# name of a shortcut -> what is added to F(x)
 SHORTCUTS = {
     #                                 where the shape changes   elsewhere
     "zero_pad":              Shortcut(zero_pad,                 identity),
@@ -88,7 +89,7 @@ SHORTCUTS = {
     "none":                  Shortcut(None,                     None),
 }  # fmt: skip
 
-# The names that the papers give to rows of the table.
+# name in the papers -> name in SHORTCUTS
 OPTIONS = {"A": "zero_pad", "B": "projection", "C": "projection_all", "plain": "none"}
 
 
