@@ -1,6 +1,7 @@
 """The builders: the arguments of keras.applications, round trips, policies, sizes."""
 
 import inspect
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -11,8 +12,7 @@ import keras_resnet
 from keras_resnet import VARIANTS, ResNet, Variant, builders, resnet
 from keras_resnet.variants import find_row
 
-OTHERS = ("ResNet", "asdict", "weight_layers", "_builder", "_builder_name")
-BUILDERS = {name: value for name, value in vars(builders).items() if inspect.isfunction(value) and name not in OTHERS}
+BUILDERS = {name: getattr(builders, name) for name in builders.__all__ if name != "ResNet"}
 
 
 def row_of(builder_name):
@@ -31,11 +31,13 @@ def test_every_row_has_a_builder():
 def test_arguments_are_those_of_keras_applications(builder):
     theirs = inspect.signature(keras.applications.ResNet50).parameters
     ours = inspect.signature(BUILDERS[builder]).parameters
+    row = row_of(builder)
     expected = {name: p.default for name, p in theirs.items()}
-    expected |= {"weights": None, "classes": VARIANTS[row_of(builder)].classes, "name": row_of(builder)}
-    assert {name: p.default for name, p in ours.items() if name != "fields"} == expected
+    expected |= {"weights": None, "name": row, "include_preprocessing": False, **asdict(VARIANTS[row])}
+    assert {name: p.default for name, p in ours.items()} == expected
     assert list(ours)[:8] == list(theirs)
-    assert f"`ResNet('{row_of(builder)}')`" in BUILDERS[builder].__doc__
+    assert {p.kind for p in list(ours.values())[8:]} == {inspect.Parameter.KEYWORD_ONLY}
+    assert f"`ResNet('{row}')`" in BUILDERS[builder].__doc__
 
 
 def test_positional_arguments():

@@ -413,6 +413,9 @@ def test_cifar_takes_fields():
 
 
 if __name__ == "__main__":
+    from test_reference import STUB, stub
+
+    STUB.write_text(stub())
     lines = [",".join(map(str, (row, *ORACLES[row][:2]))) for row in VARIANTS]
     COUNTS.write_text("\n".join(["name,parameters,multiply_adds", *lines]) + "\n")
     path = Path(__file__).parent / "goldens" / "layer_names.json"
