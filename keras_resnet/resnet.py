@@ -27,7 +27,7 @@ from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing, find_prepr
 from keras_resnet.shortcuts import OPTIONS, PROJECTIONS, Shortcut, find_shortcut, identity, zero_pad
 from keras_resnet.stems import STEMS
 from keras_resnet.variants import VARIANTS, DenseVariant, Variant, field_names, find_row
-from keras_resnet.weights import check_before_download, give, read_source
+from keras_resnet.weights import give, read_source
 
 ARGUMENTS = (
     "variant",
@@ -124,7 +124,6 @@ def ResNet(
     if pooling is not None:
         choose(POOLINGS, pooling, "pooling")
     row_name = variant if isinstance(variant, str) else name
-    check_before_download(weights, row_name, row)
     found = None if weights is None else read_source(weights, row_name, row, include_top=include_top)
 
     if input_tensor is None:

@@ -82,6 +82,16 @@ def test_a_cold_and_a_warm_cache(client, hub, source):
     assert_same_weights(warm, source)
 
 
+def test_the_default_checkpoint_of_a_row(client, hub, source, tmp_path):
+    """And the last name of a file that is looked for."""
+    source.save_weights(tmp_path / "model.weights.h5")
+    hub.files["timm/resnet18.a1_in1k"] = {"model.weights.h5": (tmp_path / "model.weights.h5").read_bytes()}
+    model = tiny()
+    load_pretrained(model, "imagenet", row="resnet18")
+    assert_same_weights(model, source)
+    assert model.preprocessing == keras_resnet.PREPROCESSINGS["timm"]
+
+
 @pytest.mark.parametrize("how", [dict(source="hf://org/net@v1.0"), dict(source="org/net", revision="v1.0")])
 def test_a_revision(client, hub, source, how):
     model = tiny()
@@ -122,50 +132,16 @@ def test_a_truncated_download(client, hub, source, tmp_path):
     assert_same_weights(model, source)
 
 
-def test_a_wrong_digest(client, hub, source, tmp_path):
-    """The hub's client compares lengths alone."""
-    hub.damaged = True
-    refused(
-        "hf://org/net", OSError, "'org/net' came damaged and was removed: its sha256 must be [0-9a-f]{64}. Received"
-    )
-    hub.damaged = False
-    model = tiny()
-    load_pretrained(model, "hf://org/net")
-    assert_same_weights(model, source)
-
-
-def test_a_file_that_went_bad_in_the_cache(client, hub, source, tmp_path):
-    load_pretrained(tiny(), "hf://org/net")
-    (blob,) = [path for path in (tmp_path / "cache").rglob("*") if len(path.name) == 64 and path.is_file()]
-    blob.write_bytes(blob.read_bytes()[:-1] + b"\0")
-    refused("hf://org/net", OSError, "'org/net' came damaged and was removed")
-    model = tiny()
-    load_pretrained(model, "hf://org/net")
-    assert_same_weights(model, source)
-
-
 def test_what_the_hub_has_not(client, hub):
-    refused("hf://org/other", ValueError, "The hub has no 'org/other', or hides it")
+    refused("hf://org/other", ValueError, "The hub has no 'org/other', or it is private")
     refused("hf://org/net@v2.0", ValueError, "The hub has no 'org/net' at 'v2.0'")
     refused("hf://org/empty", ValueError, r"'org/empty' holds none of \['model.safetensors', 'pytorch_model.bin'")
-    refused("hf://org/-bad-", ValueError, "The hub has no 'org/-bad-'")
+    refused("hf://org/-bad-", ValueError, "Repo id must .*: 'org/-bad-'")
 
 
 def test_what_the_hub_does_not_give_to_everybody(client, hub):
     hub.gated.add("org/net")
     refused("hf://org/net", OSError, "'org/net' is gated: accept its terms")
-
-
-def test_a_hub_that_is_not_there(hub, tmp_path, monkeypatch):
-    with serving(hub) as address:
-        pass
-    template = constants.HUGGINGFACE_CO_URL_TEMPLATE
-    template = template.replace(constants.ENDPOINT, address)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
-    refused("hf://org/net", OSError, "'org/net' (is not in the cache|could not be downloaded)")
 
 
 def test_not_a_checkpoint_at_all(client, hub):
@@ -203,7 +179,7 @@ def test_nets_that_the_names_do_not_tell_apart(client, hub, config, says):
 def test_a_config_that_cannot_be_had_is_not_one_that_is_not_there(client, hub, source, monkeypatch):
     """Without it nothing would say of what kind the nets are."""
     hub.files["org/net"]["config.json"] = b"{"
-    refused("hf://org/net", OSError, "config.json of 'org/net', which tells of what kind its nets are, cannot be had")
+    refused("hf://org/net", OSError, "config.json of 'org/net' cannot be read")
     hub.files["org/plain"] = {"model.safetensors": hub.files["org/net"]["model.safetensors"]}
     for offline in (False, True):  # that there is none is in the cache, too
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
@@ -211,12 +187,12 @@ def test_a_config_that_cannot_be_had_is_not_one_that_is_not_there(client, hub, s
         load_pretrained(model, "hf://org/plain")
         assert_same_weights(model, source)
     next(Path(constants.HF_HUB_CACHE).rglob(".no_exist/*/config.json")).unlink()
-    refused("hf://org/plain", OSError, "cannot be had")
+    refused("hf://org/plain", OSError, "config.json of 'org/plain' is not in the cache")
 
 
 def test_of_checkpoints_that_are_known_no_config_is_needed(client, hub, source, monkeypatch):
     hub.files["timm/net"] = hub.files["org/net"] | {"config.json": b"{"}
-    refused("timm/net", OSError, "cannot be had")
+    refused("timm/net", OSError, "cannot be read")
     monkeypatch.setattr(pretrained, "checkpoints", lambda: {"timm/net": {"row": "resnet"}})
     monkeypatch.setattr(pretrained, "model_preprocessing", lambda name: None)
     model = tiny()
@@ -282,7 +258,7 @@ def test_the_settings_of_the_client(hub, source, tmp_path):
         assert output.returncode == 0, output.stderr[-2000:]
         assert float(output.stdout) == pytest.approx(np.abs(source.get_weights()[0]).sum(), rel=1e-6)
     assert "model.safetensors" in outputs[0].stderr and "100%" in outputs[0].stderr
-    assert pretrained.HUB_FILES[0] not in outputs[1].stderr
+    assert "model.safetensors" not in outputs[1].stderr
 
 
 def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch, tmp_path):

@@ -400,35 +400,6 @@ def test_a_pytorch_file_by_its_name(tmp_path):
     assert_same_weights(ResNet(row, weights=str(tmp_path / "net.pth")), source)
 
 
-def test_the_hub(tmp_path, monkeypatch):
-    hub = pytest.importorskip("huggingface_hub")
-    errors = pytest.importorskip("huggingface_hub.errors")
-    torch = pytest.importorskip("torch")
-    source, asked = randomize(keras_resnet.ResNet18(input_shape=(32, 32, 3), name="r")), []
-    torch.save({name: torch.tensor(array) for name, array in state_dict(source).items()}, tmp_path / "net.bin")
-
-    def hf_hub_download(repository, file, revision=None, **options):
-        if file == "config.json":
-            raise errors.EntryNotFoundError("none")
-        asked.append((repository, file, revision))
-        if file == "model.safetensors":
-            raise errors.EntryNotFoundError("none")
-        return str(tmp_path / "net.bin")
-
-    monkeypatch.setattr(hub, "hf_hub_download", hf_hub_download)
-    monkeypatch.setattr(pretrained, "hub_error", lambda: None)
-    model = keras_resnet.ResNet18(input_shape=(32, 32, 3), weights="imagenet")
-    assert_same_weights(model, source)
-    assert asked == [("timm/resnet18.a1_in1k", file, None) for file in pretrained.HUB_FILES[:2]]
-    asked.clear()
-    load_pretrained(model, "hf://somebody/net", revision="abc")
-    assert asked[-1] == ("somebody/net", "pytorch_model.bin", "abc")
-
-    monkeypatch.setattr(pretrained, "HUB_FILES", ("model.safetensors",))
-    with pytest.raises(ValueError, match=r"'somebody/net' holds none of \['model.safetensors'\]"):
-        load_pretrained(model, "hf://somebody/net")
-
-
 @pytest.mark.parametrize("source", ["vgg", "a/b/c", "timm/resnet50.safetensors", "no/such.pth", 3, ""])
 def test_what_is_no_source(source):
     with pytest.raises(ValueError, match="`weights` argument should be either `None`.*'imagenet'.*Received: weights="):
