@@ -31,7 +31,7 @@ from keras_resnet.preprocessing import (
 from keras_resnet.pyramid import feature_pyramid
 from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
 from keras_resnet.variants import VARIANTS, DenseVariant, Variant, cifar, cifar_dense, list_variants, wide
-from keras_resnet.weights import load_pretrained, model_preprocessing, save_pretrained
+from keras_resnet.weights import load_pretrained, model_preprocessing, push_to_hub, save_pretrained
 
 if TYPE_CHECKING:
     from keras_resnet.serving import export, export_saved_model, fold_batch_norm
@@ -71,6 +71,7 @@ __all__ = [
     "overlay",
     "preprocess_input",
     "preprocessing_layers",
+    "push_to_hub",
     "reset_classifier",
     "residual_block",
     "save_pretrained",

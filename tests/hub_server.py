@@ -1,6 +1,8 @@
-"""A server on the loopback that answers as the Hugging Face hub does: revisions, etags, redirects to another host."""
+"""A server on the loopback that answers as the Hugging Face hub does: revisions, etags, redirects, small commits."""
 
+import base64
 import hashlib
+import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +18,9 @@ class Hub:
         self.requests = []
         self.truncated = False  # the data end before the length that was said
         self.gated = set()
+        self.private = set()
+        self.full = False  # it refuses commits
+        self.commits = []  # (repository, revision, first line of the message, paths)
         self.revisions = {"main", "v1.0", COMMIT}
 
     def digest(self, data):
@@ -30,8 +35,11 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(data)), **dict(headers)}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(data)
+
+    def answer_json(self, value, status=200):
+        self.answer(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
 
     def do_GET(self):
         hub = self.server.hub
@@ -39,6 +47,9 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0].strip("/")
         if path.startswith("cdn/"):
             return self.send_file(hub.files[path[4:].rpartition("/")[0]][path.rpartition("/")[2]])
+        if path.startswith("api/models/"):
+            repository = path.removeprefix("api/models/")
+            return self.answer_json({"id": repository, "private": repository in hub.private})
         if "/resolve/" not in path:
             return self.answer(404)
         org, name, _, revision, file = path.split("/", 4)
@@ -60,6 +71,36 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer(302, {**commit, **linked, "Location": place})
 
     do_HEAD = do_GET
+
+    def do_POST(self):
+        hub = self.server.hub
+        hub.requests.append((self.command, self.path))
+        lines = [json.loads(line) for line in self.rfile.read(int(self.headers["Content-Length"])).splitlines()]
+        address = f"http://127.0.0.1:{self.server.server_port}"
+        _, kind, *rest = self.path.strip("/").split("/")
+        if kind == "validate-yaml":
+            return self.answer_json({"warnings": [], "errors": []})
+        if kind == "repos":
+            repository = f"{lines[0]['organization']}/{lines[0]['name']}"
+            status = 409 if repository in hub.files else 200
+            hub.files.setdefault(repository, {})
+            if status == 200 and lines[0].get("visibility") == "private":
+                hub.private.add(repository)
+            return self.answer_json({"url": f"{address}/{repository}"}, status)
+        repository, action, revision = "/".join(rest[:2]), rest[2], rest[3]
+        if action == "branch":
+            status = 409 if revision in hub.revisions else 201
+            hub.revisions.add(revision)
+            return self.answer_json({}, status)
+        if revision not in hub.revisions or hub.full:
+            return self.answer(507 if hub.full else 404)
+        if action == "preupload":
+            mode = {"uploadMode": "regular", "shouldIgnore": False}
+            return self.answer_json({"files": [{"path": file["path"], **mode} for file in lines[0]["files"]]})
+        files = {line["value"]["path"]: line["value"]["content"] for line in lines if line["key"] == "file"}
+        hub.files[repository] |= {path: base64.b64decode(content) for path, content in files.items()}
+        hub.commits.append((repository, revision, lines[0]["value"]["summary"], sorted(files)))
+        self.answer_json({"commitUrl": f"{address}/{repository}/commit/{COMMIT}", "commitOid": COMMIT})
 
     def send_file(self, data):
         hub = self.server.hub

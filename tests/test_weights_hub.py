@@ -8,18 +8,21 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
+import yaml
 from conftest import randomize, tiny
 from hub_server import COMMIT, Hub, serving
 from test_weights_pretrained import assert_same_weights
-from test_weights_state_dict import state_dict
+from test_weights_state_dict import answers, assert_close, state_dict, timm
 
 import keras_resnet
-from keras_resnet import ResNet, load_pretrained, save_pretrained
-from keras_resnet.weights import pretrained
+from keras_resnet import ResNet, load_pretrained, push_to_hub, save_pretrained
+from keras_resnet.weights import pretrained, push
 
 constants = pytest.importorskip("huggingface_hub.constants")
 CONFIG = {
@@ -225,6 +228,156 @@ def test_where_a_bottleneck_of_transformers_strides(client, hub, stride, tmp_pat
         else:
             with pytest.raises(ValueError, match=f"bottleneck_stride must be '{stride}'"):
                 load_pretrained(model, "hf://org/net")
+
+
+# ---- push_to_hub
+
+
+PIXELS = keras_resnet.Preprocessing(8, 9, "bicubic", mean=(0.5, 0.4, 0.3), std=(0.25, 0.25, 0.2))
+
+
+def card_of(hub, repository):
+    """The header and the text of a model card."""
+    _, header, text = hub.files[repository]["README.md"].decode().split("---\n", 2)
+    return yaml.safe_load(header), text
+
+
+def run_example(text, folder):
+    """The model that the first example of a model card builds, and its outputs."""
+    PIL.Image.fromarray(np.zeros((20, 30, 3), "uint8")).save(folder / "image.jpg")
+    code = text.partition("```python")[2].partition("```")[0].replace("image.jpg", str(folder / "image.jpg"))
+    names = {"images": np.zeros((1, 16, 16, 3), "float32")}
+    exec(code, names)
+    return names["model"], names["outputs"]
+
+
+def test_a_pushed_network_is_loaded_again(client, hub, tmp_path):
+    model = randomize(tiny(shortcut="projection", image_size=16))
+    model.preprocessing = PIXELS
+    metadata = dict(license="mit", datasets="org/images", metrics={"accuracy": 0.875})
+    address = push_to_hub(model, "org/new", **metadata)
+    assert address == f"hf://org/new@{COMMIT}"
+    files = ["README.md", "config.json", "model.safetensors"]
+    assert hub.commits == [("org/new", "main", "Upload resnet", files)]
+    copy = tiny()
+    load_pretrained(copy, address)
+    assert_same_weights(copy, model)
+    assert copy.preprocessing == PIXELS
+
+    header, text = card_of(hub, "org/new")
+    assert header == {
+        **{"library_name": "keras", "pipeline_tag": "image-classification", "license": "mit"},
+        **{"tags": ["image-classification", "keras", "resnet"], "datasets": ["org/images"], "metrics": ["accuracy"]},
+    }
+    assert "| accuracy | 0.875 |" in text and "resize the shorter side to 9 (bicubic)" in text
+    assert f"| Parameters | {sum(int(np.prod(weight.shape)) for weight in model.trainable_weights):,} |" in text
+    assert "timm" not in text
+    again, outputs = run_example(text, tmp_path)
+    assert_same_weights(again, model)
+    assert again.variant == model.variant and outputs.shape == (1, 3)
+
+    config = json.loads(hub.files["org/new"]["config.json"])
+    assert "architecture" not in config and (config["num_classes"], config["num_features"]) == (3, 8)
+    pixels = config["pretrained_cfg"]
+    assert (pixels["input_size"], pixels["first_conv"], pixels["classifier"]) == ([3, 8, 8], "conv1", "fc")
+
+
+@pytest.mark.parametrize(
+    "fields", [dict(include_top=False), dict(include_preprocessing=PIXELS, input_shape=(16, 16, 3))]
+)
+def test_the_example_of_a_card_builds_the_network(client, hub, fields, tmp_path):
+    row = keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3", image_size=8, classes=3)
+    model = randomize(ResNet(row, **fields))
+    model.preprocessing = PIXELS
+    push_to_hub(model, "org/new")
+    _, text = card_of(hub, "org/new")
+    again, _ = run_example(text, tmp_path)
+    assert_same_weights(again, model)
+    assert (again.input_shape, again.description) == (model.input_shape, model.description)
+
+
+def test_a_second_push(client, hub, source):
+    with pytest.warns(UserWarning, match="The preprocessing of 'resnet' is not known"):
+        push_to_hub(source, "org/net", private=False)
+    hub.files["org/net"]["README.md"] = b"written by hand"
+    source = randomize(tiny(), seed=2)
+    source.preprocessing = "torch"
+    with pytest.warns(UserWarning, match="'org/net' has a README.md, which is kept: license"):
+        push_to_hub(source, "org/net", license="mit", revision="next", commit_message="Train it longer")
+    assert hub.commits[-1] == ("org/net", "next", "Train it longer", ["config.json", "model.safetensors"])
+    assert hub.files["org/net"]["README.md"] == b"written by hand"
+    with pytest.raises(ValueError, match="private must be as it is for 'org/net', which exists. Received: True"):
+        push_to_hub(source, "org/net", private=True)
+    push_to_hub(source, "org/secret", private=True)
+    assert hub.private == {"org/secret"}
+
+
+def test_what_is_not_pushed(client, hub, source):
+    for repository in ("net", "hf://org/net", "a/b/c", 3):
+        with pytest.raises(ValueError, match="repository must be 'org/name'. Received: "):
+            push_to_hub(source, repository)
+    for name, value in (("license", 3), ("datasets", [3]), ("metrics", ["accuracy"])):
+        with pytest.raises(ValueError, match=f"{name} must be .*Received: "):
+            push_to_hub(source, "org/new", **{name: value})
+    model = tiny(order="bn_after_addition")
+    model.preprocessing = source.preprocessing = PIXELS
+    with pytest.raises(ValueError, match="torchvision and timm have no net such as"):
+        push_to_hub(model, "org/new")
+    assert hub.requests == []
+    hub.full = True
+    with pytest.raises(OSError, match="'org/new' could not be written. .*507"):
+        push_to_hub(source, "org/new")
+
+
+def test_the_preprocessing_in_the_words_of_timm():
+    for preprocessing in keras_resnet.PREPROCESSINGS.values():
+        pixels = push.timm_preprocessing(preprocessing, 3)
+        again = pretrained._timm_preprocessing(**pixels, size=preprocessing.size, crop=pixels["crop_pct"])
+        assert (again.size, again.resize) == (preprocessing.size, preprocessing.resize)
+        assert preprocessing.channels == "bgr" or again.is_like(preprocessing)
+    assert push.timm_preprocessing(keras_resnet.PREPROCESSINGS["timm"], 3)["crop_pct"] == 0.95
+    for size in range(1, 400):
+        crop = push.timm_preprocessing(keras_resnet.Preprocessing(size, size + 11), 3)["crop_pct"]
+        assert int(size / crop) == size + 11
+
+
+def test_the_architecture_in_timm():
+    """Only of networks that compute the same there, from the same images."""
+    build = partial(keras_resnet.ResNet10t, input_shape=(64, 64, 3))
+    assert push.timm_architecture(build(classes=7)) == "resnet10t"
+    model = build()
+    model.preprocessing = "caffe"
+    others = [model, build(gate="se"), build(output_stride=16), keras_resnet.ResNet10t(input_shape=(64, 64, 1))]
+    assert [push.timm_architecture(network) for network in others] == [None] * 4
+
+
+@pytest.mark.peers
+def test_architectures_are_of_timm():
+    known = {
+        name.removeprefix("timm/").partition(".")[0] for name in pretrained.checkpoints() if name.startswith("timm/")
+    }
+    assert known | set(push.UNPUBLISHED.values()) <= set(timm().list_models())
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    ("row", "include_top"), [("resnet10t", False), ("resnetv2_18", True), ("seresnet18", True), ("densenet121", True)]
+)
+def test_timm_loads_what_is_pushed(row, include_top, tmp_path, rng):
+    create_model = timm().create_model
+    model = ResNet(row, input_shape=(64, 64, 3), classes=7, include_top=include_top, classifier_activation=None)
+    model = randomize(model)
+    for layer in model.layers:  # gates near 1/2, see at_random
+        if "_se_fc" in layer.name:
+            layer.kernel.assign(0.01 * layer.kernel)
+    model.preprocessing = "timm"
+    push.write_repository(model, tmp_path, "org/new", {})
+    theirs = create_model(f"local-dir:{tmp_path}", pretrained=True)  # strictly
+    x = rng.normal(size=(2, 64, 64, 3)).astype("float32")
+    ours = model(x) if include_top else np.mean(model(x), axis=(1, 2))
+    assert_close(ours, answers(theirs.eval(), x))
+    cfg = theirs.pretrained_cfg
+    assert (cfg["crop_pct"], cfg["interpolation"], cfg["num_classes"]) == (0.95, "bicubic", 7 * include_top)
 
 
 # ---- as it is used: the client's own settings, in a process of its own

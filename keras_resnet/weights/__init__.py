@@ -11,3 +11,4 @@ from keras_resnet.weights.pretrained import (
     read_source,
     save_pretrained,
 )
+from keras_resnet.weights.push import push_to_hub

@@ -10,6 +10,15 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin", "task.weights.h5", "model.w
 PROBE_SECONDS = 5
 
 
+def huggingface_hub():
+    """Returns the package; ImportError with the command that installs it."""
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ImportError("The hub needs huggingface_hub: pip install 'keras-resnet-family[weights]'") from error
+    return huggingface_hub
+
+
 def weights_file(repository: str, revision: str | None) -> Path:
     """Returns the path of the weights of a repository, in the cache of huggingface_hub.
 
@@ -47,11 +56,9 @@ def hub_error() -> Exception | None:
 
 def _fetch(repository: str, revision: str | None, names: tuple[str, ...]) -> Path | None:
     """Returns the first of the files `names` that the repository has; None if it has none of them."""
-    try:
-        import huggingface_hub as hub
-        from huggingface_hub import errors
-    except ImportError as error:
-        raise ImportError("The hub needs huggingface_hub: pip install 'keras-resnet-family[weights]'") from error
+    hub = huggingface_hub()
+    from huggingface_hub import errors
+
     what = _describe(repository, revision)
     cached = [hub.try_to_load_from_cache(repository, name, revision=revision) for name in names]
     found = [Path(path) for path in cached if isinstance(path, str)]
