@@ -85,10 +85,23 @@ def own_checkpoint(name: str, row: Variant | DenseVariant) -> Path:
 
 
 def model_preprocessing(source, row: str | None = None) -> Preprocessing:
-    """What the pictures of a checkpoint go through: size, crop, interpolation, mean and deviation.
+    """Returns the preprocessing that published weights expect, without a download.
 
-    `source` is a name as in `load_pretrained`; `"imagenet"` and `"keras"` need the `row`. Nothing is downloaded.
-    ValueError that lists the nearest where nothing is known of it.
+    Args:
+        source: A name on the Hugging Face hub, `"imagenet"`, `"cifar10"` or `"keras"`, as in `load_pretrained`.
+        row: Name of a row, for `"imagenet"` and `"keras"`.
+
+    Returns:
+        A `Preprocessing`.
+
+    Raises:
+        ValueError: If the preprocessing of `source` is not known; the message has the nearest names.
+
+    Example:
+        >>> keras_resnet.model_preprocessing("timm/resnet50.a1_in1k").resize
+        235
+        >>> keras_resnet.model_preprocessing("keras", row="resnet50").channels
+        'bgr'
     """
     if source == "cifar10":
         return PREPROCESSINGS["cifar10"]
