@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import keras
 
 import keras_resnet
-from experiments.training import size
 from keras_resnet import ORDERS
+from keras_resnet.macs import model_size
 
 
 class Net(NamedTuple):
@@ -154,5 +154,5 @@ OTHERS: dict[str, Callable[[], keras.Model]] = {"vgg16": lambda: keras.applicati
 def counts(net: Net) -> tuple[int, int]:
     """Trainable parameters, and multiply-adds for one image."""
     model = OTHERS[net.variant]() if net.variant in OTHERS else keras_resnet.ResNet(net.variant, **net.choices)
-    cost = size(model)
+    cost = model_size(model)
     return cost["parameters"], cost["multiply_adds"]

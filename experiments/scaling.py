@@ -36,12 +36,12 @@ def resnet50() -> Net:
     import keras
 
     import keras_resnet
-    from experiments.training import size
+    from keras_resnet.macs import model_size
 
     model = keras_resnet.ResNet50()
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     channels = sum(layer.gamma.shape[0] for layer in norms)
-    return Net(size(model)["parameters"], len(norms), channels)
+    return Net(model_size(model)["parameters"], len(norms), channels)
 
 
 def gradient_seconds(net: Net, devices: int, link: Link, bytes_each: int = 4) -> float:

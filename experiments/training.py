@@ -1,15 +1,14 @@
 """One net, trained once: from the choices of a sweep to a fitted model and the figures that it leaves."""
 
-import math
 import time
 from pathlib import Path
 
 import keras
 import numpy as np
 
-import keras_resnet
 from experiments.data import Data
 from keras_resnet.machine import bfloat16_pays
+from keras_resnet.tuner import HyperResNet
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 PRECISIONS = ("auto", *POLICIES)
@@ -33,56 +32,33 @@ def precision_of(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return "bfloat16" if bfloat16_pays(cpuinfo) else "float32"
 
 
-def variant(choices: dict) -> keras_resnet.Variant:
-    """The CIFAR net of a trial; `width` is the k of Wide ResNets, arXiv:1605.07146. ValueError for bad depths."""
-    return keras_resnet.cifar(
-        choices["depth"],
-        choices["block"],
-        shortcut=choices["shortcut"],
-        order=choices["order"],
-        filters=16 * choices["width"],
-        weight_decay=choices["weight_decay"],
-    )
+def hypermodel(data: Data, precision: str = "float32") -> HyperResNet:
+    """The networks of a sweep. They subtract the mean of the pixels themselves, so they can be served as they are."""
+    policy = POLICIES[precision]
+    return HyperResNet(data.image_shape, len(data.class_names), preprocessing=normalization(data), dtype=policy)
 
 
 def build(choices: dict, data: Data, precision: str = "float32") -> keras.Model:
-    """The compiled net for pictures (b, h, w, 3) of 0..255: it subtracts the mean itself, so it can be served as it is.
-
-    The dtype policy is set here and not before: Keras forgets it with every `clear_session`.
-    """
-    keras.config.set_dtype_policy(POLICIES[precision])
-    model = keras_resnet.ResNet(variant(choices), input_tensor=normalized(data), classes=len(data.class_names))
-    model.compile(
-        optimizer=keras.optimizers.SGD(choices["learning_rate"], momentum=0.9),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    return model
-
-
-def size(model: keras.Model) -> dict[str, int]:
-    """Trainable `parameters`, and `multiply_adds` for one image."""
-    parameters = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-    return {"parameters": parameters, "multiply_adds": keras_resnet.count_macs(model)}
+    """The compiled network for images (b, h, w, 3) of 0..255. ValueError if there is no such network."""
+    return hypermodel(data, precision).create(choices)
 
 
 def size_of(choices: dict, data: Data) -> dict[str, int]:
-    """The size of the net that `build` would build, at no cost: its weights have shapes and no values.
+    """The size of the network that `build` would build, without building it."""
+    return hypermodel(data).size(choices)
 
-    Keras remembers that they want some, until the next `clear_session`.
-    """
-    with keras.StatelessScope(initialize_variables=False):
-        net = keras_resnet.ResNet(variant(choices), input_shape=data.image_shape, classes=len(data.class_names))
-        return size(net)
+
+def normalization(data: Data) -> keras.layers.Layer:
+    """Subtracts the mean of the training set from pixels of 0..255 and divides by its standard deviation."""
+    # float32 under every policy: the last bits of a pixel are below bfloat16's
+    return keras.layers.Normalization(
+        mean=data.mean, variance=np.square(data.std), dtype="float32", name="normalization"
+    )
 
 
 def normalized(data: Data):
-    """An input for pixels of 0..255, less the mean of the training set, over its standard deviation."""
-    # float32 under every policy: the last bits of a pixel are below bfloat16's
-    layer = keras.layers.Normalization(
-        mean=data.mean, variance=np.square(data.std), dtype="float32", name="normalization"
-    )
-    return layer(keras.Input(data.image_shape, name="image"))
+    """An input for pixels of 0..255, normalized."""
+    return normalization(data)(keras.Input(data.image_shape, name="image"))
 
 
 def fit(

@@ -17,6 +17,7 @@ from experiments import training
 from experiments.files import is_full, readable, whole, write_json, write_text
 from experiments.oracles import THROUGH, Distant, role
 from experiments.report import read_trials
+from keras_resnet.macs import model_size
 
 ATTEMPTS = 10  # so often may a process be killed in one trial
 
@@ -105,7 +106,7 @@ class Trials(keras_tuner.Tuner):
             self.check_size(values, record)
             keras.backend.clear_session()
             model = self.prepare(values)
-            record |= training.size(model)
+            record |= model_size(model)
         callbacks = [self.progress.callback(), *self.tensorboard(trial), clock]
         if settings.median_stopping is not None:
             callbacks.append(MedianStopping(self.curves, settings.median_stopping))

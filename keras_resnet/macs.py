@@ -47,6 +47,12 @@ def count_macs(model: keras.Model) -> int:
     )
 
 
+def model_size(model: keras.Model) -> dict[str, int]:
+    """Returns a dict with the trainable `parameters` of a model and its `multiply_adds` for one image."""
+    parameters = sum(prod(weight.shape) for weight in model.trainable_weights)
+    return {"parameters": parameters, "multiply_adds": count_macs(model)}
+
+
 def _shapes(node) -> Iterator[tuple]:
     """The shapes of the tensors in the arguments of a call."""
     if isinstance(node, dict) and node.get("class_name") == "__keras_tensor__":

@@ -20,7 +20,7 @@ FLOORS = [
     {"network", "shortcuts", "stems", "gates"},
     {"blocks", "densenet", "weights"},
     {"resnet"},
-    {"activation_maps", "applications", "builders", "fine_tuning", "plain_keras", "pyramid", "serving"},
+    {"activation_maps", "applications", "builders", "fine_tuning", "plain_keras", "pyramid", "serving", "tuner"},
     {"__init__"},
     {"__main__"},
 ]

@@ -13,8 +13,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-# folder -> the extras that its functions may import from; at module level keras_resnet may import core packages only
+# folder or file -> the extras that its functions may import from; at module level keras_resnet may import core packages
+# only, except in the files of ALONE, which nothing else in the package imports
 EXTRAS = {
+    "keras_resnet/tuner.py": ["tuner"],
     "keras_resnet/weights": ["weights"],
     "keras_resnet/serving": ["serving", "onnx", "litert", "openvino"],
     "keras_resnet": [],
@@ -22,6 +24,7 @@ EXTRAS = {
     "benchmarks": ["experiments", "peers"],
     "tests": ["dev", "peers"],
 }
+ALONE = {"keras_resnet/tuner.py"}
 BACKENDS = {"jax", "torch"}  # of Keras: functions of the package may ask the one that runs
 FILES = sorted(path for folder in EXTRAS for path in (ROOT / folder).rglob("*.py") if path.parent == ROOT / folder)
 FILES += sorted((ROOT / "tests").glob("*/*.py"))
@@ -96,7 +99,8 @@ def undeclared(source, extras, core_at_top):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_are_declared(path):
     folder = next(folder for folder in EXTRAS if path.is_relative_to(ROOT / folder))
-    found = undeclared(path.read_text(), EXTRAS[folder], core_at_top=folder.startswith("keras_resnet"))
+    core_at_top = folder.startswith("keras_resnet") and folder not in ALONE
+    found = undeclared(path.read_text(), EXTRAS[folder], core_at_top)
     assert not found, f"declare these in pyproject.toml, for {folder} ({EXTRAS[folder] or 'core'}): {sorted(found)}"
 
 
@@ -111,6 +115,14 @@ def f():
     assert undeclared(source, ["serving"], core_at_top=True) == {"attr", "google.api.http_pb2", "unheard_of"}
     assert undeclared("import huggingface_hub", ["weights"], core_at_top=True) == {"huggingface_hub"}
     assert undeclared("import huggingface_hub", ["weights"], core_at_top=False) == set()
+
+
+@pytest.mark.parametrize("file", sorted(ALONE))
+def test_nothing_else_in_the_package_imports_it(file):
+    module = file.removesuffix(".py").replace("/", ".")
+    for path in (ROOT / "keras_resnet").rglob("*.py"):
+        names = {name for name, _ in imports(path.read_text())}
+        assert not {name for name in names if f"{name}.".startswith(f"{module}.")}, path
 
 
 def test_dev_includes_every_extra_but_peers():
