@@ -171,3 +171,11 @@ def the_network(model: keras.Model, argument: str = "model") -> Network:
             f"Received: {getattr(model, 'name', model)!r}"
         )
     return network
+
+
+def named_inputs(model: keras.Model):
+    """Returns inputs named as the layers of `model`; those of `clone_model` have other names."""
+    names = {id(layer.output): layer.name for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}
+    return keras.tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=names[id(x)]), model.input
+    )

@@ -16,6 +16,7 @@ from keras_resnet.layers import (
     ZeroPadChannels,
     standardize,
 )
+from keras_resnet.network import named_inputs
 from keras_resnet.resnet import recursion_limit
 
 # Layers of this package that differ from those of Keras only in speed.
@@ -87,11 +88,7 @@ def _plain(model: keras.Model) -> keras.Model:
         operation = OPERATIONS.get(type(layer))
         return operation(layer, *args) if operation else layer(*args, **kwargs)
 
-    names = {id(layer.output): layer.name for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}
-    inputs = keras.tree.map_structure(
-        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=names[id(x)]), model.input
-    )
-    new = keras.models.clone_model(model, inputs, clone, call)
+    new = keras.models.clone_model(model, named_inputs(model), clone, call)
     plain = keras.Model(new.input, new.output, name=model.name)  # not a Network
     for layer in model.layers:
         if layer.weights and not isinstance(layer, keras.Model):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_resnet.layers import BatchNormalization, Conv2D, StandardizedConv2D
-from keras_resnet.network import Network, describe, find_network
+from keras_resnet.network import Network, describe, find_network, named_inputs
 from keras_resnet.resnet import recursion_limit
 
 BATCH_NORMS = (keras.layers.BatchNormalization, BatchNormalization)
@@ -119,14 +119,6 @@ def folding(
 def check_functional(model) -> None:
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise ValueError(f"model must be a Functional or Sequential keras.Model. Received: {model!r}")
-
-
-def named_inputs(model: keras.Model):
-    """Returns inputs named as the layers of `model`; those of `clone_model` have other names."""
-    names = {id(layer.output): layer.name for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}
-    return keras.tree.map_structure(
-        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=names[id(x)]), model.input
-    )
 
 
 class Home(NamedTuple):

@@ -175,11 +175,21 @@ def load_pretrained(
     networks, and one without the hub's config fits networks that blur where they stride (timm's resnetaa50).
 
     Example:
-        >>> model = keras_resnet.ResNet50()
-        >>> keras_resnet.load_pretrained(model, "timm/resnet50.a1_in1k")
-        >>> model = keras_resnet.ResNet(keras_resnet.wide(28, 10))
-        >>> rename = {"^encoder[.]": "", "[.]units[.]": ".layer.", "[.]skip[.]": ".convShortcut."}
-        >>> keras_resnet.load_pretrained(model, "wide_resnet.pth", rename=rename)
+        >>> trained = keras_resnet.ResNet20(weights="cifar10")
+        >>> keras_resnet.save_pretrained(trained, "resnet20.safetensors")
+        >>> model = keras_resnet.ResNet20()
+        >>> keras_resnet.load_pretrained(model, "resnet20.safetensors")
+        >>> model.preprocessing == trained.preprocessing
+        True
+
+        For private names, and from the hub:
+
+        ```python
+        model = keras_resnet.ResNet(keras_resnet.wide(28, 10))
+        rename = {"^encoder[.]": "", "[.]units[.]": ".layer.", "[.]skip[.]": ".convShortcut."}
+        keras_resnet.load_pretrained(model, "wide_resnet.pth", rename=rename)
+        keras_resnet.load_pretrained(keras_resnet.ResNet50(), "timm/resnet50.a1_in1k")
+        ```
     """
     if rename is not None:
         check_rename(rename)
@@ -330,8 +340,13 @@ def save_pretrained(model: keras.Model, path) -> None:
         ValueError: If `path` has another suffix, or if torchvision and timm have no network that computes the same.
 
     Example:
-        >>> keras_resnet.save_pretrained(model, "resnet50.safetensors")
-        >>> torchvision.models.resnet50().load_state_dict(safetensors.torch.load_file("resnet50.safetensors"))
+        >>> keras_resnet.save_pretrained(keras_resnet.ResNet18(), "resnet18.safetensors")
+
+        In PyTorch:
+
+        ```python
+        torchvision.models.resnet18().load_state_dict(safetensors.torch.load_file("resnet18.safetensors"))
+        ```
     """
     from safetensors.numpy import save_file
 
