@@ -1,10 +1,25 @@
 """He initialization of all kernels of a network at once."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import prod, sqrt
 
 import keras
 import numpy as np
+
+DRAWS = ContextVar("DRAWS", default=True)
+
+
+@contextmanager
+def without_drawing() -> Iterator[None]:
+    """Networks that are built in this context are only counted: their kernels are not drawn."""
+    token = DRAWS.set(False)
+    try:
+        yield
+    finally:
+        DRAWS.reset(token)
 
 
 def draw_kernels(model: keras.Model) -> None:
@@ -14,6 +29,8 @@ def draw_kernels(model: keras.Model) -> None:
     it builds ResNet-152. The distribution is Keras' and so is the use of `keras.utils.set_random_seed`; the numbers
     are the same on all backends.
     """
+    if not DRAWS.get():
+        return
     layers = [
         layer
         for layer in model.layers

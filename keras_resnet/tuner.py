@@ -12,6 +12,7 @@ import keras
 import keras_tuner
 
 from keras_resnet.errors import choose, positive, positives, within
+from keras_resnet.initialization import without_drawing
 from keras_resnet.macs import model_size
 from keras_resnet.resnet import ResNet, checked
 from keras_resnet.shortcuts import OPTIONS
@@ -390,7 +391,7 @@ def _count(row: Variant, input_shape: tuple, classes: int) -> dict[str, int]:
     """The size of a network. Its variables have no values, and nothing that Keras and Python draw later changes."""
 
     def count():
-        with keras.StatelessScope(initialize_variables=False):
+        with keras.StatelessScope(initialize_variables=False), without_drawing():
             return model_size(ResNet(row, input_shape=input_shape, classes=classes))
 
     state = random.getstate()

@@ -8,7 +8,7 @@ from scipy import stats
 
 import keras_resnet
 from keras_resnet import initialization, resnet
-from keras_resnet.initialization import he_normal
+from keras_resnet.initialization import he_normal, without_drawing
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 64, 128), (1, 1, 256, 64), (7, 7, 3, 64)])
@@ -47,6 +47,12 @@ def test_zeros_stay_and_configs_say_he_normal():
     assert config["kernel_initializer"]["class_name"] == "HeNormal"
     copy = model.from_config(model.get_config())
     assert np.std(copy.get_layer("conv2_block1_2_conv").kernel) > 0.1
+
+
+def test_networks_that_are_counted_are_not_drawn():
+    with without_drawing():
+        assert not np.any(tiny().get_layer("conv1_conv").kernel)
+    assert np.any(tiny().get_layer("conv1_conv").kernel)
 
 
 def test_weights_that_are_loaded_are_not_drawn(tmp_path, monkeypatch):
