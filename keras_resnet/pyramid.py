@@ -37,6 +37,10 @@ def feature_pyramid(model: keras.Model, stages: Sequence[str] | None = None) -> 
     A stage ends where the paper's does, after the addition of its last block. The last feature map is the one that the
     classifier sees: of pre-activated networks and DenseNets after the last BN and ReLU.
 
+    KerasHub's `RetinaNetBackbone` and `DeepLabV3Backbone` accept the pyramid as `image_encoder`. Import `keras_resnet`
+    before you load such a model. The deepest level is "P4" with `output_stride=16` and "P3" with `output_stride=8`:
+    `RetinaNetBackbone` then refuses a `max_level` of 5 or more.
+
     Args:
         model: A network built by this package, or a model that contains one.
         stages: Names such as `"conv3"` to keep, in any order. Defaults to all.
