@@ -10,6 +10,7 @@ import pytest
 import keras_resnet
 
 PACKAGE = Path(keras_resnet.__file__).parent
+FILES = [path for path in PACKAGE.rglob("*.py") if path.name != "tuner.py"]  # which nothing in the package imports
 LATER = {"h5py", "zipfile", "pickletools", "PIL", "huggingface_hub", "onnx", "openvino", "matplotlib", "keras_tuner"}
 
 
@@ -27,7 +28,7 @@ def modules_at_import(path):
         pending.extend(ast.iter_child_nodes(node))
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", sorted(FILES), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_what_is_slow_to_import_is_imported_where_it_is_used(path):
     assert not LATER.intersection(modules_at_import(path))
 
