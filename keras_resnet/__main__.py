@@ -13,7 +13,6 @@ import os
 import shutil
 import sys
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 from keras_resnet.errors import RandomClassifierWarning
@@ -91,7 +90,7 @@ def add_export(commands) -> None:
 
 
 def read_net(options):
-    """The net of a row or of a .keras file, and its preprocessing where that is known and not in a file's model."""
+    """Returns the network of a row or of a .keras file, and the preprocessing that is named or known of the weights."""
     import keras
 
     import keras_resnet
@@ -180,12 +179,10 @@ def run_explain(options) -> None:
         )
     row = find_preprocessing(preprocessing, "--preprocessing")
     size = model.input_shape[1] or row.size
-    row = replace(row, size=size, resize=max(size, round(row.resize * size / row.size)))
+    row = row.at_size(size)
     image = Image.open(options.image)
-    factor = max(1, min(image.size) // row.resize)  # the picture has about the resolution of the file
-    picture = resize_image(
-        image, (factor * size, factor * size), replace(row, size=factor * size, resize=factor * row.resize)
-    )
+    large = size * max(1, min(image.size) // row.resize)  # the picture has about the resolution of the file
+    picture = resize_image(image, (large, large), row.at_size(large))
     images = resize_image(image, (size, size), row)[np.newaxis].astype("float32")
     if not network.includes_preprocessing:
         images = keras_resnet.preprocess_input(images, "channels_last", mode=row)

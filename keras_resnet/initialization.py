@@ -25,8 +25,8 @@ def without_drawing() -> Iterator[None]:
 def draw_kernels(model: keras.Model) -> None:
     """Draws the kernels that have the initializer "he_normal", He et al. 2015, arXiv:1502.01852, in parallel.
 
-    Keras draws one kernel after the other, in TensorFlow at half the speed: that is more than half of the time in which
-    it builds ResNet-152. The distribution is Keras' and so is the use of `keras.utils.set_random_seed`; the numbers
+    Keras draws one kernel after the other, on TensorFlow at half the speed. That was more than half of the time to
+    build ResNet-152. The distribution is that of Keras. The seeds follow `keras.utils.set_random_seed`, and the numbers
     are the same on all backends.
     """
     if not DRAWS.get():

@@ -22,7 +22,7 @@ else:
 
 # where zero channels go -> how many of them stand before the old ones
 ZERO_CHANNELS_BEFORE = {"both": lambda new: new // 2, "end": lambda new: 0}
-# which convolutions have a bias -> whether one has it, which a BN follows or not
+# which convolutions have a bias -> a function of whether BN follows a convolution, to whether it has a bias
 CONV_BIASES = {"none": lambda bn: False, "without_bn": lambda bn: not bn, "all": lambda bn: True}
 CONV_PADDINGS = ("symmetric", "same")
 

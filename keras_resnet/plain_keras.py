@@ -1,14 +1,11 @@
 """A copy of a network that consists of Keras' own layers and loads without this package."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_resnet.layers import (
-    ZERO_CHANNELS_BEFORE,
     BatchNormalization,
     Conv2D,
     LowestPadding2D,
@@ -27,20 +24,8 @@ SAME: dict[type, Any] = {
 }
 
 
-def pad_with_lowest(layer: LowestPadding2D, x):
-    return ops.pad(x, [(0, 0), *layer.padding, (0, 0)], constant_values=float("-inf"))
-
-
-def zero_pad_channels(layer: ZeroPadChannels, x):
-    new = layer.filters - x.shape[-1]
-    before = ZERO_CHANNELS_BEFORE[layer.side](new)
-    if layer.stride > 1:
-        x = keras.layers.AveragePooling2D(1, layer.stride, name=f"{layer.name}_stride")(x)
-    return ops.pad(x, [(0, 0), (0, 0), (0, 0), (before, new - before)])
-
-
-# Layers without weights -> the operations of Keras that do the same; these are saved in a model as layers are.
-OPERATIONS: dict[type, Callable] = {LowestPadding2D: pad_with_lowest, ZeroPadChannels: zero_pad_channels}
+# Layers without weights whose `call` consists of operations of Keras. These are saved in a model as layers are.
+OPERATIONS = (LowestPadding2D, ZeroPadChannels)
 
 
 def to_plain_keras(model: keras.Model) -> keras.Model:
@@ -80,13 +65,12 @@ def _plain(model: keras.Model) -> keras.Model:
         if isinstance(layer, keras.Model):
             return _plain(layer)
         kind = SAME.get(type(layer), type(layer))
-        if kind.__module__.startswith("keras_resnet") and type(layer) not in OPERATIONS:
+        if kind.__module__.startswith("keras_resnet") and not isinstance(layer, OPERATIONS):
             raise ValueError(f"Keras has no layer that does the same as {layer.name!r}, a {type(layer).__name__}")
         return kind.from_config(layer.get_config())
 
     def call(layer, *args, **kwargs):
-        operation = OPERATIONS.get(type(layer))
-        return operation(layer, *args) if operation else layer(*args, **kwargs)
+        return layer.call(*args) if isinstance(layer, OPERATIONS) else layer(*args, **kwargs)
 
     new = keras.models.clone_model(model, named_inputs(model), clone, call)
     plain = keras.Model(new.input, new.output, name=model.name)  # not a Network

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import resources
 from io import BytesIO
@@ -134,6 +134,10 @@ class Preprocessing:
     def arithmetic(self) -> tuple:
         """Returns the order of the channels, and mean and deviation for pixels of 0 to 255."""
         return self.channels, np.multiply(self.mean, self.scale), np.multiply(self.std, self.scale)
+
+    def at_size(self, size: int) -> "Preprocessing":
+        """Returns the same for images of `size` x `size` pixels: `resize` changes by the same factor."""
+        return replace(self, size=size, resize=max(size, round(self.resize * size / self.size)))
 
     def is_like(self, other: "Preprocessing") -> bool:
         """Returns whether both normalize equally, up to a relative difference of 0.001."""

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import randomize
+from test_weights_applications import with_small_variances
 
 import keras_resnet
 from keras_resnet import applications
@@ -33,18 +34,8 @@ with_and_without_top = pytest.mark.parametrize("include_top", [True, pytest.para
 
 
 def theirs(name, **arguments):
-    """A network of `keras.applications` with random weights and statistics.
-
-    Small variances make the epsilon of a batch normalization matter.
-    """
-    net = randomize(getattr(keras.applications, name)(weights=None, **arguments))
-    rng = np.random.default_rng(1)
-    for layer in net.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            variance = 10 ** rng.uniform(-6, 0, layer.gamma.shape)
-            layer.moving_variance.assign(variance.astype("float32"))
-            layer.gamma.assign((rng.uniform(0.5, 1.5, variance.shape) * np.sqrt(variance)).astype("float32"))
-    return net
+    """A network of `keras.applications` with random weights and statistics."""
+    return with_small_variances(getattr(keras.applications, name)(weights=None, **arguments))
 
 
 def save(net, path):

@@ -28,14 +28,9 @@ THEIRS = {
 }
 
 
-def theirs(row="resnet50", size=97, builder=None, **arguments):
-    """The net of keras.applications, all weights at random. Variances are small, as those of trained nets may be:
-    the epsilon of a BN is nothing beside 1.
-    """
-    if arguments.get("include_top", True):
-        arguments["classifier_activation"] = None
-    build = getattr(keras.applications, builder or THEIRS[row])
-    net = randomize(build(weights=None, input_shape=(size, size, 3), **arguments))
+def with_small_variances(net):
+    """Returns `net` with random weights; variances are small, as in trained nets: the epsilon of a BN matters."""
+    randomize(net)
     rng = np.random.default_rng(1)
     for layer in net.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -43,6 +38,14 @@ def theirs(row="resnet50", size=97, builder=None, **arguments):
             layer.moving_variance.assign(variance.astype("float32"))
             layer.gamma.assign((rng.uniform(0.5, 1.5, variance.shape) * np.sqrt(variance)).astype("float32"))
     return net
+
+
+def theirs(row="resnet50", size=97, builder=None, **arguments):
+    """The net of keras.applications, all weights at random."""
+    if arguments.get("include_top", True):
+        arguments["classifier_activation"] = None
+    build = getattr(keras.applications, builder or THEIRS[row])
+    return with_small_variances(build(weights=None, input_shape=(size, size, 3), **arguments))
 
 
 def ours(row="resnet50", size=97, **fields):

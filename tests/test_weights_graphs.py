@@ -1,7 +1,6 @@
 """Whole models of Keras' own layers under automatic names: the graph tells which layer is which of ours."""
 
 import json
-import os
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from conftest import randomize
 from keras import layers
 from test_weights_applications import assert_close
 from test_weights_keras import SAVE
-from test_weights_pretrained import accuracy
+from test_weights_pretrained import CHECKPOINTS, accuracy
 
 import keras_resnet
 from keras_resnet import load_pretrained
@@ -323,9 +322,6 @@ def test_damaged_configs_are_refused(name, theirs):
     model = keras_resnet.ResNet8_mlperf_tiny()
     with pytest.raises(ValueError):
         named_by_graph(model, KerasFile({"conv2d/kernel": np.zeros(1)}, {}, config={"config": config}), "net.h5")
-
-
-CHECKPOINTS = os.environ.get("KERAS_RESNET_CHECKPOINTS", "")
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """From files to the images that a model takes, inside the graph: PIL's pixels to within one grey level."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,9 +115,10 @@ class InputNormalization(NamedTuple):
         return channels == self.channels and all(map(lambda a, b: np.allclose(a, b, rtol=1e-3), ours, statistics))
 
 
-def check_preprocessing(preprocessing: str | Preprocessing | None, model: keras.Model) -> Preprocessing | None:
-    """Returns the row, by default that of the model; ValueError if the model normalizes its input in another way."""
-    own = input_normalization(model)
+def check_preprocessing(
+    preprocessing: str | Preprocessing | None, model: keras.Model, own: InputNormalization | None
+) -> Preprocessing | None:
+    """Returns the row, by default that of the model; ValueError if `own`, the normalization in the model, differs."""
     if preprocessing is None:
         row = preprocessing_of(model)
         return row if row is None or own is None or own.is_like(row) else None
@@ -140,8 +140,7 @@ def preprocessing_of(model: keras.Model) -> Preprocessing | None:
     height, width = model.input_shape[1:3]
     if row is None or height != width:
         return None
-    size = height or row.size
-    return replace(row, size=size, resize=max(size, round(row.resize * size / row.size)))
+    return row.at_size(height or row.size)
 
 
 def input_normalization(model: keras.Model) -> InputNormalization | None:

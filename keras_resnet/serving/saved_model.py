@@ -59,7 +59,8 @@ def export_saved_model(
         signatures: Names of SIGNATURES. Defaults to all but "embedding".
         labels: Names of the classes, or "imagenet" or "cifar10". Defaults to the positions of the classes.
         top_k: Number of best classes in the outputs, at most the number of classes.
-        preprocessing: A name of PREPROCESSINGS or a `Preprocessing`: what files go through. By default they are resized
+        preprocessing: A name of PREPROCESSINGS or a `Preprocessing`: what files go through. Defaults to that of the
+            network which `model` is, or begins with, at the size of its images. If that is not known, files are resized
             to the size of the model, as pixels of 0 to 255, with a warning if the model does not normalize them. If
             the model begins with layers that normalize (`include_preprocessing`, Normalization, Rescaling), files
             become pixels of 0 to 255, or of 0 to 1 if its mean and deviation are those of such pixels; then

@@ -76,7 +76,9 @@ def serve(model, labels, preprocessing, *, embedding: bool = False) -> Served:
             "model must have one input (b, h, w, c) and one output (b, classes). "
             f"Received: inputs {[x.shape for x in model.inputs]}, outputs {[y.shape for y in model.outputs]}"
         )
-    row, own, last, output = check_preprocessing(preprocessing, model), input_normalization(model), *end_of(model)
+    own = input_normalization(model)
+    row = check_preprocessing(preprocessing, model, own)
+    last, output = end_of(model)
     names = check_labels(labels, model.outputs[0].shape[-1] if output == "probabilities" else 0)
     outputs = {output: model.outputs[0]}
     if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear:  # logits

@@ -35,18 +35,17 @@ def check_fields(network: Network, naming: str, source: str, known: Mapping[str,
     """
     row = network.variant
     ours, allowed = comparable(row), COMMON | implied(row, naming, pooled) | {name: (known[name],) for name in known}
-    wrong = [
-        f"{name} must be {values[0]!r}" if len(values) == 1 else f"{name} must be one of {list(values)}"
-        for name, values in allowed.items()
-        if ours.get(name) is not None and ours[name] not in values
-    ]
+    wrong = {name: ours[name] for name in allowed if ours.get(name) is not None and ours[name] not in allowed[name]}
     if wrong:
-        received = {
-            name: ours[name] for name in allowed if ours.get(name) is not None and ours[name] not in allowed[name]
-        }
+        needs = [
+            f"{name} must be {allowed[name][0]!r}"
+            if len(allowed[name]) == 1
+            else f"{name} must be one of {list(allowed[name])}"
+            for name in wrong
+        ]
         raise ValueError(
             f"{source} holds the weights of another network than {network.name!r}, with the same names and shapes: "
-            f"{'; '.join(wrong)}. Received: {received}"
+            f"{'; '.join(needs)}. Received: {wrong}"
         )
 
 
@@ -56,9 +55,8 @@ def implied(row, naming: str, pooled: bool) -> dict[str, tuple]:
     if not isinstance(row, Variant):
         return fields
     if naming == "timm v2":
-        deep = STEMS[row.stem].weight_layers > 1
-        pooled = deep
-        if row.norm == "gn" and not deep:  # BiT, in the names of timm
+        pooled = STEMS[row.stem].weight_layers > 1
+        if row.norm == "gn" and not pooled:  # BiT, in the names of timm
             fields |= find_naming("BiT").implies
     if "shortcut" not in fields and not find_naming(naming).names_pool:
         fields["shortcut"] = tuple(name for name in COMMON["shortcut"] if (name == "pooled_projection") == pooled)
