@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
                 for figure in ("start", "load"):
                     for key, value in measure("--figure", figure, "--side", name, "--file", str(path)).items():
                         results[name].setdefault(key, []).append(value)
-    from experiments.machine import machine, versions
+    from keras_resnet.training.environment import machine, versions
 
     print(f"{machine()}; {versions()}\n")
     print(f"| | {' | '.join(sides)} | aims, ours as a share |\n| --- |{' ---: |' * len(sides)} --- |")

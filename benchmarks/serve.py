@@ -17,8 +17,8 @@ from pathlib import Path
 
 from benchmarks.artifacts import ARTIFACTS, BASELINE, BATCHES, place
 from benchmarks.sides import measure
-from experiments.files import read_json, write_json, write_text
-from experiments.machine import machine, versions
+from keras_resnet.files import read_json, write_json, write_text
+from keras_resnet.training.environment import machine, versions
 
 NETS = ["resnet50", "resnext50_32x4d"]
 MODULE = "benchmarks.artifacts"

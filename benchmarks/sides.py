@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.peers import NETS, PEERS, PRECISIONS
-from experiments.files import write_text
-from experiments.machine import machine, versions
 from keras_resnet import ResNet, count_macs
+from keras_resnet.files import write_text
+from keras_resnet.training.environment import machine, versions
 
 OPERATIONS = {"train": 6, "predict": 2}  # a multiply-add: two forward, and twice as many backward
 Job = tuple[str, int]  # a name of NETS and a batch size

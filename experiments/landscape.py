@@ -15,9 +15,9 @@ import keras
 import numpy as np
 
 from experiments.data import load
-from experiments.files import read_json, write_json
-from experiments.machine import machine, versions
 from experiments.report import save
+from keras_resnet.files import read_json, write_json
+from keras_resnet.training.environment import machine, versions
 
 BATCH = 500
 

@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.files import NO_SPACE
+from keras_resnet.files import NO_SPACE
 
 FOLDER = Path(__file__).parent / "cluster"  # what is rendered there: render(name, EXAMPLE_WORKERS, EXAMPLE)
 EXAMPLE_WORKERS = 4

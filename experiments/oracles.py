@@ -21,8 +21,8 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 from keras_tuner.oracles import BayesianOptimizationOracle, HyperbandOracle
 
-from experiments.files import NO_SPACE, is_full, read_json, readable, write_json
 from experiments.report import best_of, read_trials, write_csv
+from keras_resnet.files import NO_SPACE, is_full, read_json, readable, write_json
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 FINISHED = ("COMPLETED", "FAILED")

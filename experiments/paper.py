@@ -23,9 +23,9 @@ import keras
 
 from experiments import train, training
 from experiments.data import DataUnavailable, load_test
-from experiments.files import Held, read_json, write_text
 from experiments.grids import GRIDS, Grid, Net
 from experiments.paper_report import layer_responses, write_report
+from keras_resnet.files import Held, read_json, write_text
 
 HELD = 75  # EX_TEMPFAIL: another process runs this cell
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
-from experiments.files import readable, whole, write_text
+from keras_resnet.files import readable, whole, write_text
 
 RESULTS = (
     "seed", "parameters", "multiply_adds", "epochs", "seconds", "overhead", "train_accuracy", "validation_accuracy",

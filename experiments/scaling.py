@@ -91,7 +91,7 @@ def steps_per_second(devices: int, steps: int = 20) -> float:
     import tensorflow as tf
 
     import keras_resnet
-    from experiments.devices import on_devices
+    from keras_resnet.training.devices import on_devices
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)

@@ -30,14 +30,14 @@ import numpy as np
 import keras_resnet
 from experiments import training
 from experiments.data import DATASETS, Data, DataUnavailable, Split, load, load_test
-from experiments.files import NO_SPACE, is_full, only_one, read_json, readable, write_json
 from experiments.flags import not_negative, not_negative_float, positive, positive_float
-from experiments.machine import machine, versions
 from experiments.oracles import THROUGH, TUNERS, Corrupt, Through, make_oracle, role
 from experiments.progress import Progress, describe
 from experiments.report import best_of, table, write_report
 from experiments.tuning import DiskFull, Enough, Trials, forget, save_model
 from keras_resnet import BLOCKS, OPTIONS, ORDERS, SHORTCUTS
+from keras_resnet.files import NO_SPACE, is_full, only_one, read_json, readable, write_json
+from keras_resnet.training.environment import machine, versions
 
 AGAIN = 75  # EX_TEMPFAIL: this process has run its share of trials, a fresh one goes on
 

@@ -22,14 +22,14 @@ import numpy as np
 import keras_resnet
 from experiments import training
 from experiments.data import DATASETS, Data, DataUnavailable, load, load_test
-from experiments.devices import on_devices
-from experiments.files import only_one, read_json, whole, write_json
 from experiments.flags import not_negative, positive, safetensors
-from experiments.machine import commit, machine, versions
 from experiments.progress import Progress, duration
 from experiments.tuning import save_model
 from keras_resnet import OPTIONS, SHORTCUTS, VARIANTS
+from keras_resnet.files import only_one, read_json, whole, write_json
 from keras_resnet.resnet import weight_layers
+from keras_resnet.training.devices import on_devices
+from keras_resnet.training.environment import commit, machine, versions
 
 schedules = keras.optimizers.schedules
 

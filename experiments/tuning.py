@@ -14,9 +14,9 @@ import keras
 import keras_tuner
 
 from experiments import training
-from experiments.files import is_full, readable, whole, write_json, write_text
 from experiments.oracles import THROUGH, Distant, role
 from experiments.report import read_trials
+from keras_resnet.files import is_full, readable, whole, write_json, write_text
 from keras_resnet.macs import model_size
 
 ATTEMPTS = 10  # so often may a process be killed in one trial

@@ -242,7 +242,7 @@ def reset_classifier(model: Network, classes: int, activation="softmax") -> Netw
     )
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
     with recursion_limit(10 * len(model.layers)):
-        description = model.description._replace(variant=replace(model.variant, classes=classes))
+        description = model.description._replace(variant=replace(model.variant, classes=classes), class_names=None)
         return describe(Network(inputs, new(old.input), name=model.name), description)
 
 

@@ -1,7 +1,7 @@
 """The class of all networks: a Functional model that carries its variant and the preprocessing of its weights."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ class Description(NamedTuple):
     variant: Variant | DenseVariant
     preprocessing: Preprocessing | None = None  # of the images that the weights expect, if known
     includes_preprocessing: bool = False  # the normalization is a layer of the model, which takes pixels of 0 to 255
+    class_names: tuple[str, ...] | None = None  # one per output of the classifier, if known
 
     def to_config(self) -> dict[str, Any]:
         """Returns a dict for JSON."""
@@ -33,6 +34,7 @@ class Description(NamedTuple):
             "variant": variant,
             "preprocessing": self.preprocessing and asdict(self.preprocessing),
             "includes_preprocessing": self.includes_preprocessing,
+            "class_names": self.class_names and list(self.class_names),
         }
 
     @classmethod
@@ -50,6 +52,7 @@ class Description(NamedTuple):
                 kind(**_with_tuples(variant)),
                 preprocessing and Preprocessing(**_with_tuples(preprocessing)),
                 config["includes_preprocessing"] is True,
+                tuple(map(str, config.get("class_names") or ())) or None,
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"The description of a network is damaged: {error!r}") from error
@@ -112,6 +115,26 @@ class Network(keras.Model):
         if old is not None and self.includes_preprocessing and (new is None or not new.is_like(old)):
             raise ValueError(f"preprocessing must be like the one that the model includes, {old}. Received: {value!r}")
         self._description = self.description._replace(preprocessing=new)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes, one per output; None if they are not known.
+
+        They are the default labels of `export` and `export_saved_model`. May be set to a sequence of strings or to
+        None. Only networks with a classifier can have them.
+        """
+        return self.description.class_names
+
+    @class_names.setter
+    def class_names(self, value: Sequence[str] | None) -> None:
+        names = None if value is None else tuple(value)
+        top = self.layers[-1]
+        count = top.units if isinstance(top, keras.layers.Dense) else 0
+        if names is not None and (
+            isinstance(value, str) or not all(isinstance(name, str) for name in names) or len(names) != count
+        ):
+            raise ValueError(f"class_names must be {count} strings, one per output. Received: {value!r}")
+        self._description = self.description._replace(class_names=names)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {KEY: self._description and self._description.to_config()}

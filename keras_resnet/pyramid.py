@@ -65,7 +65,9 @@ def feature_pyramid(model: keras.Model, stages: Sequence[str] | None = None) -> 
     if not kept:
         raise ValueError(f"stages must name at least one of {list(ends)}. Received: {stages!r}")
     image = network.inputs[0] if len(network.inputs) == 1 else network.inputs
-    return describe(FeaturePyramid(image, kept, name=f"{network.name}_pyramid"), network.description)
+    return describe(
+        FeaturePyramid(image, kept, name=f"{network.name}_pyramid"), network.description._replace(class_names=None)
+    )
 
 
 def last_layers(network: Network) -> dict[str, str]:

@@ -29,7 +29,7 @@ if processes > 1:
     keras.distribution.initialize(f"127.0.0.1:{port},127.0.0.1:{port}", processes, process)
 
 import keras_resnet  # noqa: E402
-from experiments.devices import on_devices  # noqa: E402
+from keras_resnet.training.devices import on_devices  # noqa: E402
 
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(64, 8, 8, 3)).astype("float32"), rng.integers(3, size=64)

@@ -21,6 +21,7 @@ FLOORS = [
     {"blocks", "densenet", "weights"},
     {"resnet"},
     {"activation_maps", "applications", "builders", "fine_tuning", "plain_keras", "pyramid", "serving", "tuner"},
+    {"training"},
     {"__init__"},
     {"__main__"},
 ]

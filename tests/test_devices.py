@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import keras_resnet
-from experiments import devices, train
+from experiments import train
+from keras_resnet.training import devices
 
 ROOT = Path(__file__).parent.parent
 
@@ -128,13 +129,13 @@ def test_the_devices_are_shared_while_it_trains(tmp_path, monkeypatch):
 def test_a_backend_without_them_is_told(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     monkeypatch.delattr(keras.distribution, "list_devices")  # which fails there
-    with pytest.raises(ValueError, match=r"--devices above 1 needs one of the backends .*Received: 'torch'"):
+    with pytest.raises(ValueError, match=r"devices above 1 needs one of the backends .*Received: 'torch'"):
         devices.on_devices(2)
 
 
 def test_more_devices_than_there_are(tmp_path, capsys):
     flags = ["--dataset", "digits", "--train-examples", "128", "--epochs", "1", "--directory", str(tmp_path)]
     assert train.main([*flags, "--devices", "3"]) == 1
-    assert "--devices must lie in 1..1, the devices that are here. Received: 3" in capsys.readouterr().err
+    assert "devices must lie in 1..1, the number of devices here. Received: 3" in capsys.readouterr().err
     with devices.on_devices(1):
         pass

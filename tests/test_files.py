@@ -1,11 +1,8 @@
-"""Files of runs: whole or not at all, and what reads them starts at once."""
-
-import subprocess
-import sys
+"""Files appear whole or not at all."""
 
 import pytest
 
-from experiments.files import whole, write_text
+from keras_resnet.files import whole, write_text
 
 
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
@@ -19,9 +16,3 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
     assert path.read_text() == "old"
     write_text(path, "new")
     assert [file.read_text() for file in tmp_path.iterdir()] == ["new"]
-
-
-def test_supervisor_and_report_do_without_keras():
-    """It takes seconds and hundreds of MB; what is only to watch, or to draw, would be slow by it."""
-    code = "import sys, experiments.launch, experiments.report; assert not {'keras', 'tensorflow'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,7 +6,7 @@ import numpy as np
 from conftest import randomize, tiny
 
 from experiments import landscape
-from experiments.files import write_json
+from keras_resnet.files import write_json
 
 
 def test_filters_of_a_direction_have_the_norms_of_the_weights(rng):

@@ -9,6 +9,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import randomize, tiny
 
 import keras_resnet
@@ -128,7 +129,7 @@ def test_one_network_within_a_model():
 
 def test_a_description_of_a_newer_format_or_damaged():
     config = json.loads(json.dumps(Description(VARIANTS["resnet50"], Preprocessing()).to_config()))
-    assert Description.from_config(config) == (VARIANTS["resnet50"], Preprocessing(), False)
+    assert Description.from_config(config) == (VARIANTS["resnet50"], Preprocessing(), False, None)
     with pytest.raises(ValueError, match=f"has format {FORMAT + 1} of keras_resnet; this version reads up to {FORMAT}"):
         Description.from_config(config | {"format": FORMAT + 1})
     for damaged in (
@@ -159,3 +160,25 @@ def test_differences(fields, says):
     row = VARIANTS["resnet50"]
     assert differences(row, replace(row, **fields)) == says
     assert "the file holds a DenseVariant, the model is a Variant" in differences(row, DENSE)
+
+
+def test_class_names_are_kept_and_become_the_labels_of_an_export(tmp_path):
+    model = keras_resnet.ResNet("resnet20", classes=2)
+    assert model.class_names is None
+    model.class_names = ["cat", "dog"]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.class_names == ("cat", "dog")
+    assert keras_resnet.fold_batch_norm(loaded).class_names == ("cat", "dog")
+    assert keras_resnet.reset_classifier(loaded, 2).class_names is None
+    assert keras_resnet.feature_pyramid(loaded).class_names is None
+    exported = keras_resnet.export_saved_model(loaded, tmp_path / "served", preprocessing="cifar10", warmup=False)
+    classify = tf.saved_model.load(exported["path"]).signatures["serving_default"]
+    labels = classify(tf.zeros((1, 32, 32, 3)))["top_labels"].numpy()
+    assert set(labels.ravel().tolist()) == {b"cat", b"dog"}
+
+
+@pytest.mark.parametrize("names", ["ab", ["a"], ["a", 1], ["a", "b", "c"]])
+def test_class_names_must_be_one_string_per_class(names):
+    with pytest.raises(ValueError, match="class_names must be 2 strings, one per output"):
+        keras_resnet.ResNet("resnet20", classes=2).class_names = names

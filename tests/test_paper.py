@@ -13,8 +13,8 @@ from conftest import randomize
 
 import keras_resnet
 from experiments import paper, paper_report, train, training
-from experiments.files import only_one, write_json, write_text
 from experiments.grids import GRIDS, OTHERS, counts
+from keras_resnet.files import only_one, write_json, write_text
 
 ROOT = Path(__file__).parent.parent
 TRAINED = [name for name, grid in GRIDS.items() if grid.trained]

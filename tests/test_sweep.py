@@ -17,7 +17,7 @@ import pytest
 
 from experiments import report, sweep, training, tuning
 from experiments.data import DataUnavailable
-from experiments.files import only_one
+from keras_resnet.files import only_one
 from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
 
 ROOT = Path(__file__).parent.parent

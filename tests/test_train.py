@@ -9,8 +9,8 @@ import pytest
 import keras_resnet
 from experiments import train, training
 from experiments.data import load
-from experiments.files import only_one
 from experiments.train import RECIPES
+from keras_resnet.files import only_one
 
 FLAGS = ["--dataset", "digits", "--train-examples", "128", "--precision", "float32"]
 

@@ -57,7 +57,8 @@ def export_saved_model(
         version: A positive integer. Defaults to the highest version plus one.
         overwrite: Whether to replace `version` if it exists.
         signatures: Names of SIGNATURES. Defaults to all but "embedding".
-        labels: Names of the classes, or "imagenet" or "cifar10". Defaults to the positions of the classes.
+        labels: Names of the classes, or "imagenet" or "cifar10". Defaults to `model.class_names` of a network
+            that has them, and otherwise to the positions of the classes.
         top_k: Number of best classes in the outputs, at most the number of classes.
         preprocessing: A name of PREPROCESSINGS or a `Preprocessing`: what files go through. Defaults to that of the
             network which `model` is, or begins with, at the size of its images. If that is not known, files are resized

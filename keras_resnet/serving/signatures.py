@@ -8,6 +8,7 @@ import keras
 
 from keras_resnet.errors import choose
 from keras_resnet.layers import tf
+from keras_resnet.network import find_network
 from keras_resnet.preprocessing import Preprocessing, imagenet_classes
 from keras_resnet.resnet import recursion_limit
 from keras_resnet.serving.folding import check_functional
@@ -79,6 +80,9 @@ def serve(model, labels, preprocessing, *, embedding: bool = False) -> Served:
     own = input_normalization(model)
     row = check_preprocessing(preprocessing, model, own)
     last, output = end_of(model)
+    network = find_network(model)
+    if labels is None and network is model and network is not None and output == "probabilities":
+        labels = network.class_names
     names = check_labels(labels, model.outputs[0].shape[-1] if output == "probabilities" else 0)
     outputs = {output: model.outputs[0]}
     if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear:  # logits

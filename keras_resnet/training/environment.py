@@ -1,4 +1,4 @@
-"""Where a result was made: the machine and the versions of what ran on it."""
+"""The machine, the versions and the commit that a result was made with."""
 
 import os
 import platform
@@ -6,12 +6,12 @@ import subprocess
 from pathlib import Path
 
 import keras
-import keras_tuner
 
 import keras_resnet
 
 
 def machine() -> str:
+    """Returns the number and the model of the processors, and the operating system."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -21,7 +21,7 @@ def machine() -> str:
 
 
 def commit() -> str:
-    """Of the checkout that this runs from, "+" behind it where something is changed; "unknown" where there is none."""
+    """Returns the commit of the checkout that contains this package, with "+" if files differ; else "unknown"."""
     command = [
         "git",
         "-C",
@@ -37,6 +37,7 @@ def commit() -> str:
 
 
 def versions() -> str:
-    packages = {"keras_resnet": keras_resnet, "Keras": keras, "Keras Tuner": keras_tuner}
+    """Returns the versions of Python, of this package and of Keras, and the backend."""
+    packages = {"keras_resnet": keras_resnet, "Keras": keras}
     named = [f"{name} {module.__version__}" for name, module in packages.items()]
     return f"Python {platform.python_version()}, {', '.join(named)}, {keras.backend.backend()} backend"

@@ -1,9 +1,7 @@
-"""One model on several devices of one machine: each has a copy of it and a share of every batch.
+"""Data-parallel training of one model on several devices: each has a copy and a part of every batch.
 
-    python -m experiments.train --devices 4                      # TensorFlow: tf.distribute.MirroredStrategy
-    KERAS_BACKEND=jax python -m experiments.train --devices 4    # JAX: keras.distribution.DataParallel
-
-With the norm "sync_bn" the statistics of BN are those of the whole batch, and n devices train as one does.
+The TensorFlow backend uses tf.distribute.MirroredStrategy, the JAX backend keras.distribution.DataParallel. With
+`norm="sync_bn"` BN computes the statistics of the whole batch, so that n devices give the results of one.
 """
 
 from collections.abc import Callable
@@ -28,7 +26,7 @@ def data_parallel(devices: list[str]):
         keras.distribution.set_distribution(before)
 
 
-# the backend of Keras -> how a model is built on several devices
+# backend of Keras -> the scope in which a model is built and trained on several devices
 PARALLEL: dict[str, Callable[[list[str]], AbstractContextManager]] = {
     "tensorflow": mirrored,
     "jax": data_parallel,
@@ -36,16 +34,19 @@ PARALLEL: dict[str, Callable[[list[str]], AbstractContextManager]] = {
 
 
 def on_devices(number: int) -> AbstractContextManager:
-    """Where a model is built and trained that `number` devices share, GPUs where there are any.
+    """Returns the scope in which a model must be built and trained to use `number` devices: GPUs, or else CPUs.
 
-    Raises ValueError where there are fewer, and on PyTorch, for which Keras has none.
+    Raises:
+        ValueError: If there are fewer devices, or on the PyTorch backend, for which Keras has no data parallelism.
     """
     if number == 1:
         return nullcontext()
     backend = keras.backend.backend()
     if backend not in PARALLEL:
-        raise ValueError(f"--devices above 1 needs one of the backends {list(PARALLEL)}. Received: {backend!r}")
+        raise ValueError(f"devices above 1 needs one of the backends {list(PARALLEL)}. Received: {backend!r}")
     there = keras.distribution.list_devices()  # the GPUs, or else the CPU
     if not 1 <= number <= len(there):
-        raise ValueError(f"--devices must lie in 1..{len(there)}, the devices that are here. Received: {number}")
+        raise ValueError(
+            f"devices must lie in 1..{len(there)}, the number of devices on this machine. Received: {number}"
+        )
     return PARALLEL[backend](there[:number])

@@ -1,0 +1,1 @@
+"""Training, evaluation and prediction: data sets, augmentation, recipes, one training loop."""
