@@ -19,7 +19,8 @@ def mirrored(devices: list[str]) -> AbstractContextManager:
 @contextmanager
 def data_parallel(devices: list[str]):
     before = keras.distribution.distribution()
-    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    parallel = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)  # `Run` does that
+    keras.distribution.set_distribution(parallel)
     try:
         yield
     finally:
@@ -50,3 +51,15 @@ def on_devices(number: int) -> AbstractContextManager:
             f"devices must lie in 1..{len(there)}, the number of devices on this machine. Received: {number}"
         )
     return PARALLEL[backend](there[:number])
+
+
+def hosts() -> tuple[int, int]:
+    """Returns the index of this process, and the number of processes that train one model together.
+
+    There can be several on the JAX backend, see `keras.distribution.initialize`.
+    """
+    if keras.backend.backend() != "jax":
+        return 0, 1
+    import jax
+
+    return jax.process_index(), jax.process_count()

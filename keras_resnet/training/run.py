@@ -1,0 +1,533 @@
+"""`Run`: a training run as a value. `run(directory)` trains it, resumes it, or returns its result."""
+
+import itertools
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_resnet.errors import choose, positive, warn
+from keras_resnet.files import only_one, read_json, whole, write_json
+from keras_resnet.machine import bfloat16_pays
+from keras_resnet.macs import model_size
+from keras_resnet.network import Description, Network
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.resnet import ResNet, recursion_limit, weight_layers
+from keras_resnet.training.batches import Feed, evaluation_batches, training_batches
+from keras_resnet.training.datasets import load_data
+from keras_resnet.training.devices import hosts, on_devices
+from keras_resnet.training.environment import commit, machine, versions
+from keras_resnet.training.progress import EpochLines, duration
+from keras_resnet.training.recipes import LOSSES, RECIPES, find_recipe
+from keras_resnet.variants import VARIANTS, DenseVariant, Variant, find_row
+from keras_resnet.weights import read_source
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+PRECISIONS = ("auto", *POLICIES)
+EVALUATION_BATCH = 500
+WARM_UP_STEPS = 2  # of a plan; then it measures for so many seconds
+PLAN_SECONDS = 3.0
+
+
+def precision_of(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Returns a key of `POLICIES` for a name of `PRECISIONS`: `"auto"` is bfloat16 if it is faster on this machine."""
+    if choose(dict.fromkeys(PRECISIONS, name), name, "precision") != "auto":
+        return name
+    return "bfloat16" if bfloat16_pays(cpuinfo) else "float32"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run: all that decides its result. Calling it with a directory trains it.
+
+    Args:
+        net: Name of a row of `VARIANTS`, or a `Variant`.
+        dataset: What `load_data` takes: `"cifar10"`, `"folder:PATH"`, the name of a tfds data set, ...
+        recipe: Name of `RECIPES`. Defaults to `"fast"`.
+        fields: Fields of the row that are replaced, such as `{"shortcut": "projection"}`.
+        changes: Fields of the recipe that are replaced, such as `{"learning_rate": 0.03}`.
+        weights: Initial weights, as `keras_resnet.ResNet` takes them. If their number of classes is not that of the
+            data set, the classifier is initialized randomly. Defaults to None, random initialization.
+        seed: Integer. It decides the initial weights, the order of the images and their augmentation.
+        precision: `"float32"`, `"bfloat16"`, `"float16"` (mixed precision), or `"auto"`: bfloat16 if the machine that
+            trains is faster in it, otherwise float32. Defaults to `"auto"`.
+        epochs: Number of epochs. Defaults to that of the recipe. Schedules are stretched or compressed.
+        devices: Number of devices that share each batch. Defaults to 1.
+        image_size: Height and width of the images in pixels. Defaults to that of the recipe, of the data set, of the
+            preprocessing of `weights`, or of the row; the first that is defined.
+        train_examples: Number of training images. Defaults to all.
+        validation: Number of training images that are held out for validation. Defaults to that of the data set. With 0
+            the test set is evaluated instead, and nothing may be chosen by it.
+        evaluations: Number of evaluations, evenly distributed over the epochs. Defaults to None, after every epoch.
+
+    Example:
+        >>> run = Run("resnet20", "digits", epochs=1, train_examples=128)
+        >>> run.name
+        'resnet20-fast-seed0'
+    """
+
+    net: str | Variant | DenseVariant
+    dataset: str
+    recipe: str = "fast"
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    seed: int = 0
+    precision: str = "auto"
+    epochs: int | None = None
+    devices: int = 1
+    image_size: int | None = None
+    train_examples: int | None = None
+    validation: int | None = None
+    evaluations: int | None = None
+
+    def __post_init__(self):
+        if isinstance(self.net, str):
+            object.__setattr__(self, "net", find_row(self.net, "net"))
+        elif not isinstance(self.net, Variant | DenseVariant):
+            raise ValueError(f"net must be the name of a row or a Variant. Received: {self.net!r}")
+        choose(RECIPES, self.recipe, "recipe")
+        choose(dict.fromkeys(PRECISIONS), self.precision, "precision")
+        find_recipe(self.recipe, self._changes, 10**6)
+        for argument in ("epochs", "image_size", "train_examples", "evaluations"):
+            if getattr(self, argument) is not None:
+                positive(getattr(self, argument), argument)
+        positive(self.devices, "devices")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed must be an integer of 0 or more. Received: {self.seed!r}")
+
+    @property
+    def _changes(self) -> dict[str, Any]:
+        return dict(self.changes) | ({} if self.epochs is None else {"epochs": self.epochs})
+
+    @property
+    def net_name(self) -> str:
+        """The name of the row with the replaced fields, such as `"resnet20-projection"`."""
+        name = self.net if isinstance(self.net, str) else "resnet"
+        return "-".join([name, *map(str, self.fields.values())])
+
+    @property
+    def name(self) -> str:
+        """A name for the directory of the run."""
+        return f"{self.net_name}-{self.recipe}-seed{self.seed}"
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the run as a dict for JSON. `"auto"` is replaced by the precision of this machine."""
+        net = self.net if isinstance(self.net, str) else Description(self.net).to_config()["variant"]
+        settings = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        settings |= {"net": net, "precision": precision_of(self.precision), "weights": _text(self.weights)}
+        return json.loads(json.dumps(settings | {"fields": dict(self.fields), "changes": dict(self.changes)}))
+
+    def __call__(
+        self,
+        directory: str | Path,
+        *,
+        data_dir: str | None = None,
+        strict: bool = False,
+        report: Callable[[int, dict[str, float]], bool] | None = None,
+        plan: bool = False,
+        keep_backup: bool = False,
+        prefix: str = "",
+    ) -> dict[str, Any]:
+        """Trains the network, or resumes a training that was interrupted, or returns the result of a finished one.
+
+        The directory then contains `model.keras`, `history.json`, `settings.json` and, written last, `result.json`. An
+        interrupted run resumes after its last complete epoch and ends with the same figures as one without
+        interruption.
+
+        Args:
+            directory: Where the files are written. No other process may use it meanwhile.
+            data_dir: Directory of tfds data sets. Defaults to `TFDS_DATA_DIR`, then `~/tensorflow_datasets`.
+            strict: Whether unreadable files of an image folder are an error. Defaults to False: they are skipped with a
+                warning.
+            report: A function that is called after each epoch with the number of completed epochs and their last
+                figures. If it returns True, the run stops.
+            plan: Whether to measure the speed first and to print how long the training will take.
+            keep_backup: Whether the directory keeps `backup/`, from which a longer run can continue.
+            prefix: Text before each printed line.
+
+        Returns:
+            The content of `result.json`: the settings, `examples` (number of training images), `test_accuracy` or
+            `validation_accuracy` of the last epoch, `train_accuracy`, `parameters`, `multiply_adds`, `seconds` of all
+            epochs, `overhead` (the seconds before and after them), `ended` (Unix time), `history` (a list of dicts, one
+            per epoch), `machine`, `versions`, `commit`. `stopped` says when a run ended early. A run that diverged has
+            `failure` and no accuracy.
+
+        Raises:
+            ValueError: If the directory holds another run, or for what `load_data` and `ResNet` refuse.
+            DataUnavailable: If the data set is not there and cannot be prepared.
+            Held: If another process uses the directory.
+        """
+        directory = Path(directory)
+        self.check(directory)
+        with only_one(directory):
+            result = read_json(directory / "result.json")
+            if result is None:
+                training = _Training(self, directory, data_dir, strict, report, prefix)
+                if plan:
+                    training.print_plan()
+                result = training.result()
+                write_json(directory / "result.json", result)
+            if hosts()[0] == 0 and not keep_backup:
+                shutil.rmtree(directory / "backup", ignore_errors=True)
+        return result
+
+    def check(self, directory: Path) -> None:
+        """Raises ValueError if the directory holds a run with other settings."""
+        settings = self.settings()
+        found = read_json(Path(directory) / "settings.json") or settings
+        differences = {name: value for name, value in found.items() if settings.get(name) != value}
+        if differences:
+            raise ValueError(
+                f"directory must be another one: {directory} holds a run with {differences}. "
+                f"Received: { {name: settings.get(name) for name in differences} }"
+            )
+
+
+def _text(weights) -> str | None:
+    return None if weights is None else str(weights) if not isinstance(weights, Mapping) else "arrays"
+
+
+class _Training:
+    """The training loop of a run."""
+
+    def __init__(self, run: Run, directory: Path, data_dir, strict: bool, report, prefix: str):
+        self.run, self.directory, self.report = run, directory, report
+        validation = {} if run.validation is None else {"validation": run.validation}
+        self.data = load_data(
+            run.dataset, data_dir=data_dir, train_examples=run.train_examples, strict=strict, **validation
+        )
+        self.examples = len(self.data.train)
+        self.recipe = find_recipe(run.recipe, run._changes, self.examples)
+        self.precision = precision_of(run.precision)
+        self.evaluated = "test" if self.data.validation is None else "validation"
+        self.lines = EpochLines(self.evaluated, prefix)
+
+    def print_plan(self) -> None:
+        """Trains some steps of a network that is then thrown away, and prints how long the run will take."""
+        with _policy(POLICIES[self.precision]), on_devices(self.run.devices):
+            model, size = self.build()
+            feed = self.feed(size, epoch=0)
+            epochs = self.recipe.training_epochs(feed.steps)
+            self.compile(model, epochs * feed.steps)
+            batches = itertools.chain.from_iterable(itertools.repeat(feed.data))
+            done, seconds = 0, 0.0
+            for number, (images, labels) in enumerate(batches):
+                model.train_on_batch(images, labels)
+                if number < WARM_UP_STEPS:  # they compile
+                    start = time.perf_counter()
+                    continue
+                done, seconds = done + len(labels), time.perf_counter() - start
+                if seconds > PLAN_SECONDS:
+                    break
+        steps, speed = epochs * feed.steps, done / seconds
+        self.lines.say(
+            f"Plan: {epochs} epochs of {feed.steps} steps of {self.recipe.batch_size} images, {steps} steps in all. "
+            f"Measured here: {speed:.0f} images/s, so about {duration(epochs * self.examples / speed)} and the "
+            f"evaluations."
+        )
+
+    def result(self) -> dict[str, Any]:
+        run, recipe, start = self.run, self.recipe, time.perf_counter()
+        with _policy(POLICIES[self.precision]), on_devices(run.devices):
+            keras.utils.set_random_seed(run.seed)
+            model, size = self.build()
+            feed, part = self.feed(size, epoch=0), self.part
+            epochs = recipe.training_epochs(feed.steps)
+            self.compile(model, epochs * feed.steps)
+            backup = _Backup(self.directory / "backup")
+            state = backup.restore(model)
+            self.lines.say(
+                f"{run.net_name}, {run.recipe}: {self.examples} images of {self.data.name}, {epochs} epochs of "
+                f"{feed.steps} steps, {self.precision}"
+                + (f"; resumes after epoch {state['epoch']}" if state["epoch"] else "")
+            )
+            write_json(self.directory / "settings.json", run.settings())
+            history = _History(self.directory / "history.json", self.evaluated)
+            callbacks = self.callbacks(history, backup, state, epochs)
+            if not state["stopped"]:
+                feed = self.feed(size, epoch=state["epoch"], epochs=epochs)
+                model.fit(
+                    feed.data,
+                    steps_per_epoch=feed.steps_per_epoch,
+                    epochs=epochs,
+                    initial_epoch=state["epoch"],
+                    validation_freq=self.evaluation_epochs(epochs),
+                    callbacks=callbacks,
+                    shuffle=False,  # Keras would draw the order of the batches, which a resumed run could not repeat
+                    verbose=0,
+                    **self.validation_data(part, size),
+                )
+            figures = history.figures()
+            result = run.settings() | {"epochs": len(figures), "examples": self.examples, "steps": feed.steps}
+            if not all(math.isfinite(row["loss"]) for row in figures):
+                return result | {"failure": f"diverged: the loss was not a number in epoch {len(figures)}"} | _where()
+            model = self.finished(model)
+        save_model(model, self.directory / "model.keras")
+        if len(figures) < epochs:
+            result["stopped"] = f"after epoch {len(figures)} of {epochs}"
+        accuracy = f"{self.evaluated}_accuracy"
+        result |= {accuracy: next(row[accuracy] for row in reversed(figures) if accuracy in row)}
+        result |= {"train_accuracy": figures[-1]["accuracy"], **model_size(model)}
+        seconds = sum(row["seconds"] for row in figures)
+        result |= {"seconds": round(seconds, 1), "ended": round(time.time(), 1)}
+        result["overhead"] = round(time.perf_counter() - start - history.seconds, 2)
+        return result | _where() | {"history": figures}
+
+    @property
+    def part(self):
+        part = self.data.test if self.data.validation is None else self.data.validation
+        if part is None:
+            raise ValueError(f"validation must not be 0: {self.data.name} has no test set to evaluate")
+        return part
+
+    def row(self) -> Variant | DenseVariant:
+        return VARIANTS[self.run.net] if isinstance(self.run.net, str) else self.run.net
+
+    def preprocessing(self) -> Preprocessing:
+        """The normalization: that of the initial weights if it is known, otherwise that of the data set."""
+        if self.run.weights is None:
+            return self.data.preprocessing
+        name = self.run.net if isinstance(self.run.net, str) else "resnet"
+        found = read_source(self.run.weights, name, replace(self.row(), **self.run.fields)).preprocessing
+        if found is None:
+            warn(
+                f"The preprocessing of the weights {_text(self.run.weights)!r} is not known. The images are normalized "
+                f"with {self.data.preprocessing}."
+            )
+        return found or self.data.preprocessing
+
+    def build(self) -> tuple[Network, int]:
+        """Returns the network for pixels of 0 to 255, and the size of the training images."""
+        run, recipe = self.run, self.recipe
+        preprocessing = self.preprocessing()
+        known = preprocessing.size if run.weights is not None else self.row().image_size
+        size = run.image_size or recipe.image_size or self.data.image_size or known
+        self.evaluation_size = size if run.image_size else recipe.evaluation_size or size
+        shared = {} if run.devices == 1 else {"norm": "sync_bn"}
+        fields = shared | recipe.variant_fields() | dict(run.fields)
+        self.preprocess = preprocessing.at_size(self.evaluation_size)
+        self.arguments = dict(
+            variant=run.net,
+            classes=len(self.data.class_names),
+            include_preprocessing=self.preprocess,
+            classifier_activation=LOSSES[recipe.loss].activation,
+            **fields,
+        )
+        if self.evaluation_size == size:
+            return ResNet(input_shape=(size, size, 3), weights=run.weights, **self.arguments), size
+        image = keras.Input((None, None, 3), name="image")
+        return ResNet(input_tensor=image, weights=run.weights, **self.arguments), size
+
+    def compile(self, model: Network, steps: int) -> None:
+        self.recipe.freeze_layers(model)
+        optimizer = self.recipe.make_optimizer(model, steps, weight_layers(model.variant))
+        model.compile(optimizer, self.recipe.make_loss(), metrics=[Accuracy(name="accuracy")])
+
+    def feed(self, size: int, epoch: int, epochs: int = 1) -> Feed:
+        return training_batches(
+            self.data,
+            self.recipe.batch_size,
+            augmentation=self.recipe.augmentation,
+            image_size=size,
+            seed=self.run.seed,
+            epoch=epoch,
+            epochs=epochs,
+            multiple=self.run.devices,
+            hosts=hosts(),
+        )
+
+    def validation_data(self, part, size: int) -> dict[str, Any]:
+        batch = evaluation_batch(len(part), self.run.devices)
+        data = evaluation_batches(part, batch, preprocessing=self.preprocess, image_size=self.evaluation_size)
+        return {"validation_data": data} | ({"validation_batch_size": batch} if isinstance(data, tuple) else {})
+
+    def evaluation_epochs(self, epochs: int):
+        """The epochs after which the network is evaluated; the last one always is."""
+        number = self.run.evaluations
+        return 1 if number is None else sorted({epochs * i // number for i in range(1, number + 1)} - {0})
+
+    def callbacks(self, history: "_History", backup: "_Backup", state: dict, epochs: int) -> list:
+        recipe, callbacks = self.recipe, [history]
+        if recipe.ema is not None:
+            callbacks.append(keras.callbacks.SwapEMAWeights())
+        if recipe.plateau is not None:
+            patience = recipe.plateau or max(1, epochs // 10)
+            callbacks.append(keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.1, patience=patience))
+        if recipe.early_stopping is not None:
+            callbacks.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=recipe.early_stopping))
+        callbacks.append(keras.callbacks.TerminateOnNaN())
+        if self.report is not None:
+            callbacks.append(_Report(self.report, history))
+        backup.keeps(callbacks, state)
+        return [*callbacks, backup, self.lines]
+
+    def finished(self, model: Network) -> Network:
+        """Returns the network to save: for images of the evaluation's size, compiled so that any Keras loads it."""
+        if model.input_shape[1] is None:
+            weights = model.get_weights()
+            model = ResNet(input_shape=(self.evaluation_size, self.evaluation_size, 3), **self.arguments)
+            model.set_weights(weights)
+        model.trainable = True
+        model.class_names = self.data.class_names
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+
+def _where() -> dict[str, str]:
+    return {"machine": machine(), "versions": versions(), "commit": commit()}
+
+
+def evaluation_batch(images: int, devices: int) -> int:
+    """Returns how many images are evaluated at once: 500, or the most that all devices can share evenly."""
+    if devices == 1:
+        return EVALUATION_BATCH
+    sizes = [size for size in range(devices, EVALUATION_BATCH + 1, devices) if images % size == 0]
+    if not sizes:
+        raise ValueError(f"devices must divide the {images} images of the evaluation. Received: {devices}")
+    return sizes[-1]
+
+
+@contextmanager
+def _policy(name: str):
+    """The global dtype policy, in this context."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Writes a `.keras` file, whole or not at all."""
+    with whole(path) as unfinished, recursion_limit(10 * len(model.layers)):
+        model.save(unfinished)
+
+
+class Accuracy(keras.metrics.SparseCategoricalAccuracy):
+    """The accuracy for labels (b,), or for distributions (b, classes), whose most probable class is the label."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if len(y_true.shape) == 2 and y_true.shape[-1] != 1:
+            y_true = keras.ops.argmax(y_true, axis=-1)
+        return super().update_state(y_true, y_pred, sample_weight)
+
+
+class _History(keras.callbacks.Callback):
+    """Writes the figures and the seconds of each epoch to a file, of all starts together."""
+
+    def __init__(self, path: Path, evaluated: str):
+        super().__init__()
+        self.path, self.evaluated = path, evaluated
+        self.by_epoch: dict[str, dict] = read_json(path) or {}
+        self.seconds = 0.0  # of the epochs of this start
+
+    def figures(self) -> list[dict[str, float]]:
+        """The figures of the epochs, in their order."""
+        return [self.by_epoch[epoch] for epoch in sorted(self.by_epoch, key=int)]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        figures = {name.replace("val_", f"{self.evaluated}_"): float(value) for name, value in (logs or {}).items()}
+        figures["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        seconds = time.perf_counter() - self.began
+        self.seconds += seconds
+        self.by_epoch[str(epoch + 1)] = figures | {"seconds": round(seconds, 2)}
+        if hosts()[0] == 0:
+            write_json(self.path, self.by_epoch)
+
+
+class _Report(keras.callbacks.Callback):
+    """Reports each epoch, and stops the run when it is told to."""
+
+    def __init__(self, report: Callable[[int, dict[str, float]], bool], history: _History):
+        super().__init__()
+        self.report, self.history = report, history
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.report(epoch + 1, self.history.by_epoch[str(epoch + 1)]):
+            self.model.stop_training = True
+
+
+# class of a callback -> what `on_train_begin` resets and a run needs to resume
+KEPT = {
+    keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
+    keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch"),
+}
+
+
+class _Backup(keras.callbacks.Callback):
+    """Writes weights, optimizer and the state of the callbacks after each epoch, to files named after the epoch.
+
+    The state is written first, so weights always have theirs. Keras' BackupAndRestore overwrites the weights and then
+    the number of the epoch: a kill between the two repeats an epoch without notice. An epoch that diverged is not kept.
+    """
+
+    def __init__(self, directory: Path):
+        super().__init__()
+        self.directory = directory
+        self.kept: list = []
+        self.state: dict[str, Any] = {}
+
+    def restore(self, model: keras.Model) -> dict[str, Any]:
+        """Loads the last backup into `model`. Returns its state; `epoch` is 0 if there is none."""
+        files = sorted(self.directory.glob("[0-9]*.weights.h5"))
+        if not files:
+            return {"epoch": 0, "stopped": False, "callbacks": {}}
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(files[-1])
+        state = read_json(self._state_file(int(files[-1].name.partition(".")[0])))
+        for variable, value in zip(_random_states(model), state["random"], strict=True):
+            variable.assign(np.array(value, variable.dtype))
+        return state
+
+    def _state_file(self, epoch: int) -> Path:
+        return self.directory / f"{epoch:05d}.json"
+
+    def keeps(self, callbacks: list, state: dict[str, Any]) -> None:
+        self.kept, self.state = [callback for callback in callbacks if type(callback) in KEPT], state
+
+    def on_train_begin(self, logs=None):
+        """Keras calls it after those of the other callbacks, which have reset themselves."""
+        for callback in self.kept:
+            for name, value in self.state["callbacks"].get(type(callback).__name__, {}).items():
+                setattr(callback, name, value)
+
+    def on_epoch_end(self, epoch, logs=None):
+        weights = (keras.ops.convert_to_numpy(weight) for weight in self.model.trainable_variables)
+        if hosts()[0] or not all(np.isfinite(part).all() for part in ((logs or {}).get("loss", 0), *weights)):
+            return
+        self.directory.mkdir(exist_ok=True)
+        before = list(self.directory.iterdir())
+        state = {
+            "epoch": epoch + 1,
+            "stopped": bool(self.model.stop_training),
+            "random": [keras.ops.convert_to_numpy(value).tolist() for value in _random_states(self.model)],
+            "callbacks": {
+                type(callback).__name__: {name: getattr(callback, name) for name in KEPT[type(callback)]}
+                for callback in self.kept
+            },
+        }
+        write_json(self._state_file(epoch + 1), state)
+        with whole(self.directory / f"{epoch + 1:05d}.weights.h5") as unfinished:
+            self.model.save_weights(unfinished)
+        for file in before:
+            file.unlink(missing_ok=True)
+
+
+def _random_states(model: keras.Model) -> list:
+    """The states of dropout and stochastic depth, which weight files do not contain."""
+    saved = {id(variable) for variable in model.weights}
+    metrics = {id(variable) for variable in model.metrics_variables}
+    return [variable for variable in model.variables if id(variable) not in saved | metrics]
