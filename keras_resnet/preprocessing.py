@@ -125,11 +125,30 @@ class Preprocessing:
             return _normalize(
                 pixels, self, lambda x, axis: tf.reverse(x, [axis]), partial(tf.constant, dtype="float32")
             )
+        pixels = self.pixels(images).astype("float32")
+        return _normalize(pixels, self, np.flip, partial(np.asarray, dtype="float32"))
+
+    def pixels(self, images) -> np.ndarray:
+        """Decodes, resizes and crops images as `__call__`, without the normalization.
+
+        Args:
+            images: As for `__call__`, except for tensors.
+
+        Returns:
+            uint8 `(b, size, size, 3)`, RGB.
+
+        Raises:
+            ValueError, FileNotFoundError: As `__call__`.
+
+        Example:
+            >>> PREPROCESSINGS["cifar10"].pixels(np.full((64, 48, 3), 7, "uint8"))[0, 0, 0]
+            array([7, 7, 7], dtype=uint8)
+        """
         size = (self.size, self.size)
-        pixels = [resize_image(image, size, self).astype("float32") for image in _open_images(images)]
+        pixels = [resize_image(image, size, self) for image in _open_images(images)]
         if not pixels:
             raise ValueError(f"images must contain at least one image. Received: {images!r}")
-        return _normalize(np.stack(pixels), self, np.flip, partial(np.asarray, dtype="float32"))
+        return np.stack(pixels)
 
     def arithmetic(self) -> tuple:
         """Returns the order of the channels, and mean and deviation for pixels of 0 to 255."""

@@ -448,3 +448,14 @@ def test_public_names():
     }
     assert expected | set(BUILDERS) <= set(dir(keras_resnet))
     assert resnet.ResNet is keras_resnet.ResNet
+
+
+def test_an_input_tensor_of_unknown_size_with_the_top(rng):
+    """As in keras.applications; the outputs are those of the network of a fixed size."""
+    fixed = randomize(ResNet(tiny().variant, input_shape=(16, 16, 3)))
+    free = ResNet(tiny().variant, input_tensor=keras.Input((None, None, 3)))
+    assert free.input_shape == (None, None, None, 3)
+    free.set_weights(fixed.get_weights())
+    x = rng.normal(size=(2, 16, 16, 3)).astype("float32")
+    np.testing.assert_allclose(free(x), fixed(x), rtol=1e-5, atol=1e-6)
+    assert free(x[:, :9]).shape == (2, fixed.output_shape[-1])

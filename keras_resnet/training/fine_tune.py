@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_resnet.network import Network
+from keras_resnet.training.datasets import load_data
 from keras_resnet.training.evaluation import Evaluation, evaluate
 from keras_resnet.training.run import Run
 from keras_resnet.variants import DenseVariant, Variant
@@ -79,14 +80,8 @@ def finetune(
         )
     model = keras.models.load_model(directory / "model.keras")
     split = "test" if "test_accuracy" in result else "validation"
-    evaluation = evaluate(
-        model,
-        dataset,
-        split=split,
-        data_dir=data_dir,
-        validation=run.validation,
-        train_examples=run.train_examples,
-    )
+    data = load_data(dataset, data_dir=data_dir, validation=run.validation)
+    evaluation = evaluate(model, data, split=split if data.test is None else "test")
     evaluation.save(directory)
     draw_curves(result, directory / "curves.png")
     return Finetuned(model, evaluation, result, directory)

@@ -294,7 +294,8 @@ def bit_hyper_rule(recipe: Recipe, examples: int) -> Recipe:
     if examples < 20_000:
         return recipe
     steps = 10_000 if examples < 500_000 else 20_000
-    return replace(recipe, steps=steps, schedule="bit", warmup=500 / steps, augmentation="finetune_mixup")
+    length: dict[str, Any] = {"steps": steps} if recipe.epochs is None else {}
+    return replace(recipe, **length, schedule="bit", warmup=500 / steps, augmentation="finetune_mixup")
 
 
 # name -> (recipe, number of training images) -> recipe

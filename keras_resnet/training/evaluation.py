@@ -1,0 +1,435 @@
+"""Evaluation and prediction: one crop, ten crops or several scales, and what is measured."""
+
+import csv
+import io
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_resnet.errors import choose, positive
+from keras_resnet.files import whole, write_json, write_text
+from keras_resnet.network import Network, the_network
+from keras_resnet.preprocessing import INTERPOLATIONS, Preprocessing, decode_file, preprocess_input, resize_pixels
+from keras_resnet.resnet import ResNet
+from keras_resnet.training.batches import evaluation_examples
+from keras_resnet.training.datasets import ImageData, load_data
+from keras_resnet.training.folders import Files
+
+SCALES = (224, 256, 384, 480, 640)  # He 2015, section 3.4, for networks of 224 pixels
+BINS = 15  # of the calibration error: Guo et al. 2017, arXiv:1706.04599
+MISTAKES = 16
+SPLITS = ("test", "validation", "train")
+
+
+# --------------------------------------------------------------------- crops: an image -> the crops that are averaged
+
+
+def one_crop(pixels, row: Preprocessing):
+    """The center crop: (1, size, size, 3)."""
+    return [resize_pixels(pixels, (row.size, row.size), row)[tf.newaxis]]
+
+
+def ten_crops(pixels, row: Preprocessing):
+    """Krizhevsky et al. 2012, section 4.1: four corners and the center, and the same mirrored: (10, size, size, 3)."""
+    image, size = shorter_side(pixels, row, row.resize), row.size
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    y, x = height - size, width - size
+    places = [(0, 0), (0, x), (y, 0), (y, x), (half_even(y), half_even(x))]
+    crops = tf.stack([image[top : top + size, left : left + size] for top, left in places])
+    return [tf.ensure_shape(tf.concat([crops, crops[:, :, ::-1]], 0), (10, size, size, 3))]
+
+
+def scales(pixels, row: Preprocessing):
+    """He 2015, section 3.4: the whole image at several sizes of its shorter side, and the same mirrored."""
+    images = [shorter_side(pixels, row, max(row.size, side * row.size // 224)) for side in SCALES]
+    return [tf.stack([image, image[:, ::-1]]) for image in images]
+
+
+def shorter_side(pixels, row: Preprocessing, side: int):
+    """Resizes the whole image; the longer side is rounded down."""
+    shape = tf.shape(pixels)[:2]
+    whole_size = shape * side // tf.reduce_min(shape)
+    scale = tf.cast(whole_size / shape, tf.float32)
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=pixels[tf.newaxis], size=whole_size, scale=scale, translation=[0.0, 0.0],
+        kernel_type=INTERPOLATIONS[row.interpolation], antialias=row.antialias,
+    )[0]  # fmt: skip
+    return tf.floor(tf.clip_by_value(resized, 0, 255) + 0.5)
+
+
+def half_even(number):
+    return tf.cast(tf.round(tf.cast(number, tf.float32) / 2), tf.int32)
+
+
+CROPS: dict[Any, Callable] = {1: one_crop, 10: ten_crops, "multiscale": scales}
+
+
+# -------------------------------------------------------------------------------------------------------- the results
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of `evaluate`.
+
+    Attributes:
+        class_names: The names of the classes.
+        labels: (n,) the true classes.
+        probabilities: (n, classes), averaged over the crops.
+        names: What each image is called: its path, or its number in the data set.
+        about: What was evaluated: `dataset`, `split`, `crops`, `image_size`, `model`.
+        seconds: The duration.
+    """
+
+    class_names: tuple[str, ...]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    names: tuple[str, ...]
+    about: dict[str, Any]
+    seconds: float
+
+    @property
+    def examples(self) -> int:
+        """The number of images."""
+        return len(self.labels)
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """(n,) the most probable class of each image."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def top1(self) -> float:
+        """The fraction of images whose most probable class is the true one."""
+        return float((self.predictions == self.labels).mean())
+
+    @property
+    def top5(self) -> float | None:
+        """The fraction of images whose true class is among the five most probable; None with less than 6 classes."""
+        if len(self.class_names) < 6:
+            return None
+        best = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :5]
+        return float((best == self.labels[:, np.newaxis]).any(axis=1).mean())
+
+    @property
+    def loss(self) -> float:
+        """The mean cross-entropy."""
+        chosen = self.probabilities[np.arange(self.examples), self.labels].astype("float64")
+        return float(-np.log(chosen.clip(1e-12)).mean())
+
+    @property
+    def calibration_error(self) -> float:
+        """The expected calibration error with 15 bins of equal width (Guo et al. 2017, arXiv:1706.04599)."""
+        confidence = self.probabilities.max(axis=1).astype("float64")
+        bins = np.minimum(np.ceil(confidence * BINS).astype(int) - 1, BINS - 1).clip(0)
+        correct = (self.predictions == self.labels).astype("float64")
+        gaps = np.bincount(bins, correct - confidence, minlength=BINS)
+        return float(np.abs(gaps).sum() / self.examples)
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """(classes, classes) number of images by true class (row) and predicted class (column)."""
+        from sklearn.metrics import confusion_matrix
+
+        return confusion_matrix(self.labels, self.predictions, labels=range(len(self.class_names)))
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """Returns a row per class: `name`, `images`, `recall`, `precision`. They are None if they are 0 / 0."""
+        confusion = self.confusion
+        rows = []
+        for i, name in enumerate(self.class_names):
+            actual, predicted, right = confusion[i].sum(), confusion[:, i].sum(), confusion[i, i]
+            rows.append(
+                {
+                    "name": name,
+                    "images": int(actual),
+                    "recall": float(right / actual) if actual else None,
+                    "precision": float(right / predicted) if predicted else None,
+                }
+            )
+        return rows
+
+    def mistakes(self, number: int = MISTAKES) -> list[int]:
+        """Returns the numbers of the wrongly classified images, the most confident first."""
+        wrong = np.flatnonzero(self.predictions != self.labels)
+        confidence = self.probabilities[wrong].max(axis=1)
+        return wrong[np.argsort(-confidence, kind="stable")][:number].tolist()
+
+    def summary(self) -> str:
+        """Returns the accuracies as one line, such as `top-1 93.75 %, top-5 99.61 %, ...`."""
+        parts = [f"top-1 {self.top1:.2%}".replace("%", " %")]
+        if self.top5 is not None:
+            parts.append(f"top-5 {self.top5:.2%}".replace("%", " %"))
+        parts += [f"loss {self.loss:.4f}", f"calibration error {self.calibration_error:.4f}"]
+        return f"{', '.join(parts)} ({self.examples} images)"
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures as a dict."""
+        names = ("examples", "top1", "top5", "loss", "calibration_error")
+        return self.about | {name: getattr(self, name) for name in names} | {"seconds": round(self.seconds, 1)}
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes `evaluation.json`, `per_class.csv`, `confusion.csv`, `confusion.png` and `mistakes.png`.
+
+        `mistakes.png` shows the most confident mistakes, if the images are files.
+        """
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_json(directory / "evaluation.json", self.to_json())
+        write_text(
+            directory / "per_class.csv",
+            _csv(["name", "images", "recall", "precision"], [list(row.values()) for row in self.per_class()]),
+        )
+        rows = [[name, *counts] for name, counts in zip(self.class_names, self.confusion.tolist(), strict=True)]
+        write_text(directory / "confusion.csv", _csv(["true class", *self.class_names], rows))
+        draw_confusion(self, directory / "confusion.png")
+        if self.mistakes() and Path(self.names[0]).is_file():
+            draw_mistakes(self, directory / "mistakes.png")
+
+
+def _csv(head: list[str], rows: list[list]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([head, *rows])
+    return text.getvalue()
+
+
+def evaluate(
+    model: keras.Model | str | os.PathLike,
+    dataset: str | ImageData,
+    *,
+    split: str = "test",
+    crops: int | str = 1,
+    image_size: int | None = None,
+    batch_size: int = 64,
+    data_dir: str | None = None,
+    **settings,
+) -> Evaluation:
+    """Evaluates a network on labelled images, with the preprocessing that its weights expect.
+
+    Args:
+        model: A network of this package or a model that contains one, the path of a `.keras` file, or the directory of
+            a run.
+        dataset: What `load_data` takes, or what it returned.
+        split: `"test"`, `"validation"` or `"train"`. Defaults to `"test"`.
+        crops: `1`, the center; `10`, the corners and the center, and the same mirrored; or `"multiscale"`, the whole
+            image at five sizes (224, 256, 384, 480 and 640 pixels for networks of 224) and mirrored, for which the
+            network is applied fully convolutionally. The probabilities are averaged. Defaults to 1.
+        image_size: Height and width of the crops in pixels. Defaults to that of the model.
+        batch_size: Images per batch. With several sizes, one image is a batch. Defaults to 64.
+        data_dir: Directory of tfds data sets. Defaults to `TFDS_DATA_DIR`, then `~/tensorflow_datasets`.
+        **settings: Further arguments of `load_data`, such as `validation`.
+
+    Returns:
+        An `Evaluation`.
+
+    Raises:
+        ValueError: If an argument is not allowed, if the preprocessing is not known, if the model and the data set have
+            different numbers of classes, or if there is no such split.
+
+    Example:
+        >>> import keras_resnet
+        >>> model = keras_resnet.ResNet20(classes=10, include_preprocessing="cifar10")
+        >>> evaluate(model, "digits").examples
+        360
+    """
+    start = time.perf_counter()
+    crop = choose({str(name): function for name, function in CROPS.items()}, str(crops), "crops")
+    choose(dict.fromkeys(SPLITS), split, "split")
+    positive(batch_size, "batch_size")
+    model = read_model(model)
+    data = load_data(dataset, data_dir=data_dir, **settings) if isinstance(dataset, str) else dataset
+    part = getattr(data, split)
+    if part is None:
+        there = [name for name in SPLITS if getattr(data, name) is not None]
+        raise ValueError(f"split must be one of {there}, which {data.name} has. Received: {split!r}")
+    classes = model.output_shape[-1]
+    if classes != len(data.class_names):
+        raise ValueError(
+            f"model must have {len(data.class_names)} classes, as {data.name} has. Received: {model.name!r} with "
+            f"{classes} classes"
+        )
+    size = image_size or model.input_shape[1] or the_network(model).variant.image_size
+    row, name = known_preprocessing(model).at_size(positive(size, "image_size")), model.name
+    if crop is scales or model.input_shape[1] not in (None, size):
+        model = any_size(model)
+    labels, probabilities = [], []
+    for images, label, weights in _batches(part, crop, row, batch_size):
+        outputs = _forward(model, images, row)
+        labels.append(label)
+        probabilities.append(np.einsum("ij,jk->ik", weights, outputs))
+    names = part.paths if isinstance(part, Files) else tuple(map(str, range(len(part))))
+    about = {"dataset": data.name, "split": split, "crops": str(crops), "image_size": size, "model": name}
+    return Evaluation(
+        data.class_names, np.concatenate(labels), np.concatenate(probabilities), names, about,
+        time.perf_counter() - start,
+    )  # fmt: skip
+
+
+def _batches(part, crop: Callable, row: Preprocessing, batch_size: int) -> Iterator[tuple]:
+    """Yields lists of images of one size each, the labels, and the weights that average the outputs of an image."""
+
+    def prepared(image, label):
+        pixels = decode_file(image) if image.dtype == tf.string else image
+        return tuple(crop(tf.cast(pixels, tf.float32), row)), label
+
+    examples = evaluation_examples(part).map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
+    if crop is scales:
+        for images, label in examples.prefetch(tf.data.AUTOTUNE).as_numpy_iterator():
+            total = sum(len(image) for image in images)
+            yield images, np.array([label]), np.full((1, total), 1 / total)
+        return
+    for (images,), label in examples.batch(batch_size).prefetch(tf.data.AUTOTUNE).as_numpy_iterator():
+        count, number = images.shape[:2]
+        weights = np.kron(np.eye(count), np.full((1, number), 1 / number))
+        yield [images.reshape(-1, *images.shape[2:])], label, weights
+
+
+def _forward(model: keras.Model, images: Sequence[np.ndarray], row: Preprocessing) -> np.ndarray:
+    """The outputs for lists of images (b, h, w, 3) of pixels of 0 to 255."""
+    if not the_network(model).includes_preprocessing:
+        images = [preprocess_input(part, "channels_last", mode=row) for part in images]
+    return np.concatenate([keras.ops.convert_to_numpy(model.predict_on_batch(part)) for part in images]).astype(
+        "float64"
+    )
+
+
+def any_size(model: keras.Model) -> Network:
+    """Returns a network with the same weights for images of any size."""
+    if not isinstance(model, Network):
+        raise ValueError(f"model must be a network itself for images of another size. Received: {model.name!r}")
+    preprocessing = model.preprocessing if model.includes_preprocessing else None
+    copy = ResNet(
+        model.variant,
+        input_tensor=keras.Input((None, None, model.input_shape[-1]), name="image"),
+        classes=model.output_shape[-1],
+        include_preprocessing=preprocessing or False,
+        classifier_activation=model.layers[-1].activation,
+    )
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def read_model(model: keras.Model | str | os.PathLike) -> keras.Model:
+    """Returns a model itself, or the one in a `.keras` file or in the directory of a run."""
+    if isinstance(model, keras.Model):
+        return model
+    path = Path(model).expanduser()
+    path = path / "model.keras" if path.is_dir() else path
+    if not path.is_file() or path.suffix != ".keras":
+        raise ValueError(
+            f"model must be a network, the path of a .keras file, or the directory of a run. Received: {str(model)!r}"
+        )
+    return keras.models.load_model(path, compile=False)
+
+
+def known_preprocessing(model: keras.Model) -> Preprocessing:
+    preprocessing = the_network(model).preprocessing
+    if preprocessing is None:
+        raise ValueError(
+            f"The preprocessing of {model.name!r} is not known. Set it: model.preprocessing = 'torch', or another name "
+            "of keras_resnet.PREPROCESSINGS"
+        )
+    return preprocessing
+
+
+def predict(
+    model: keras.Model | str | os.PathLike, images: Any, *, top: int = 5, batch_size: int = 64
+) -> list[list[tuple[str, float]]]:
+    """Classifies images.
+
+    Args:
+        model: As for `evaluate`.
+        images: What a `Preprocessing` takes: a path, the bytes of a file, an array of pixels of 0 to 255, a PIL image,
+            or a list of these.
+        top: Number of classes per image, at most that of the model. Defaults to 5.
+        batch_size: Images per batch. Defaults to 64.
+
+    Returns:
+        For each image a list of pairs (class name, probability), the most probable first. Classes without names are
+        called by their numbers.
+
+    Raises:
+        ValueError: If an image cannot be read or if the preprocessing is not known.
+
+    Example:
+        >>> import keras_resnet, numpy as np
+        >>> model = keras_resnet.ResNet20(weights="cifar10", include_preprocessing=True)
+        >>> [(label, probability)] = predict(model, np.zeros((1, 32, 32, 3)), top=1)[0]
+    """
+    model = read_model(model)
+    names = getattr(model, "class_names", None) or tuple(map(str, range(model.output_shape[-1])))
+    row = known_preprocessing(model)
+    row = row.at_size(model.input_shape[1] or row.size)
+    images = images if isinstance(images, list | tuple) else [images]
+    found = []
+    for start in range(0, len(images), batch_size):
+        inputs = row.pixels(list(images[start : start + batch_size])).astype("float32")
+        if not the_network(model).includes_preprocessing:
+            inputs = preprocess_input(inputs, "channels_last", mode=row)
+        outputs = keras.ops.convert_to_numpy(model.predict_on_batch(inputs)).astype("float64")
+        for scores in outputs:
+            best = np.argsort(-scores, kind="stable")[:top]
+            found.append([(names[i], float(scores[i])) for i in best])
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------- the pictures
+
+
+def draw_confusion(evaluation: Evaluation, path: Path) -> None:
+    """Draws the confusion matrix in per cent of each true class; with numbers if there are at most 20 classes."""
+    from matplotlib.figure import Figure
+
+    counts = evaluation.confusion
+    shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
+    classes = len(counts)
+    side = min(12.0, 2.5 + 0.45 * classes)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.subplots()
+    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    figure.colorbar(picture, label="images of the true class (%)", shrink=0.8)
+    if classes <= 20:
+        for i, j in np.argwhere(counts > 0):
+            color = "white" if shares[i, j] > 55 else "black"
+            axes.text(j, i, f"{shares[i, j]:.0f}", ha="center", va="center", color=color, fontsize="small")
+        axes.set_xticks(range(classes), evaluation.class_names, rotation=90)
+        axes.set_yticks(range(classes), evaluation.class_names)
+    axes.set(xlabel="predicted class", ylabel="true class", title=f"top-1 {100 * evaluation.top1:.2f} %")
+    _save(figure, path)
+
+
+def draw_mistakes(evaluation: Evaluation, path: Path) -> None:
+    """Draws the images of the most confident mistakes."""
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    chosen = evaluation.mistakes()
+    columns = min(4, len(chosen))
+    rows = -(-len(chosen) // columns)
+    figure = Figure(figsize=(2.6 * columns, 3.0 * rows), layout="constrained")
+    for axes, i in zip(
+        np.ravel(figure.subplots(rows, columns, squeeze=False)),
+        [*chosen, *[None] * (rows * columns - len(chosen))],
+        strict=True,
+    ):
+        axes.axis("off")
+        if i is None:
+            continue
+        with Image.open(evaluation.names[i]) as image:
+            axes.imshow(np.asarray(image.convert("RGB")))
+        predicted = evaluation.predictions[i]
+        names = evaluation.class_names
+        title = f"{names[predicted]} ({100 * evaluation.probabilities[i, predicted]:.0f} %)"
+        axes.set_title(f"{title}\ntrue: {names[evaluation.labels[i]]}", fontsize="small")
+    _save(figure, path)
+
+
+def _save(figure, path: Path) -> None:
+    with whole(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=120)
