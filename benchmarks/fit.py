@@ -10,8 +10,12 @@ import statistics
 import sys
 import time
 
-from experiments import training
-from experiments.data import load
+import keras
+
+import keras_resnet
+from keras_resnet.training import load_data
+from keras_resnet.training.batches import training_batches
+from keras_resnet.training.run import POLICIES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,15 +26,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--precision", choices=training.POLICIES, default="float32")
+    parser.add_argument("--precision", choices=POLICIES, default="float32")
     options = parser.parse_args(arguments)
 
     import tensorflow as tf
 
-    data = load(options.dataset, train_examples=options.steps * options.batch_size)
-    choices = dict(depth=options.depth, shortcut="zero_pad", order="original", block="building_block", width=1)
-    model = training.build(choices | dict(learning_rate=0.01, weight_decay=1e-4), data, options.precision)
-    batches = data.batches(options.batch_size)
+    data = load_data(options.dataset, train_examples=options.steps * options.batch_size)
+    keras.config.set_dtype_policy(POLICIES[options.precision])
+    classes = len(data.class_names)
+    model = keras_resnet.ResNet(
+        keras_resnet.cifar(options.depth), classes=classes, include_preprocessing=data.preprocessing, weight_decay=1e-4
+    )
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    batches = training_batches(data, options.batch_size, augmentation="cifar", image_size=32, seed=0).data
     resident = tf.data.Dataset.from_tensors(batches[0]).repeat(len(batches))
 
     def images_per_second(source) -> float:

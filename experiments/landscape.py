@@ -2,8 +2,8 @@
 
     python -m experiments.landscape runs/cells_medium/plain56-seed0 runs/cells_medium/resnet56-seed0
 
-Each directory is a finished cell of `experiments.paper` or a run of `experiments.train`, with its model.keras. The
-weights w move to w + a * d1 + b * d2, for two random directions whose filters have the norms of the filters of w.
+Each directory is a finished cell of `experiments.paper`, or of `python -m keras_resnet train`, with its model.keras.
+The weights w move to w + a * d1 + b * d2, for two random directions whose filters have the norms of the filters of w.
 Writes <directory>/<cell>.json for each network, which is not computed again if it exists, and <directory>/figure.png.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from experiments.data import load
 from experiments.report import save
 from keras_resnet.files import read_json, write_json
+from keras_resnet.training import load_data
 from keras_resnet.training.environment import machine, versions
 
 BATCH = 500
@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
             if run is None:
                 print(f"{cell} must be a finished cell or run, with result.json and model.keras", file=sys.stderr)
                 return 1
-            data = load(run["dataset"], data_dir=options.data_dir, train_examples=options.images, validation_examples=0)
+            data = load_data(run["dataset"], data_dir=options.data_dir, train_examples=options.images, validation=0)
             model = keras.models.load_model(cell / "model.keras", compile=False)
             images, labels = data.train.images.astype("float32"), data.train.labels
             result = landscape(model, images, labels, points=options.points, reach=options.reach)

@@ -1,31 +1,34 @@
 """A table or figure of the papers, with one command.
 
+    python -m experiments.paper                                   # lists the tables and figures
     python -m experiments.paper degradation --budget medium       # or table6, options, orders, responses, family
     python -m experiments.paper imagenet_table1                   # counted, not trained
     python -m experiments.paper degradation --budget full --list  # its cells; --cell 7/40 runs one, as job arrays do
+    python -m experiments.paper options --workers 4               # four cells at once; --address auto: on a Ray cluster
 
-A cell is one net trained with one seed, in its own process and directory: <directory>/cells_<budget>/<net>-seed<seed>/.
-Its result.json is written last. Grids share cells: a net that is in two grids is trained once. The same command resumes
+A cell is one network trained with one seed, in its own directory: <directory>/cells_<budget>/<net>-seed<seed>/. Its
+result.json is written last. Grids share cells: a network that is in two grids is trained once. The same command resumes
 after an interruption and skips finished cells. At the end, or with --report, <directory>/<name>_<budget>/ contains
 report.md, results.csv and figure.png of the finished cells (for imagenet_table1 only report.md).
 """
 
 import argparse
+import functools
 import re
 import shlex
-import subprocess
 import sys
-import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 
-from experiments import train, training
-from experiments.data import DataUnavailable, load_test
 from experiments.grids import GRIDS, Grid, Net
 from experiments.paper_report import layer_responses, write_report
-from keras_resnet.files import Held, read_json, write_text
+from experiments.runner import Task, add_runner_flags, make_runner
+from keras_resnet.files import Held, read_json, write_json, write_text
+from keras_resnet.training import DataUnavailable, Run, load_data
+from keras_resnet.training.run import PRECISIONS
 
 HELD = 75  # EX_TEMPFAIL: another process runs this cell
 
@@ -34,7 +37,7 @@ class Budget(NamedTuple):
     """How each net of a grid is trained, and with how many seeds."""
 
     about: str
-    recipe: str  # a row of train.RECIPES
+    recipe: str  # a name of keras_resnet.training.RECIPES
     dataset: str
     epochs: int
     train_examples: int | None
@@ -80,64 +83,63 @@ def shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def run_of(cell: Cell, options: argparse.Namespace) -> train.Run:
+def run_of(cell: Cell, options: argparse.Namespace) -> Run:
     budget = BUDGETS[options.budget]
-    return train.Run(
+    return Run(
         cell.net.variant,
-        dict(cell.net.choices),
-        budget.recipe,
         budget.dataset,
-        cell.seed,
-        training.precision_of(options.precision),
-        budget.epochs,
-        budget.train_examples,
+        budget.recipe,
+        fields=dict(cell.net.choices),
+        seed=cell.seed,
+        precision=options.precision,
+        epochs=budget.epochs,
+        train_examples=budget.train_examples,
+        validation=0,
+        evaluations=budget.looks,
     )
 
 
-def run_cell(cell: Cell, options: argparse.Namespace, place: Path) -> None:
-    """Trains one cell in this process, or sees that it is through."""
-    budget, run = BUDGETS[options.budget], run_of(cell, options)
+def train_cell(run: Run, responses: bool, data_dir: str | None, directory: Path, report: Callable) -> dict:
+    """Trains a cell, and measures the responses of its layers if a grid asks for them."""
+    done = (directory / "result.json").exists()
+    result = run(directory, data_dir=data_dir, report=report)
+    if responses and not done and "failure" not in result:
+        images = load_data(run.dataset, data_dir=data_dir, validation=0).test.images[:1000]
+        result |= {"responses": layer_responses(keras.models.load_model(directory / "model.keras"), images)}
+        write_json(directory / "result.json", result)
+    return result
 
-    def responses(place: Path) -> dict:
-        images = load_test(budget.dataset, data_dir=options.data_dir).images[:1000]
-        return {"responses": layer_responses(keras.models.load_model(place / "model.keras"), images)}
 
+def run_cells(numbered: list[tuple[int, Cell]], total: int, options: argparse.Namespace, cells: Path) -> int:
+    """Runs the cells that are left. One that fails leaves error.txt. Returns how many failed."""
     shared = {(net.variant, *net.choices.items()) for net in GRIDS["responses"].nets}
-    more = {"also": responses} if (cell.net.variant, *cell.net.choices.items()) in shared else {}
-    train.refuse_others(place, run)  # that is no failure of the cell
-    (place / "error.txt").unlink(missing_ok=True)
-    try:
-        train.once(run, place, data_dir=options.data_dir, looks=budget.looks, **more)
-    except Exception:
-        write_text(place / "error.txt", traceback.format_exc())
-        raise
-
-
-def run_in_processes(numbered: list[tuple[int, Cell]], total: int, arguments: list[str], cells: Path) -> int:
-    """Each cell in a process of its own; one that fails leaves error.txt, and the rest go on. How many failed."""
-    failed = 0
-    for number, cell in numbered:
-        place = cells / cell.name
-        if (place / "result.json").exists():
-            continue
-        print(f"cell {number} of {total}: {cell.net.title}, seed {cell.seed}", flush=True)
-        command = [sys.executable, "-m", "experiments.paper", *arguments, "--cell", f"{number}/{total}"]
-        done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
-        if done.returncode == 130:
-            raise KeyboardInterrupt
-        if done.returncode == HELD:
-            print(f"  {done.stderr.strip().splitlines()[-1]}", flush=True)
-        elif done.returncode:
-            failed += 1
-            place.mkdir(parents=True, exist_ok=True)
-            if not failure_of(place):  # it was killed
-                write_text(place / "error.txt", done.stderr or f"ended with {done.returncode}")
-            print(f"  failed: {failure_of(place)}", file=sys.stderr, flush=True)
+    left = [(number, cell) for number, cell in numbered if not (cells / cell.name / "result.json").exists()]
+    failed = running = 0
+    with make_runner(options) as runner:
+        while left or running:
+            while left and runner.free > 0:
+                number, cell = left.pop(0)
+                print(f"cell {number} of {total}: {cell.net.title}, seed {cell.seed}", flush=True)
+                responses = (cell.net.variant, *cell.net.choices.items()) in shared
+                (cells / cell.name / "error.txt").unlink(missing_ok=True)
+                train = functools.partial(train_cell, run_of(cell, options), responses, options.data_dir)
+                runner.submit(Task(cell.name, train, cells / cell.name))
+                running += 1
+            done = runner.next()
+            running -= 1
+            if done.error is not None:
+                done.task.directory.mkdir(parents=True, exist_ok=True)
+                write_text(done.task.directory / "error.txt", done.error)
+            if failure := failure_of(done.task.directory):
+                failed += 1
+                print(f"  {done.task.name} failed: {failure}", file=sys.stderr, flush=True)
     return failed
 
 
 def failure_of(place: Path) -> str:
-    """The last line of what a failed cell said; "" where none failed."""
+    """Why a cell failed, or ""."""
+    if failure := (read_json(place / "result.json") or {}).get("failure"):
+        return failure
     path = place / "error.txt"
     return path.read_text().strip().rpartition("\n")[2] if path.exists() else ""
 
@@ -150,7 +152,7 @@ def found(cells: list[Cell], nets: tuple[Net, ...], directory: Path) -> list[tup
         result, failure = read_json(place / "result.json"), failure_of(place)
         if result or failure:
             about = {"cell": cell.name, "seed": cell.seed}
-            results[cell.net.title].append(about | (result or {"failure": failure}))
+            results[cell.net.title].append(about | ({"failure": failure} if failure else result))
     return [(net, results[net.title]) for net in nets]
 
 
@@ -158,16 +160,21 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m experiments.paper", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("name", choices=GRIDS)
+    parser.add_argument("name", choices=GRIDS, nargs="?")
     parser.add_argument("--budget", choices=BUDGETS, default="medium", help="default: %(default)s")
     parser.add_argument("--directory", type=Path, default=Path("runs"), help="where results go; default: %(default)s")
-    parser.add_argument("--precision", choices=training.PRECISIONS, default="auto")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument("--data-dir", help="of tfds; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--cell", type=shard, metavar="K/N", help="the K-th of N shares of the cells, for job arrays")
-    only.add_argument("--list", action="store_true", help="only list the cells, and which of them are through")
-    only.add_argument("--report", action="store_true", help="only table and picture of the cells that are through")
+    only.add_argument("--list", action="store_true", help="only list the cells, and which of them are finished")
+    only.add_argument("--report", action="store_true", help="only table and picture of the finished cells")
+    add_runner_flags(parser)
     options = parser.parse_args(arguments)
+    if options.name is None:
+        for name, grid in GRIDS.items():
+            print(f"{name:<16} {grid.source}\n{'':<16} {grid.question}")
+        return 0
 
     grid, directory = GRIDS[options.name], options.directory / f"{options.name}_{options.budget}"
     cell_directory = options.directory / f"cells_{options.budget}"
@@ -179,38 +186,37 @@ def main(arguments: list[str] | None = None) -> int:
     numbered = list(enumerate(cells, 1))
     if options.list:
         for number, cell in numbered:
-            through = (cell_directory / cell.name / "result.json").exists()
-            print(f"{number}/{len(cells)}  {cell.name}{'  through' if through else ''}")
+            finished = (cell_directory / cell.name / "result.json").exists()
+            print(f"{number}/{len(cells)}  {cell.name}{'  finished' if finished else ''}")
+        for net in () if grid.trained else grid.nets:
+            print(f"{net.title}: counted, not trained")
         return 0
     try:
         if options.cell:
             k, n = options.cell
             numbered = numbered[k - 1 :: n]
-        if options.cell and n == len(cells):
-            cell = numbered[0][1]
-            run_cell(cell, options, cell_directory / cell.name)
-        elif not options.report:
-            for _, cell in numbered:  # before the first is begun
-                train.refuse_others(cell_directory / cell.name, run_of(cell, options))
-            failed = run_in_processes(numbered, len(cells), arguments, cell_directory)
+        if not options.report:
+            for _, cell in numbered:  # before the first one begins
+                run_of(cell, options).check(cell_directory / cell.name)
+            failed = run_cells(numbered, len(cells), options, cell_directory)
     except Held as error:
         print(error, file=sys.stderr)
         return HELD
-    except (DataUnavailable, training.Diverged, ValueError) as error:
+    except (DataUnavailable, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last whole epoch.")
+        print("\nStopped. The same command resumes after the last complete epoch.")
         return 130
     if options.cell:
         return int(bool(failed))
 
     about, seeds = BUDGETS[options.budget].about, BUDGETS[options.budget].seeds
-    budget = f"Budget {options.budget!r}: {about}, at most {seeds} seeds a net."
+    budget = f"Budget {options.budget!r}: {about}, at most {seeds} seeds per network."
     command = shlex.join(["python", "-m", "experiments.paper", *(word for word in arguments if word != "--report")])
-    told = f"    {command}" + (f"\n\n{budget}" if grid.trained else "")
+    head = f"    {command}" + (f"\n\n{budget}" if grid.trained else "")
     results = found(cells, nets_of(grid, options.budget), cell_directory)
-    print(write_report(directory, options.name, grid, results, told))
+    print(write_report(directory, options.name, grid, results, head))
     print(f"\n{directory / 'report.md'}")
     return 1 if any("failure" in cell for _, of_net in results for cell in of_net) else 0
 

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from experiments.grids import Grid, Net, counts
-from experiments.progress import duration
 from experiments.report import save
 from keras_resnet import VARIANTS
 from keras_resnet.files import write_text
 from keras_resnet.resnet import weight_layers
+from keras_resnet.training.progress import duration
 
 COLUMNS = ("net", "seed", "parameters", "multiply_adds", "epochs", "seconds", "train_error", "test_error", "failure")
 

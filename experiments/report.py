@@ -14,43 +14,71 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
-from keras_resnet.files import readable, whole, write_text
+from keras_resnet.files import read_json, whole, write_text
 
 RESULTS = (
     "seed", "parameters", "multiply_adds", "epochs", "seconds", "overhead", "train_accuracy", "validation_accuracy",
 )  # fmt: skip
 
+CURVES = ("accuracy", "validation_accuracy")
+
 
 def read_trials(directory) -> list[dict]:
-    """A row a trial: `trial`, the hyperparameters, RESULTS, `status`, `error`, `history`, `ended` (seconds since 1970).
+    """Returns a row per run: `trial`, the hyperparameters, RESULTS, `status`, `error`, `history`, `ended`.
 
-    The status is Keras Tuner's, or STOPPED where the trial was for hopeless, or CORRUPT where its file is no JSON.
+    A trial of several seeds has several rows. The status is that of the trial in Keras Tuner, or STOPPED or FAILED if
+    that is what became of the run.
     """
     rows = []
     paths = Path(directory).glob("trial_*/trial.json")
     for path in sorted(paths, key=lambda path: int(path.parent.name.removeprefix("trial_"))):
-        trial = readable(path) or {"status": "CORRUPT", "message": "the same command sets it aside, and runs it again"}
-        finished = trial["status"] in ("COMPLETED", "FAILED")
-        result = (readable(path.with_name("result.json")) if finished else None) or {}
-        if trial["status"] == "COMPLETED" and "validation_accuracy" not in result:
-            trial |= {"status": "CORRUPT", "message": "its result is in pieces; the same command runs it again"}
-        rows.append(
-            {
-                "trial": path.parent.name.removeprefix("trial_"),
-                **trial.get("hyperparameters", {"values": {}})["values"],
-                **{name: result.get(name) for name in RESULTS},
-                "status": "STOPPED" if result.get("stopped") else trial["status"],
-                "error": result.get("error") or (trial["message"] or "").strip().rpartition("\n")[2],
-                "history": result.get("history", {}),
-                "ended": result.get("ended"),
-            }
-        )
+        trial = read_json(path)
+        about = {"trial": path.parent.name.removeprefix("trial_"), **trial["hyperparameters"]["values"]}
+        runs = sorted(path.parent.glob("seed*"), key=lambda run: int(run.name.removeprefix("seed")))
+        for run in runs:
+            result = read_json(run / "result.json") or {}
+            message = result.get("failure", "")
+            if not result and (run / "error.txt").exists():
+                message = (run / "error.txt").read_text().strip().rpartition("\n")[2]
+            status = "STOPPED" if "stopped" in result else "FAILED" if message else "COMPLETED" if result else "RUNNING"
+            history = result.get("history", [])
+            rows.append(
+                about
+                | {name: result.get(name) for name in RESULTS}
+                | {"status": status, "error": message, "ended": result.get("ended")}
+                | {"history": {name: [row[name] for row in history if name in row] for name in CURVES}}
+            )
+        if not runs:
+            message = (trial["message"] or "").strip().rpartition("\n")[2]
+            rows.append(
+                about
+                | dict.fromkeys(RESULTS)
+                | {"status": trial["status"], "error": message, "history": {}, "ended": None}
+            )
     return rows
 
 
 def best_of(rows: list[dict]) -> dict | None:
-    completed = [row for row in rows if row["status"] == "COMPLETED"]
-    return max(completed, key=lambda row: row["validation_accuracy"], default=None)
+    """Returns the best run of the trial with the highest mean accuracy, with `mean`; of Hyperband, at the highest rung.
+
+    All runs of such a trial were completed.
+    """
+    trials: dict[str, list[dict]] = {}
+    for row in highest_rung(rows):
+        trials.setdefault(row["trial"], []).append(row)
+    completed = [runs for runs in trials.values() if all(row["status"] == "COMPLETED" for row in runs)]
+    if not completed:
+        return None
+    mean, best = max(
+        ((fmean(row["validation_accuracy"] for row in runs), runs) for runs in completed), key=lambda pair: pair[0]
+    )
+    return max(best, key=lambda row: row["validation_accuracy"]) | {"mean": mean}
+
+
+def highest_rung(rows: list[dict]) -> list[dict]:
+    """Of Hyperband's trials those with the most epochs; of others all."""
+    most = max((row.get("tuner/epochs", 0) for row in rows if row["status"] == "COMPLETED"), default=0)
+    return [row for row in rows if row.get("tuner/epochs", 0) == most]
 
 
 def columns_of(rows: list[dict]) -> list[str]:
@@ -96,7 +124,12 @@ def table(rows: list[dict]) -> str:
         cells += [f"{row[name]:,}" if row[name] else "" for name in ("parameters", "multiply_adds")]
         cells += [row["epochs"], row["seconds"] and round(row["seconds"])]
         validation = percent(row["validation_accuracy"])
-        cells += [percent(row["train_accuracy"]), f"**{validation}**" if row is best else validation]
+        cells += [
+            percent(row["train_accuracy"]),
+            f"**{validation}**"
+            if best and (row["trial"], row["seed"]) == (best["trial"], best["seed"])
+            else validation,
+        ]
         cells += [row["status"] + (f": {row['error']}" if row["error"] else "")]
         lines.append(["" if cell is None else str(cell).replace("|", "/") for cell in cells])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -123,7 +156,7 @@ def curves(rows: list[dict]):
 
     colour, depths = colours(rows), sorted({row["depth"] for row in rows})
     figure, pair = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
-    for axes, name, title in zip(pair, ("accuracy", "val_accuracy"), ("training", "validation"), strict=True):
+    for axes, name, title in zip(pair, ("accuracy", "validation_accuracy"), ("training", "validation"), strict=True):
         for row in rows:
             errors = [100 * (1 - value) for value in row["history"][name]]
             last = row["epochs"]
@@ -304,8 +337,8 @@ def write_report(directory) -> list[dict]:
     rows = read_trials(directory)
     write_csv(directory, rows)
     pictures = draw(directory, rows)
-    about = readable(directory / "sweep.json") or {}
-    best, final = best_of(rows), readable(directory / "best.json")
+    about = read_json(directory / "sweep.json") or {}
+    best, final = best_of(rows), read_json(directory / "best.json")
     before, after = [], []
     if about:
         before.append(f"{about['machine']}; {about['versions']}; seed {about['seed']}.")

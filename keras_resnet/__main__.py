@@ -1,9 +1,16 @@
-"""The family from the shell.
+"""Residual networks from the shell.
 
 python -m keras_resnet list                 # every row; or those of a pattern, such as "se*"
 python -m keras_resnet summary resnet56 --fields shortcut=projection_all order=preactivation
 python -m keras_resnet export resnet50 models/resnet50 --weights imagenet --labels imagenet
 python -m keras_resnet explain resnet50 image.jpg --weights imagenet --output cam.png
+
+python -m keras_resnet finetune folder:flowers resnet50 --weights imagenet --directory runs/flowers
+python -m keras_resnet evaluate runs/flowers folder:flowers --crops 10
+python -m keras_resnet predict runs/flowers a.jpg b.png --explain
+python -m keras_resnet export runs/flowers models/flowers
+python -m keras_resnet demo runs/flowers
+python -m keras_resnet train imagenet2012 resnet34 --recipe imagenet_paper --fields shortcut=B --devices 8
 """
 
 import argparse
@@ -13,8 +20,10 @@ import os
 import shutil
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
+from keras_resnet import commands
 from keras_resnet.errors import RandomClassifierWarning
 
 # written by `PYTHONPATH=tests python tests/test_variants.py`
@@ -61,7 +70,7 @@ def run_summary(options) -> None:
 
 def add_export(commands) -> None:
     parser = commands.add_parser("export", help="a SavedModel for TF Serving, or a file for another runtime")
-    parser.add_argument("name", help="a row, or the path of a .keras file")
+    parser.add_argument("name", help="a row, a .keras file, or the directory of a run")
     parser.add_argument("directory", type=Path, help="where its versions are; for other formats, the file")
     parser.add_argument("--format", help="saved_model, onnx, litert or openvino; default: that of the suffix")
     net = parser.add_argument_group("the net, if a row")
@@ -96,6 +105,8 @@ def read_net(options):
     import keras_resnet
 
     source, preprocessing = options.weights, options.preprocessing
+    if Path(options.name, "model.keras").is_file():
+        options.name = str(Path(options.name, "model.keras"))
     if options.name.endswith(".keras"):
         if source or options.classes or options.fields:
             raise ValueError(f"--weights, --classes and --fields are for rows. Received: {options.name!r}, a file")
@@ -149,7 +160,7 @@ def run_export(options) -> None:
 
 def add_explain(commands) -> None:
     parser = commands.add_parser("explain", help="a picture of where a net sees a class: a class activation map")
-    parser.add_argument("name", help="a row, or the path of a .keras file")
+    parser.add_argument("name", help="a row, a .keras file, or the directory of a run")
     parser.add_argument("image", type=Path, help="the file of an image in a format that Pillow reads")
     parser.add_argument("-o", "--output", type=Path, default=Path("cam.png"), help="default: cam.png")
     parser.add_argument("--class", type=int, dest="explained", help="number of a class; default: the most probable")
@@ -238,20 +249,20 @@ def read_labels(labels: str | None):
     return Path(labels).read_text().splitlines() if labels and Path(labels).is_file() else labels
 
 
-COMMANDS = {
+COMMANDS: dict[str, tuple[Callable, Callable]] = {
     "list": (add_list, run_list),
     "summary": (add_summary, run_summary),
     "export": (add_export, run_export),
     "explain": (add_explain, run_explain),
-}
+} | commands.COMMANDS
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m keras_resnet", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    commands = parser.add_subparsers(dest="command", required=True)
+    subparsers = parser.add_subparsers(dest="command", required=True)
     for add, _ in COMMANDS.values():
-        add(commands)
+        add(subparsers)
     options = parser.parse_args(arguments)
     _, run = COMMANDS[options.command]
     try:

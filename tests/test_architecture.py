@@ -22,6 +22,7 @@ FLOORS = [
     {"resnet"},
     {"activation_maps", "applications", "builders", "fine_tuning", "plain_keras", "pyramid", "serving", "tuner"},
     {"training"},
+    {"commands"},
     {"__init__"},
     {"__main__"},
 ]

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_resnet.activation_maps import explain, overlay
 from keras_resnet.errors import choose, positive
 from keras_resnet.files import whole, write_json, write_text
 from keras_resnet.network import Network, the_network
@@ -377,6 +378,18 @@ def predict(
             best = np.argsort(-scores, kind="stable")[:top]
             found.append([(names[i], float(scores[i])) for i in best])
     return found
+
+
+def explained(model: keras.Model, image: Any) -> np.ndarray:
+    """Returns the pixels (h, w, 3) of an image with its class activation map for the most probable class."""
+    row = known_preprocessing(model)
+    row = row.at_size(model.input_shape[1] or row.size)
+    pixels = row.pixels(image)
+    inputs = pixels.astype("float32")
+    if not the_network(model).includes_preprocessing:
+        inputs = preprocess_input(inputs, "channels_last", mode=row)
+    (heatmap,) = explain(model, inputs)
+    return overlay(pixels[0], heatmap)
 
 
 # ------------------------------------------------------------------------------------------------------- the pictures

@@ -313,9 +313,9 @@ class _Training:
         size = run.image_size or recipe.image_size or self.data.image_size or known
         self.evaluation_size = size if run.image_size else recipe.evaluation_size or size
         shared = {} if run.devices == 1 else {"norm": "sync_bn"}
-        fields = shared | recipe.variant_fields() | dict(run.fields)
+        fields = recipe.variant_fields() | dict(run.fields)
         self.preprocess = preprocessing.at_size(self.evaluation_size)
-        self.arguments = dict(
+        self.arguments: dict[str, Any] = dict(
             variant=run.net,
             classes=len(self.data.class_names),
             include_preprocessing=self.preprocess,
@@ -323,9 +323,9 @@ class _Training:
             **fields,
         )
         if self.evaluation_size == size:
-            return ResNet(input_shape=(size, size, 3), weights=run.weights, **self.arguments), size
+            return ResNet(input_shape=(size, size, 3), weights=run.weights, **shared | self.arguments), size
         image = keras.Input((None, None, 3), name="image")
-        return ResNet(input_tensor=image, weights=run.weights, **self.arguments), size
+        return ResNet(input_tensor=image, weights=run.weights, **shared | self.arguments), size
 
     def compile(self, model: Network, steps: int) -> None:
         self.recipe.freeze_layers(model)
@@ -370,13 +370,11 @@ class _Training:
         backup.keeps(callbacks, state)
         return [*callbacks, backup, self.lines]
 
-    def finished(self, model: Network) -> Network:
-        """Returns the network to save: for images of the evaluation's size, compiled so that any Keras loads it."""
-        if model.input_shape[1] is None:
-            weights = model.get_weights()
+    def finished(self, trained: Network) -> Network:
+        """Returns the network to save: in float32, for the images of the evaluation, and with a loss of Keras."""
+        with _policy("float32"):
             model = ResNet(input_shape=(self.evaluation_size, self.evaluation_size, 3), **self.arguments)
-            model.set_weights(weights)
-        model.trainable = True
+        model.set_weights(trained.get_weights())
         model.class_names = self.data.class_names
         model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model

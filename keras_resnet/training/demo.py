@@ -1,0 +1,42 @@
+"""A page on the loopback interface: drop an image, see its classes and where the network sees the first one."""
+
+import os
+
+import keras
+
+from keras_resnet.training.evaluation import explained, predict
+
+
+def page(model: keras.Model):
+    """Returns a Gradio page for a network.
+
+    Args:
+        model: A network whose preprocessing is known, such as that of a run.
+
+    Returns:
+        A `gradio.Interface`; `launch()` serves it.
+
+    Raises:
+        ImportError: If Gradio is not installed.
+    """
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when Gradio is imported
+    try:
+        import gradio
+    except ImportError as error:
+        raise ImportError(f"{error}. Run: pip install 'keras-resnet-family[demo]'") from error
+
+    def classify(image):
+        if image is None:
+            return {}, None
+        (classes,) = predict(model, image)
+        return dict(classes), explained(model, image)
+
+    return gradio.Interface(
+        classify,
+        gradio.Image(type="pil", label="Image"),
+        [gradio.Label(label="Classes", num_top_classes=5), gradio.Image(label="Class activation map")],
+        title=model.name,
+        description="The class activation map shows which parts of the image raise the score of the first class.",
+        flagging_mode="never",
+        api_name="classify",
+    )
