@@ -148,8 +148,8 @@ class Search:
     def __init__(self, oracle, path: Path):
         self.oracle, self.path = oracle, path
         if state := read_json(path):
-            oracle.set_state(state["oracle"])
             oracle.trials = {name: Trial.from_state(trial) for name, trial in state["trials"].items()}
+            oracle.set_state(state["oracle"])
         oracle.ongoing_trials = {trial.trial_id: trial for trial in self.running}
 
     @property

@@ -99,8 +99,8 @@ class Local:
     Python's ProcessPoolExecutor(max_tasks_per_child=...) can deadlock in 3.11 to 3.13 (python/cpython#115634).
     """
 
-    def __init__(self, on_epoch: OnEpoch = never, runs_per_process: int = 25):
-        self.on_epoch, self.runs_per_process = on_epoch, runs_per_process
+    def __init__(self, on_epoch: OnEpoch = never, runs_per_process: int = 25, attempts: int = ATTEMPTS):
+        self.on_epoch, self.runs_per_process, self.attempts = on_epoch, runs_per_process, attempts
         self.tasks: list[Task] = []
         self.process: Any = None
 
@@ -121,7 +121,7 @@ class Local:
     def next(self) -> Done:
         """Executes the first task that was submitted."""
         task, attempts = self.tasks.pop(0), 0
-        while attempts < ATTEMPTS:
+        while attempts < self.attempts:
             attempts += 1
             try:
                 return Done(task, *self.execute(task), attempts)
