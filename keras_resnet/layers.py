@@ -97,6 +97,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             mean=empty if training else self.moving_mean,
             variance=empty if training else self.moving_variance,
             epsilon=self.epsilon,
+            data_format={4: "NHWC", 5: "NDHWC"}[len(inputs.shape)],
             is_training=training,
         )
         if training:
@@ -108,8 +109,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return (
             tf is not None
             and mask is None
-            and len(inputs.shape) == 4
-            and self.axis in (-1, 3)
+            and len(inputs.shape) in (4, 5)
+            and self.axis in (-1, len(inputs.shape) - 1)
             and self.center
             and self.scale
             and not self.renorm
