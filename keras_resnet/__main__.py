@@ -43,14 +43,15 @@ def counts() -> dict[str, tuple[int, int]]:
 
 def run_list(options) -> None:
     import keras_resnet
+    from keras_resnet.variants import published_shape
     from keras_resnet.weights import default_checkpoints, own_checkpoints
 
     names, counted = keras_resnet.list_variants(options.pattern), counts()
     checkpoints = default_checkpoints() | dict.fromkeys(own_checkpoints(), 'weights="cifar10"')
-    print(f"{'name':<22} {'parameters':>12} {'multiply-adds':>15}  {'input':<11}  checkpoint")
+    print(f"{'name':<22} {'parameters':>12} {'multiply-adds':>15}  {'input':<12}  checkpoint")
     for name in names:
-        (parameters, macs), size = counted[name], keras_resnet.VARIANTS[name].image_size
-        line = f"{name:<22} {parameters:>12,} {macs:>15,}  {f'{size}x{size}x3':<11}  {checkpoints.get(name, '')}"
+        (parameters, macs), size = counted[name], "x".join(map(str, published_shape(keras_resnet.VARIANTS[name])))
+        line = f"{name:<22} {parameters:>12,} {macs:>15,}  {size:<12}  {checkpoints.get(name, '')}"
         print(line.rstrip())
 
 
@@ -103,6 +104,7 @@ def read_net(options):
     import keras
 
     import keras_resnet
+    from keras_resnet.variants import find_row, published_shape
 
     source, preprocessing = options.weights, options.preprocessing
     if Path(options.name, "model.keras").is_file():
@@ -116,7 +118,8 @@ def read_net(options):
             preprocessing = preprocessing_of(source, options.name)
         known = keras_resnet.PREPROCESSINGS.get(preprocessing, preprocessing)
         size = getattr(known, "size", None)
-        shape = (size, size, 3) if size else None
+        row = keras_resnet.VARIANTS[find_row(options.name, "name")]
+        shape = (*published_shape(row)[:-3], size, size, 3) if size else None
         with warnings.catch_warnings():
             if source:  # nobody wants to serve a classifier at random beside loaded weights
                 warnings.simplefilter("error", RandomClassifierWarning)
@@ -183,6 +186,8 @@ def run_explain(options) -> None:
         raise ValueError(f"--weights must be given for a row. Received: {options.name!r}")
     model, preprocessing = read_net(options)
     network = the_network(model)
+    if network.variant.rank != 2:
+        raise ValueError(f"name must be a network of images, not of clips. Received: {options.name!r}")
     preprocessing = preprocessing or network.preprocessing
     if preprocessing is None:
         raise ValueError(

@@ -41,8 +41,8 @@ def explain(model: keras.Model, images, classes=None) -> np.ndarray:
         `(b, h, w)` float32 array of values in 0..1. Each map has the maximum 1; one without a positive value is zero.
 
     Raises:
-        ValueError: If `model` has other inputs or outputs, or not one last feature map of more than one position, or
-            if `images` or `classes` do not fit the model.
+        ValueError: If `model` has other inputs (clips of video, for example) or outputs, or not one last feature map
+            of more than one position, or if `images` or `classes` do not fit the model.
 
     Example:
         >>> model = keras_resnet.ResNet20(weights="cifar10", include_preprocessing=True)

@@ -12,6 +12,7 @@ import keras
 from keras_resnet.errors import choose, positive
 from keras_resnet.gates import GATES
 from keras_resnet.layers import Layers, check_channels_last
+from keras_resnet.ranks import channels_between
 from keras_resnet.shortcuts import Fork, find_shortcut
 
 
@@ -196,7 +197,7 @@ def residual_block(
     check_channels_last()
     filters, stride = positive(filters, "filters"), positive(stride, "stride")
     groups, base_width = positive(groups, "groups"), positive(base_width, "base_width")
-    if x.shape[-1] is None:
+    if len(x.shape) not in (4, 5) or x.shape[-1] is None:
         raise ValueError(f"x must be a map (b, h, w, c) whose channels are known. Received: the shape {x.shape}")
     name = name or f"residual_block_{keras.backend.get_uid('residual_block')}"
     order = order if isinstance(order, Order) else choose(ORDERS, order, "order")
@@ -227,6 +228,7 @@ def residual_block(
         _check_zero_init(order, row, shortcut)
 
     y = activated
+    between = channels_between(3, 3, x.shape[-1], filters)  # torchvision: of the block, in each of its convolutions
     last_3x3 = max(i for i, layer in enumerate(weight_layers, 1) if layer.kernel_size > 1)
     for i, weight_layer in enumerate(weight_layers, 1):
         is_last = weight_layer is last
@@ -235,7 +237,7 @@ def residual_block(
             y = layers.dropout(y, dropout, name=f"{name}_{i}")
         after = order.end if is_last else order.between
         unscaled = at_zero and "bn" not in order.end
-        y = layers.conv(y, *weight_layer, zero=unscaled, bn="bn" in after, name=f"{name}_{i}")
+        y = layers.conv(y, *weight_layer, between=between, zero=unscaled, bn="bn" in after, name=f"{name}_{i}")
         y = layers.follow(after, y, zero=at_zero, name=f"{name}_{i}")
 
     if make_gate:

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from keras_resnet.network import Network
 from keras_resnet.resnet import ResNet, weight_layers
 from keras_resnet.shortcuts import Shortcut
-from keras_resnet.variants import VARIANTS, DenseVariant, Variant, builder_name
+from keras_resnet.variants import VARIANTS, DenseVariant, Variant, builder_name, published_shape
 
 __all__ = ["ResNet", *map(builder_name, VARIANTS)]
 
@@ -50,7 +50,7 @@ def make_builder(row_name: str) -> Callable[..., Network]:
     name = build.__name__ = build.__qualname__ = builder_name(row_name)
     set_signature(build, ARGUMENTS, (type(row),), {**asdict(row), "name": row_name})
     chosen = ", ".join(f"{f.name}={getattr(row, f.name)!r}" for f in fields(row) if getattr(row, f.name) != f.default)
-    size = f"{row.image_size} x {row.image_size}"
+    size = " x ".join(map(str, published_shape(row)[:-1]))
     build.__doc__ = f"""Returns {name}: {weight_layers(row)} weight layers, {row.classes} classes, {size} pixels.
 
 `ResNet({row_name!r})` returns the same network. Its row of `VARIANTS` is `{type(row).__name__}({chosen})`.

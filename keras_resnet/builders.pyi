@@ -27,7 +27,7 @@ __all__ = ['ResNet', 'PlainNet18', 'PlainNet34', 'ResNet18', 'ResNet34', 'ResNet
 'WideResNet16_8', 'WideResNet28_2', 'WideResNet28_10', 'WideResNet40_1', 'WideResNet40_2', 'WideResNet40_4',
 'ResNeXt29_8x64d', 'ResNeXt29_16x64d', 'ResNet18_cifar', 'ResNet34_cifar', 'ResNet50_cifar', 'DenseNet121',
 'DenseNet161', 'DenseNet169', 'DenseNet201', 'DenseNet264', 'DenseNet40_12', 'DenseNet100_12', 'DenseNet100_24',
-'DenseNetBC100_12', 'DenseNetBC250_24', 'DenseNetBC190_40']
+'DenseNetBC100_12', 'DenseNetBC250_24', 'DenseNetBC190_40', 'R3D_18', 'MC3_18', 'R2Plus1D_18']
 
 def ResNet(variant: str | Variant | DenseVariant, include_top: bool = True, weights: str | os.PathLike | Mapping[str,
     Any] | None = None, input_tensor: Any = None, input_shape: Sequence[int | None] | None = None,
@@ -40,7 +40,8 @@ def ResNet(variant: str | Variant | DenseVariant, include_top: bool = True, weig
     zero_init_residual: bool = ..., block_dropout: float = ..., drop_path: float = ..., dropout: float = ...,
     norm: str = ..., gn_groups: int = ..., weight_standardization: bool = ..., conv_bias: str = ...,
     conv_padding: str = ..., weight_decay: float = ..., bn_momentum: float = ..., bn_epsilon: float = ...,
-    image_size: int = ..., growth_rate: int = ..., bottleneck: int = ..., compression: float = ...) -> Network:
+    rank: int = ..., convolution: str = ..., frames: int = ..., image_size: int = ..., growth_rate: int = ...,
+    bottleneck: int = ..., compression: float = ...) -> Network:
     """Returns the network of a row of `VARIANTS`, or of a `Variant` of your own."""
 
 def PlainNet18(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -54,7 +55,8 @@ def PlainNet18(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 224) -> Network:
     """Returns PlainNet18: 18 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def PlainNet34(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -68,7 +70,8 @@ def PlainNet34(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 224) -> Network:
     """Returns PlainNet34: 34 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet18(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -82,7 +85,8 @@ def ResNet18(include_top: bool = True, weights: str | os.PathLike | Mapping[str,
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 224) -> Network:
     """Returns ResNet18: 18 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet34(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -96,7 +100,8 @@ def ResNet34(include_top: bool = True, weights: str | os.PathLike | Mapping[str,
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 224) -> Network:
     """Returns ResNet34: 34 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet50(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -110,7 +115,8 @@ def ResNet50(include_top: bool = True, weights: str | os.PathLike | Mapping[str,
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 224) -> Network:
     """Returns ResNet50: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet101(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -124,7 +130,8 @@ def ResNet101(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet101: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet152(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -138,7 +145,8 @@ def ResNet152(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet152: 152 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNeXt50_32x4d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -152,7 +160,8 @@ def ResNeXt50_32x4d(include_top: bool = True, weights: str | os.PathLike | Mappi
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNeXt50_32x4d: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNeXt101_32x4d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -166,7 +175,8 @@ def ResNeXt101_32x4d(include_top: bool = True, weights: str | os.PathLike | Mapp
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNeXt101_32x4d: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNeXt101_32x8d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -180,7 +190,8 @@ def ResNeXt101_32x8d(include_top: bool = True, weights: str | os.PathLike | Mapp
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNeXt101_32x8d: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNeXt101_64x4d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -194,7 +205,8 @@ def ResNeXt101_64x4d(include_top: bool = True, weights: str | os.PathLike | Mapp
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNeXt101_64x4d: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNeXt101_32x16d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -208,7 +220,8 @@ def ResNeXt101_32x16d(include_top: bool = True, weights: str | os.PathLike | Map
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNeXt101_32x16d: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def WideResNet50_2(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -222,7 +235,8 @@ def WideResNet50_2(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns WideResNet50_2: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def WideResNet101_2(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -236,7 +250,8 @@ def WideResNet101_2(include_top: bool = True, weights: str | os.PathLike | Mappi
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns WideResNet101_2: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def SEResNet18(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -250,7 +265,8 @@ def SEResNet18(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns SEResNet18: 18 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def SEResNet34(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -264,7 +280,8 @@ def SEResNet34(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns SEResNet34: 34 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def SEResNet50(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -278,7 +295,8 @@ def SEResNet50(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns SEResNet50: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def SEResNet101(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -292,7 +310,8 @@ def SEResNet101(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns SEResNet101: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def SEResNet152(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -306,7 +325,8 @@ def SEResNet152(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns SEResNet152: 152 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def SEResNeXt50_32x4d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -320,7 +340,8 @@ def SEResNeXt50_32x4d(include_top: bool = True, weights: str | os.PathLike | Map
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns SEResNeXt50_32x4d: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def SEResNeXt101_32x4d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -334,7 +355,8 @@ def SEResNeXt101_32x4d(include_top: bool = True, weights: str | os.PathLike | Ma
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns SEResNeXt101_32x4d: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ECAResNet50d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -348,7 +370,8 @@ def ECAResNet50d(include_top: bool = True, weights: str | os.PathLike | Mapping[
     zero_channels: str = 'both', gate: str = 'eca', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ECAResNet50d: 52 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ECAResNet101d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -362,7 +385,8 @@ def ECAResNet101d(include_top: bool = True, weights: str | os.PathLike | Mapping
     zero_channels: str = 'both', gate: str = 'eca', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ECAResNet101d: 103 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet50c(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -376,7 +400,8 @@ def ResNet50c(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet50c: 52 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet101c(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -390,7 +415,8 @@ def ResNet101c(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet101c: 103 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet152c(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -404,7 +430,8 @@ def ResNet152c(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet152c: 154 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet18d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -418,7 +445,8 @@ def ResNet18d(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet18d: 20 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet34d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -432,7 +460,8 @@ def ResNet34d(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet34d: 36 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet50d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -446,7 +475,8 @@ def ResNet50d(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet50d: 52 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet101d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -460,7 +490,8 @@ def ResNet101d(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet101d: 103 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet152d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -474,7 +505,8 @@ def ResNet152d(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet152d: 154 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet200d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -488,7 +520,8 @@ def ResNet200d(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet200d: 202 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet50s(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -502,7 +535,8 @@ def ResNet50s(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet50s: 52 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet101s(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -516,7 +550,8 @@ def ResNet101s(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet101s: 103 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet152s(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -530,7 +565,8 @@ def ResNet152s(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet152s: 154 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet50t(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -544,7 +580,8 @@ def ResNet50t(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet50t: 52 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNeXt50d_32x4d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -558,7 +595,8 @@ def ResNeXt50d_32x4d(include_top: bool = True, weights: str | os.PathLike | Mapp
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNeXt50d_32x4d: 52 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def SEResNeXt26d_32x4d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -572,7 +610,8 @@ def SEResNeXt26d_32x4d(include_top: bool = True, weights: str | os.PathLike | Ma
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns SEResNeXt26d_32x4d: 28 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def SEResNet152d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -586,7 +625,8 @@ def SEResNet152d(include_top: bool = True, weights: str | os.PathLike | Mapping[
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns SEResNet152d: 154 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ECAResNet50t(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -600,7 +640,8 @@ def ECAResNet50t(include_top: bool = True, weights: str | os.PathLike | Mapping[
     zero_channels: str = 'both', gate: str = 'eca', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ECAResNet50t: 52 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet10t(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -614,7 +655,8 @@ def ResNet10t(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet10t: 12 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet14t(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -628,7 +670,8 @@ def ResNet14t(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet14t: 16 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet26(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -642,7 +685,8 @@ def ResNet26(include_top: bool = True, weights: str | os.PathLike | Mapping[str,
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 224) -> Network:
     """Returns ResNet26: 26 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet26d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -656,7 +700,8 @@ def ResNet26d(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet26d: 28 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet26t(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -670,7 +715,8 @@ def ResNet26t(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet26t: 28 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetRS50(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -684,7 +730,8 @@ def ResNetRS50(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.25, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetRS50: 53 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetRS101(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -698,7 +745,8 @@ def ResNetRS101(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.25, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetRS101: 104 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetRS152(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -712,7 +760,8 @@ def ResNetRS152(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.25, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetRS152: 155 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetRS200(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -726,7 +775,8 @@ def ResNetRS200(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.25, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetRS200: 203 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetRS270(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -740,7 +790,8 @@ def ResNetRS270(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.25, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetRS270: 275 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetRS350(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -754,7 +805,8 @@ def ResNetRS350(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.25, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetRS350: 353 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetRS420(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -768,7 +820,8 @@ def ResNetRS420(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'se', gate_ratio: float = 0.25, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetRS420: 422 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def IResNet50(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -782,7 +835,8 @@ def IResNet50(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns IResNet50: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def IResNet101(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -796,7 +850,8 @@ def IResNet101(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns IResNet101: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def IResNet152(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -810,7 +865,8 @@ def IResNet152(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns IResNet152: 152 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet50_gn(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -824,7 +880,8 @@ def ResNet50_gn(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'gn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet50_gn: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_50x1_bit(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -838,7 +895,8 @@ def ResNetV2_50x1_bit(include_top: bool = True, weights: str | os.PathLike | Map
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'gn', gn_groups: int = 32,
     weight_standardization: bool = True, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_50x1_bit: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_50x3_bit(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -852,7 +910,8 @@ def ResNetV2_50x3_bit(include_top: bool = True, weights: str | os.PathLike | Map
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'gn', gn_groups: int = 32,
     weight_standardization: bool = True, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_50x3_bit: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_101x1_bit(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -866,7 +925,8 @@ def ResNetV2_101x1_bit(include_top: bool = True, weights: str | os.PathLike | Ma
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'gn', gn_groups: int = 32,
     weight_standardization: bool = True, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_101x1_bit: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_101x3_bit(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -880,7 +940,8 @@ def ResNetV2_101x3_bit(include_top: bool = True, weights: str | os.PathLike | Ma
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'gn', gn_groups: int = 32,
     weight_standardization: bool = True, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_101x3_bit: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_152x2_bit(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -894,7 +955,8 @@ def ResNetV2_152x2_bit(include_top: bool = True, weights: str | os.PathLike | Ma
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'gn', gn_groups: int = 32,
     weight_standardization: bool = True, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_152x2_bit: 152 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_152x4_bit(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -908,7 +970,8 @@ def ResNetV2_152x4_bit(include_top: bool = True, weights: str | os.PathLike | Ma
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'gn', gn_groups: int = 32,
     weight_standardization: bool = True, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_152x4_bit: 152 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet50V2(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -922,7 +985,8 @@ def ResNet50V2(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet50V2: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet101V2(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -936,7 +1000,8 @@ def ResNet101V2(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet101V2: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet152V2(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -950,7 +1015,8 @@ def ResNet152V2(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet152V2: 152 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_18(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -964,7 +1030,8 @@ def ResNetV2_18(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_18: 18 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_18d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -978,7 +1045,8 @@ def ResNetV2_18d(include_top: bool = True, weights: str | os.PathLike | Mapping[
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_18d: 20 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_34(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -992,7 +1060,8 @@ def ResNetV2_34(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_34: 34 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_34d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1006,7 +1075,8 @@ def ResNetV2_34d(include_top: bool = True, weights: str | os.PathLike | Mapping[
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_34d: 36 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_50(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1020,7 +1090,8 @@ def ResNetV2_50(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_50: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_50d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1034,7 +1105,8 @@ def ResNetV2_50d(include_top: bool = True, weights: str | os.PathLike | Mapping[
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_50d: 52 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNetV2_50d_gn(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1048,7 +1120,8 @@ def ResNetV2_50d_gn(include_top: bool = True, weights: str | os.PathLike | Mappi
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'gn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNetV2_50d_gn: 52 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet18_vd(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1062,7 +1135,8 @@ def ResNet18_vd(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet18_vd: 20 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet34_vd(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1076,7 +1150,8 @@ def ResNet34_vd(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet34_vd: 36 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet50V2_keras(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1090,7 +1165,8 @@ def ResNet50V2_keras(include_top: bool = True, weights: str | os.PathLike | Mapp
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'without_bn', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet50V2_keras: 50 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet101V2_keras(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1104,7 +1180,8 @@ def ResNet101V2_keras(include_top: bool = True, weights: str | os.PathLike | Map
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'without_bn', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet101V2_keras: 101 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def ResNet152V2_keras(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1118,7 +1195,8 @@ def ResNet152V2_keras(include_top: bool = True, weights: str | os.PathLike | Map
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'without_bn', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 224) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 224) -> Network:
     """Returns ResNet152V2_keras: 152 weight layers, 1000 classes, 224 x 224 pixels."""
 
 def PlainNet20(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1132,7 +1210,8 @@ def PlainNet20(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns PlainNet20: 20 weight layers, 10 classes, 32 x 32 pixels."""
 
 def PlainNet32(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1146,7 +1225,8 @@ def PlainNet32(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns PlainNet32: 32 weight layers, 10 classes, 32 x 32 pixels."""
 
 def PlainNet44(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1160,7 +1240,8 @@ def PlainNet44(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns PlainNet44: 44 weight layers, 10 classes, 32 x 32 pixels."""
 
 def PlainNet56(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1174,7 +1255,8 @@ def PlainNet56(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns PlainNet56: 56 weight layers, 10 classes, 32 x 32 pixels."""
 
 def PlainNet110(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1188,7 +1270,8 @@ def PlainNet110(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns PlainNet110: 110 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet20(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1202,7 +1285,8 @@ def ResNet20(include_top: bool = True, weights: str | os.PathLike | Mapping[str,
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet20: 20 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet32(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1216,7 +1300,8 @@ def ResNet32(include_top: bool = True, weights: str | os.PathLike | Mapping[str,
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet32: 32 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet44(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1230,7 +1315,8 @@ def ResNet44(include_top: bool = True, weights: str | os.PathLike | Mapping[str,
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet44: 44 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet56(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1244,7 +1330,8 @@ def ResNet56(include_top: bool = True, weights: str | os.PathLike | Mapping[str,
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet56: 56 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet110(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1258,7 +1345,8 @@ def ResNet110(include_top: bool = True, weights: str | os.PathLike | Mapping[str
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet110: 110 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet1202(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1272,7 +1360,8 @@ def ResNet1202(include_top: bool = True, weights: str | os.PathLike | Mapping[st
     gate_ratio: float = 0.0625, zero_init_residual: bool = False, block_dropout: float = 0.0, drop_path: float = 0.0,
     dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32, weight_standardization: bool = False,
     conv_bias: str = 'none', conv_padding: str = 'symmetric', weight_decay: float = 0.0, bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    bn_epsilon: float = 1e-05, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet1202: 1202 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet8_mlperf_tiny(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1286,7 +1375,8 @@ def ResNet8_mlperf_tiny(include_top: bool = True, weights: str | os.PathLike | M
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'all', conv_padding: str = 'same', weight_decay: float = 0.0,
-    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, image_size: int = 32) -> Network:
+    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet8_mlperf_tiny: 8 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet20_keras(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1300,7 +1390,8 @@ def ResNet20_keras(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'all', conv_padding: str = 'same', weight_decay: float = 0.0,
-    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, image_size: int = 32) -> Network:
+    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet20_keras: 20 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet32_keras(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1314,7 +1405,8 @@ def ResNet32_keras(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'all', conv_padding: str = 'same', weight_decay: float = 0.0,
-    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, image_size: int = 32) -> Network:
+    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet32_keras: 32 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet44_keras(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1328,7 +1420,8 @@ def ResNet44_keras(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'all', conv_padding: str = 'same', weight_decay: float = 0.0,
-    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, image_size: int = 32) -> Network:
+    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet44_keras: 44 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet56_keras(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1342,7 +1435,8 @@ def ResNet56_keras(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'all', conv_padding: str = 'same', weight_decay: float = 0.0,
-    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, image_size: int = 32) -> Network:
+    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet56_keras: 56 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet110_keras(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1356,7 +1450,8 @@ def ResNet110_keras(include_top: bool = True, weights: str | os.PathLike | Mappi
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'all', conv_padding: str = 'same', weight_decay: float = 0.0,
-    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, image_size: int = 32) -> Network:
+    bn_momentum: float = 0.99, bn_epsilon: float = 0.001, rank: int = 2, convolution: str = 'full', frames: int = 16,
+    image_size: int = 32) -> Network:
     """Returns ResNet110_keras: 110 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet110V2(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1370,7 +1465,8 @@ def ResNet110V2(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns ResNet110V2: 110 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet164V2(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1384,7 +1480,8 @@ def ResNet164V2(include_top: bool = True, weights: str | os.PathLike | Mapping[s
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns ResNet164V2: 164 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet1001V2(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1398,7 +1495,8 @@ def ResNet1001V2(include_top: bool = True, weights: str | os.PathLike | Mapping[
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns ResNet1001V2: 1001 weight layers, 10 classes, 32 x 32 pixels."""
 
 def WideResNet16_4(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1412,7 +1510,8 @@ def WideResNet16_4(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns WideResNet16_4: 14 weight layers, 10 classes, 32 x 32 pixels."""
 
 def WideResNet16_8(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1426,7 +1525,8 @@ def WideResNet16_8(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns WideResNet16_8: 14 weight layers, 10 classes, 32 x 32 pixels."""
 
 def WideResNet28_2(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1440,7 +1540,8 @@ def WideResNet28_2(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns WideResNet28_2: 26 weight layers, 10 classes, 32 x 32 pixels."""
 
 def WideResNet28_10(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1454,7 +1555,8 @@ def WideResNet28_10(include_top: bool = True, weights: str | os.PathLike | Mappi
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns WideResNet28_10: 26 weight layers, 10 classes, 32 x 32 pixels."""
 
 def WideResNet40_1(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1468,7 +1570,8 @@ def WideResNet40_1(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns WideResNet40_1: 38 weight layers, 10 classes, 32 x 32 pixels."""
 
 def WideResNet40_2(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1482,7 +1585,8 @@ def WideResNet40_2(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns WideResNet40_2: 38 weight layers, 10 classes, 32 x 32 pixels."""
 
 def WideResNet40_4(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1496,7 +1600,8 @@ def WideResNet40_4(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns WideResNet40_4: 38 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNeXt29_8x64d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1510,7 +1615,8 @@ def ResNeXt29_8x64d(include_top: bool = True, weights: str | os.PathLike | Mappi
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns ResNeXt29_8x64d: 29 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNeXt29_16x64d(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1524,7 +1630,8 @@ def ResNeXt29_16x64d(include_top: bool = True, weights: str | os.PathLike | Mapp
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns ResNeXt29_16x64d: 29 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet18_cifar(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1538,7 +1645,8 @@ def ResNet18_cifar(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns ResNet18_cifar: 18 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet34_cifar(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1552,7 +1660,8 @@ def ResNet34_cifar(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns ResNet34_cifar: 34 weight layers, 10 classes, 32 x 32 pixels."""
 
 def ResNet50_cifar(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1566,7 +1675,8 @@ def ResNet50_cifar(include_top: bool = True, weights: str | os.PathLike | Mappin
     zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
     block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
     weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
-    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, image_size: int = 32) -> Network:
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 2,
+    convolution: str = 'full', frames: int = 16, image_size: int = 32) -> Network:
     """Returns ResNet50_cifar: 50 weight layers, 10 classes, 32 x 32 pixels."""
 
 def DenseNet121(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -1678,3 +1788,48 @@ def DenseNetBC190_40(include_top: bool = True, weights: str | os.PathLike | Mapp
     gn_groups: int = 32, weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05,
     image_size: int = 32) -> Network:
     """Returns DenseNetBC190_40: 190 weight layers, 10 classes, 32 x 32 pixels."""
+
+def R3D_18(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
+    input_tensor: Any = None, input_shape: Sequence[int | None] | None = None, pooling: str | None = None,
+    classes: int | None = 400, classifier_activation: str | Callable | None = 'softmax', name: str | None = 'r3d_18', *,
+    include_preprocessing: bool | str | Preprocessing = False, block: str = 'building_block',
+    depths: Sequence[int] = (2, 2, 2, 2), filters: int = 64, groups: int = 1, base_width: int = 64,
+    stem: str = '7x7_unpooled', stem_filters: int | None = None, first_stride: int = 1,
+    output_stride: int | None = None, shortcut: str | Shortcut = 'projection', order: str = 'original',
+    first_shortcut: str = 'activated', stride_block: str = 'first', bottleneck_stride: str = '3x3',
+    zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
+    block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
+    weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 3,
+    convolution: str = 'full', frames: int = 16, image_size: int = 112) -> Network:
+    """Returns R3D_18: 18 weight layers, 400 classes, 16 x 112 x 112 pixels."""
+
+def MC3_18(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
+    input_tensor: Any = None, input_shape: Sequence[int | None] | None = None, pooling: str | None = None,
+    classes: int | None = 400, classifier_activation: str | Callable | None = 'softmax', name: str | None = 'mc3_18', *,
+    include_preprocessing: bool | str | Preprocessing = False, block: str = 'building_block',
+    depths: Sequence[int] = (2, 2, 2, 2), filters: int = 64, groups: int = 1, base_width: int = 64,
+    stem: str = '7x7_unpooled', stem_filters: int | None = None, first_stride: int = 1,
+    output_stride: int | None = None, shortcut: str | Shortcut = 'projection', order: str = 'original',
+    first_shortcut: str = 'activated', stride_block: str = 'first', bottleneck_stride: str = '3x3',
+    zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
+    block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
+    weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 3,
+    convolution: str = 'mixed', frames: int = 16, image_size: int = 112) -> Network:
+    """Returns MC3_18: 18 weight layers, 400 classes, 16 x 112 x 112 pixels."""
+
+def R2Plus1D_18(include_top: bool = True, weights: str | os.PathLike | Mapping[str, Any] | None = None,
+    input_tensor: Any = None, input_shape: Sequence[int | None] | None = None, pooling: str | None = None,
+    classes: int | None = 400, classifier_activation: str | Callable | None = 'softmax',
+    name: str | None = 'r2plus1d_18', *, include_preprocessing: bool | str | Preprocessing = False,
+    block: str = 'building_block', depths: Sequence[int] = (2, 2, 2, 2), filters: int = 64, groups: int = 1,
+    base_width: int = 64, stem: str = '7x7_unpooled', stem_filters: int | None = None, first_stride: int = 1,
+    output_stride: int | None = None, shortcut: str | Shortcut = 'projection', order: str = 'original',
+    first_shortcut: str = 'activated', stride_block: str = 'first', bottleneck_stride: str = '3x3',
+    zero_channels: str = 'both', gate: str = 'none', gate_ratio: float = 0.0625, zero_init_residual: bool = False,
+    block_dropout: float = 0.0, drop_path: float = 0.0, dropout: float = 0.0, norm: str = 'bn', gn_groups: int = 32,
+    weight_standardization: bool = False, conv_bias: str = 'none', conv_padding: str = 'symmetric',
+    weight_decay: float = 0.0, bn_momentum: float = 0.9, bn_epsilon: float = 1e-05, rank: int = 3,
+    convolution: str = 'factorized', frames: int = 16, image_size: int = 112) -> Network:
+    """Returns R2Plus1D_18: 18 weight layers, 400 classes, 16 x 112 x 112 pixels."""

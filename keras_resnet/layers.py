@@ -1,7 +1,7 @@
 """The layers of the networks, and the settings that all layers of a network share.
 
-Tensors are channels-last, `(b, h, w, c)`. A layer is named after its place: `conv(..., name="conv3_block1_2")`
-makes `conv3_block1_2_pad` (where it must pad) and `conv3_block1_2_conv`.
+Tensors are channels-last, `(b, h, w, c)` or, for clips, `(b, frames, h, w, c)`. A layer is named after its place:
+`conv(..., name="conv3_block1_2")` makes `conv3_block1_2_pad` (where it must pad) and `conv3_block1_2_conv`.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_resnet.errors import choose, positive, within
+from keras_resnet.ranks import FULL, Time, channels_between, of_rank, parts
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -97,6 +98,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             mean=empty if training else self.moving_mean,
             variance=empty if training else self.moving_variance,
             epsilon=self.epsilon,
+            data_format={4: "NHWC", 5: "NDHWC"}[len(inputs.shape)],
             is_training=training,
         )
         if training:
@@ -108,8 +110,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return (
             tf is not None
             and mask is None
-            and len(inputs.shape) == 4
-            and self.axis in (-1, 3)
+            and len(inputs.shape) in (4, 5)
+            and self.axis in (-1, len(inputs.shape) - 1)
             and self.center
             and self.scale
             and not self.renorm
@@ -249,6 +251,8 @@ class Layers:
         names: Layers with other names than the usual: pairs (usual name, name). Defaults to none.
         initialize: Whether kernels are drawn. If False they are zero, and the configs of the layers still tell how they
             are drawn. Defaults to True.
+        time: What convolutions of clips do along time, a `Time` from keras_resnet/ranks.py. Defaults to `FULL`: their
+            kernels span three frames and stride in time as in height and width.
 
     Raises:
         ValueError: If a setting has a value that is not allowed.
@@ -271,6 +275,7 @@ class Layers:
     conv_padding: str = "symmetric"
     names: tuple[tuple[str, str], ...] = ()
     initialize: bool = True
+    time: Time = FULL
 
     def __post_init__(self):
         within(self.weight_decay, "weight_decay", "0 or more")
@@ -290,36 +295,46 @@ class Layers:
     def regularizer(self):
         return keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
 
-    def conv(self, x, filters, kernel_size, stride=1, groups=1, dilation=1, *, zero=False, bn=True, name):
+    def conv(self, x, filters, kernel_size, stride=1, groups=1, dilation=1, *, between=None, zero=False, bn=True, name):
         """A convolution, `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`.
 
         If it strides, `conv_padding` decides how it pads: "symmetric" pads `kernel_size // 2` on every side, as Caffe
         and PyTorch do; "same" is that of TensorFlow, which pads an even size on the right and at the bottom only.
         Kernels start as in He et al. 2015, arXiv:1502.01852, or at `zero`. `conv_bias` and `bn`, whether a BN follows,
-        decide whether it has a bias.
+        decide whether it has a bias. Of clips, `time` decides what it does along time; `between` are the filters
+        between the two parts of a factorized convolution, by default `channels_between`.
         """
         if stride > 1 and dilation > 1:
             raise ValueError(
                 f"dilation must be 1 where stride is {stride}: a layer has one of them. Received: {dilation}"
             )
-        symmetric = stride > 1 and self.conv_padding == "symmetric"
-        if symmetric and kernel_size > 1:
-            x = keras.layers.ZeroPadding2D(kernel_size // 2, name=self.named(f"{name}_pad"))(x)
+        *first, last = parts(len(x.shape) - 2, self.time, kernel_size, stride)
+        for part in first:
+            width = between or channels_between(kernel_size, self.time.frames, x.shape[-1], filters)
+            x = self._conv(x, width, part, name=name)
+            x = self.follow("bn relu", x, name=name + part.suffix)
+        return self._conv(x, filters, last, groups, dilation, zero=zero, bn=bn, name=name)
+
+    def _conv(self, x, filters, part, groups=1, dilation=1, *, zero=False, bn=True, name):
+        symmetric = max(part.strides) > 1 and self.conv_padding == "symmetric"
+        padding = tuple(size // 2 for size in part.kernel_size)
+        if symmetric and any(padding):
+            x = of_rank("ZeroPadding", x)(padding, name=self.named(f"{name}{part.suffix}_pad"))(x)
         if x.shape[-1] % groups or filters % groups:
             raise ValueError(f"groups must divide {x.shape[-1]} and {filters}, the channels. Received: {groups}")
-        kind = StandardizedConv2D if self.weight_standardization else Conv2D if groups > 1 else keras.layers.Conv2D
+        kind = StandardizedConv2D if self.weight_standardization else Conv2D if groups > 1 else of_rank("Conv", x)
         initializer = keras.initializers.get("zeros" if zero else "he_normal")
         layer = kind(
             filters,
-            kernel_size,
-            strides=stride,
+            part.kernel_size,
+            strides=part.strides,
             padding="valid" if symmetric else "same",
             groups=groups,
             dilation_rate=dilation,
             use_bias=CONV_BIASES[self.conv_bias](bn),
             kernel_initializer=initializer if self.initialize else "zeros",
             kernel_regularizer=self.regularizer(),
-            name=f"{name}_conv",
+            name=f"{name}{part.suffix}_conv",
         )
         x = layer(x)
         layer.kernel_initializer = initializer
@@ -367,7 +382,8 @@ class Layers:
 
     def drop_path(self, x, rate, *, name):
         """Stochastic depth, arXiv:1603.09382: all of a picture's `x` is zero, or x / (1 - rate)."""
-        return keras.layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=f"{name}_drop_path")(x)
+        shape = (None, *[1] * (len(x.shape) - 1))
+        return keras.layers.Dropout(rate, noise_shape=shape, name=f"{name}_drop_path")(x)
 
     def dense(self, x, units, activation, *, name):
         """The classifier; in float32 where the net computes in fewer bits."""

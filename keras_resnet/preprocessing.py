@@ -167,6 +167,7 @@ class Preprocessing:
 HALF = (0.5, 0.5, 0.5)
 ONE = (1.0, 1.0, 1.0)
 CAFFE = (103.939, 116.779, 123.68)  # BGR, for pixels of 0 to 255
+KINETICS = (0.43216, 0.394666, 0.37645)
 CIFAR10 = (0.4914, 0.4822, 0.4465)
 CIFAR100 = (0.5070, 0.4865, 0.4409)
 
@@ -181,6 +182,8 @@ PREPROCESSINGS = {
     # keras.applications.resnet (the Caffe models of He et al.) and .resnet_v2; Keras does not define the sizes
     "caffe":              Preprocessing(mean=CAFFE, std=ONE, scale=1.0, channels="bgr"),
     "tf":                 Preprocessing(mean=ONE, std=ONE, scale=127.5),
+    # torchvision.models.video, frame by frame; torchvision resizes to 128 x 171 whatever the shape of the video
+    "kinetics":           Preprocessing(112, 128, antialias=False, mean=KINETICS, std=(0.22803, 0.22145, 0.216989)),
     # github.com/akamaster/pytorch_resnet_cifar10: the numbers of ImageNet. 32x32 images are not resized, here and below
     "cifar10_akamaster":  Preprocessing(32, 32),
     "cifar10":            Preprocessing(32, 32, mean=CIFAR10, std=(0.2470, 0.2435, 0.2616)),
@@ -240,11 +243,11 @@ def preprocessing_layers(preprocessing: str | Preprocessing, x, *, name="preproc
 
     Args:
         preprocessing: Name in `PREPROCESSINGS`, or a `Preprocessing`. Nothing is resized or cropped.
-        x: Keras tensor of RGB pixels of 0 to 255 of any dtype, `(b, h, w, 3)`.
+        x: Keras tensor of RGB pixels of 0 to 255 of any dtype, `(b, h, w, 3)` or `(b, frames, h, w, 3)`.
         name: Prefix of the layer's name. Defaults to `"preprocessing"`.
 
     Returns:
-        Keras tensor, float32 `(b, h, w, 3)`.
+        Keras tensor, float32, of the shape of `x`.
 
     Raises:
         ValueError: If `preprocessing` is unknown, or `x` does not have 3 channels.

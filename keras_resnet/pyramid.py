@@ -21,7 +21,7 @@ class FeaturePyramid(Network):
 
     @property
     def strides(self) -> dict[str, int]:
-        """The input pixels per output pixel of each feature map, in each direction."""
+        """The input pixels per output pixel of each feature map, in height and in width."""
         of_stage = {f"conv{i}": stride for i, stride in enumerate(strides(self.variant), 2)}
         return {stage: of_stage[stage] for stage in self.output}
 
@@ -46,8 +46,9 @@ def feature_pyramid(model: keras.Model, stages: Sequence[str] | None = None) -> 
         stages: Names such as `"conv3"` to keep, in any order. Defaults to all.
 
     Returns:
-        A `FeaturePyramid`. Its outputs are `{"conv2": (b, h/4, w/4, c), ...}`. Its properties `strides`, `channels` and
-        `pyramid_outputs` (keys "P2", "P3", ... by log2 of the stride, as KerasHub expects) describe them.
+        A `FeaturePyramid`. Its outputs are `{"conv2": (b, h/4, w/4, c), ...}`; those of clips have frames after the b.
+        Its properties `strides`, `channels` and `pyramid_outputs` (keys "P2", "P3", ... by log2 of the stride, as
+        KerasHub expects) describe them.
 
     Raises:
         ValueError: If `model` contains no network of this package, or `stages` names none of its stages.

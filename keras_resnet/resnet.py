@@ -24,9 +24,10 @@ from keras_resnet.initialization import draw_kernels
 from keras_resnet.layers import Layers, check_channels_last, head_dtype
 from keras_resnet.network import Description, Network, describe
 from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing, find_preprocessing, preprocessing_layers
+from keras_resnet.ranks import CONVOLUTIONS, of_rank
 from keras_resnet.shortcuts import OPTIONS, PROJECTIONS, Shortcut, find_shortcut, identity, zero_pad
 from keras_resnet.stems import STEMS
-from keras_resnet.variants import VARIANTS, DenseVariant, Variant, field_names, find_row
+from keras_resnet.variants import VARIANTS, DenseVariant, Variant, field_names, find_row, published_shape
 from keras_resnet.weights import give, read_source
 
 ARGUMENTS = (
@@ -41,7 +42,7 @@ ARGUMENTS = (
     "name",
     "include_preprocessing",
 )
-POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
+POOLINGS = {"avg": "GlobalAveragePooling", "max": "GlobalMaxPooling"}
 
 
 def ResNet(
@@ -76,9 +77,10 @@ def ResNet(
             (He et al. 2015, arXiv:1502.01852).
         input_tensor: Keras tensor of floats, `(b, h, w, c)`, to use as the input. Defaults to None, a new `keras.Input`
             with the name `"image"`. Its height and width may be unknown.
-        input_shape: Tuple `(height, width, channels)`, in pixels. Height and width must be at least the stride of the
-            network (32 for ImageNet rows, 4 for most CIFAR rows); without the top they may be None. Defaults to
-            `(image_size, image_size, 3)` with the top and to `(None, None, 3)` without it.
+        input_shape: Tuple `(height, width, channels)`, in pixels, or `(frames, height, width, channels)` for networks
+            of clips. Height and width must be at least the stride of the network (32 for ImageNet rows, 4 for most
+            CIFAR rows); without the top they may be None. Defaults to `(image_size, image_size, 3)`, with `frames`
+            before it for clips, with the top and to `(None, None, 3)` without it.
         pooling: What follows the last feature map if `include_top` is False: `"avg"` or `"max"`, global pooling, or
             None, nothing. Defaults to None.
         classes: Number of classes, if `include_top` is True. Defaults to that of the row. If `weights` have another
@@ -149,12 +151,12 @@ def ResNet(
         description = Description(row, chosen, includes_preprocessing=True)
     x = FAMILIES[type(row)].features(row, input_tensor, layers)
     if include_top:
-        x = keras.layers.GlobalAveragePooling2D(name="avg_pool", dtype=head_dtype())(x)
+        x = of_rank(POOLINGS["avg"], x)(name="avg_pool", dtype=head_dtype())(x)
         if row.dropout:
             x = layers.dropout(x, row.dropout, name="avg_pool", dtype=head_dtype())
         x = layers.dense(x, row.classes, classifier_activation, name="predictions")
     elif pooling is not None:
-        x = POOLINGS[pooling](name=f"{pooling}_pool", dtype=head_dtype())(x)
+        x = of_rank(POOLINGS[pooling], x)(name=f"{pooling}_pool", dtype=head_dtype())(x)
 
     with recursion_limit(10 * weight_layers(row)):
         model = describe(Network(inputs, x, name=name), description)
@@ -180,7 +182,8 @@ def residual_features(row: Variant, x, layers: Layers):
     """Stem and stages; the last map of row's net."""
     # A STAGE_ORDERS closes every stage itself; an order of He 2016 may leave that to the first step of the next block.
     order = ORDERS.get(row.order, ORDERS["original"])
-    x = STEMS[row.stem].make(x, row.stem_filters or row.filters, order.stem, layers)
+    times = CONVOLUTIONS[row.convolution]
+    x = STEMS[row.stem].make(x, row.stem_filters or row.filters, order.stem, replace(layers, time=times[0]))
 
     # He 2016, appendix: the first unit is activated before it splits in two, the last one after the addition.
     if row.first_shortcut == "activated":
@@ -211,7 +214,7 @@ def residual_features(row: Variant, x, layers: Layers):
                 dropout=row.block_dropout,
                 drop_path=next(drop_paths),
                 zero_init_residual=row.zero_init_residual,
-                layers=layers,
+                layers=replace(layers, time=times[min(stage, 3) - 1]),
                 name=f"conv{stage}_block{block}",
             )
     return layers.follow(order.start, x, name="post")
@@ -261,12 +264,29 @@ FIRST_SHORTCUTS: dict[str, Callable] = {
 }
 
 
+# what is made for images only: field of a row -> the values that a network of clips may have
+CLIPS: dict[str, tuple] = {
+    "stem": ("7x7_unpooled", "3x3", "deep_strided"),
+    "shortcut": ("projection", "projection_all", "linear_projection", "identity", "none", *"BC", "plain"),
+    "gate": ("none",),
+    "groups": (1,),
+    "output_stride": (None,),
+    "weight_standardization": (False,),
+}
+
+
 def checked(row: Variant) -> Variant:
     """The row with Python's integers; ValueError for what no net can be made of. `Layers` checks its own fields."""
     choose(BLOCKS, row.block, "block")
     choose(STEMS, row.stem, "stem")
     choose(dict.fromkeys([*ORDERS, *STAGE_ORDERS]), row.order, "order")
     choose(GATES, row.gate, "gate")
+    choose(CONVOLUTIONS, row.convolution, "convolution")
+    if row.rank not in (2, 3):
+        raise ValueError(f"rank must be 2, for images, or 3, for clips. Received: {row.rank!r}")
+    for field, allowed in CLIPS.items() if row.rank == 3 else ():
+        if getattr(row, field) not in allowed:
+            raise ValueError(f"{field} must be one of {list(allowed)} with rank=3. Received: {getattr(row, field)!r}")
     shortcut = find_shortcut(row.shortcut)
     choose(dict.fromkeys(["first", "last"]), row.stride_block, "stride_block")
     choose(FIRST_SHORTCUTS, row.first_shortcut, "first_shortcut")
@@ -283,6 +303,8 @@ def checked(row: Variant) -> Variant:
         ("zero_channels", "both", "the shortcut 'zero_pad'", shortcut.changed is zero_pad),
         ("block_dropout", 0, "the block 'building_block', between its 3x3 layers", row.block == "building_block"),
         ("gate_ratio", 1 / 16, "the gate 'se'", row.gate == "se"),
+        ("convolution", "full", "rank=3", row.rank == 3),
+        ("frames", 16, "rank=3", row.rank == 3),
         ("output_stride", None, "nets whose first block of a stage strides", row.stride_block == "first"),
         ("first_stride", 1, "nets whose first block of a stage strides", row.stride_block == "first"),
     ):
@@ -299,6 +321,8 @@ def checked(row: Variant) -> Variant:
         shortcut=OPTIONS.get(row.shortcut, row.shortcut),
         groups=positive(row.groups, "groups"),
         base_width=positive(row.base_width, "base_width"),
+        rank=int(row.rank),
+        frames=positive(row.frames, "frames"),
     )
     if row.output_stride is not None:
         strides = (stride for stride, *_ in stage_strides(replace(row, output_stride=None)))
@@ -333,7 +357,7 @@ def weight_layers(row: Variant | DenseVariant) -> int:
 
 
 def strides(row: Variant | DenseVariant) -> list[int]:
-    """Returns the input pixels per output pixel, in each direction, of the last feature map of each stage."""
+    """Returns the input pixels per output pixel, in height and in width, of the last feature map of each stage."""
     return FAMILIES[type(row)].strides(row)
 
 
@@ -372,16 +396,19 @@ def _warn_of_the_stem(row, sizes: list[int]) -> None:
 
 
 def _check_shape(row, include_top: bool, shape: Sequence[int | None] | None) -> tuple:
-    """The shape of one image under the rules, and with the errors, of keras.applications."""
+    """The shape of one image or clip under the rules, and with the errors, of keras.applications."""
+    published = published_shape(row)
     if shape is None:
-        return (row.image_size, row.image_size, 3) if include_top else (None, None, 3)
-    if not isinstance(shape, tuple | list) or len(shape) != 3 or shape[-1] is None:
-        raise ValueError(f"`input_shape` must be a tuple of three integers. Received: input_shape={shape!r}")
+        return published if include_top else (*[None] * (len(published) - 1), 3)
+    if not isinstance(shape, tuple | list) or len(shape) != len(published) or shape[-1] is None:
+        size = "three integers" if len(published) == 3 else "four integers (frames, height, width, channels)"
+        raise ValueError(f"`input_shape` must be a tuple of {size}. Received: input_shape={shape!r}")
     shape = tuple(size if size is None else positive(size, "`input_shape`") for size in shape)
     smallest = total_stride(row)
-    if any(size is not None and size < smallest for size in shape[:2]):
+    sizes = [size for size in shape[-3:-1] if size is not None]
+    if any(size < smallest for size in sizes):
         raise ValueError(f"Input size must be at least {smallest}x{smallest}; Received: input_shape={shape}")
-    _warn_of_the_stem(row, [size for size in shape[:2] if size is not None])
+    _warn_of_the_stem(row, sizes)
     if include_top and None in shape:
         raise ValueError(
             f"If `include_top` is True, you should specify a static `input_shape`. Received: input_shape={shape}"

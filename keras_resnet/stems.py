@@ -10,9 +10,10 @@ from keras_resnet.layers import Layers
 def seven_by_seven(x, filters, steps, layers: Layers, pooled=True, zeros=False):
     """He 2015, Table 1, conv1 and the pooling of conv2_x: `(b, h, w, c) -> (b, h/4, w/4, filters)`, rounded up.
 
-    Not `pooled` it is h/2. `zeros` pads the pool with zeros even where they may be the largest, as BiT does.
+    Not `pooled` it is h/2. `zeros` pads the pool with zeros even where they may be the largest, as BiT does. For
+    clips, a factorized convolution has 45 filters in between if there are 64 (torchvision's R2Plus1dStem).
     """
-    x = layers.conv(x, filters, 7, 2, bn="bn" in steps, name="conv1")
+    x = layers.conv(x, filters, 7, 2, between=max(1, 45 * filters // 64), bn="bn" in steps, name="conv1")
     x = layers.follow(steps, x, name="conv1")
     return layers.max_pool(x, 3, 2, nonnegative=zeros or steps.endswith("relu"), name="pool1") if pooled else x
 

@@ -19,7 +19,10 @@ from keras_resnet.shortcuts import OPTIONS
 from keras_resnet.variants import CIFAR, Variant, cifar, field_names
 
 # The fields of a `Variant` that are hyperparameters or follow from other arguments.
-CHOSEN = {"block", "depths", "filters", "shortcut", "order", "weight_decay", "image_size", "classes"}
+CHOSEN = {
+    *("block", "depths", "filters", "shortcut", "order", "weight_decay", "image_size", "classes"),
+    *("rank", "convolution", "frames"),  # images only
+}
 PARTS = ("block", "width", "shortcut", "order", "depth")
 SCHEDULES = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
 

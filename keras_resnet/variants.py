@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, ClassVar
 
 from keras_resnet.errors import choose, positive
 
@@ -63,6 +63,13 @@ class Variant:
             Defaults to 0.
         bn_momentum: Momentum of BN as in Keras; PyTorch's 0.1 is 0.9 here. Defaults to 0.9.
         bn_epsilon: Constant that BN (or GN) adds to the variance. Defaults to 1e-5.
+        rank: 2 for images, `(b, h, w, c)`, or 3 for clips of video, `(b, frames, h, w, c)`. For clips, stems and
+            shortcuts that pool, the shortcut `"zero_pad"`, gates, groups, dilation and standardized kernels are
+            refused. Defaults to 2.
+        convolution: What a 3x3 convolution becomes in a network of clips (Tran 2018, arXiv:1711.11248, Fig. 1), a name
+            of `CONVOLUTIONS` in keras_resnet/ranks.py: `"full"`, 3x3x3; `"mixed"`, 1x3x3 from conv3_x on; or
+            `"factorized"`, 1x3x3, BN, ReLU and 3x1x1. Defaults to `"full"`.
+        frames: Number of frames of the clips for which the row was published. Defaults to 16.
         image_size: Height and width of the images, in pixels, for which the row was published. Defaults to 224.
         classes: Number of classes. Defaults to 1000.
 
@@ -103,6 +110,9 @@ class Variant:
     weight_decay: float = 0.0
     bn_momentum: float = 0.9
     bn_epsilon: float = 1e-5
+    rank: int = 2
+    convolution: str = "full"
+    frames: int = 16
     image_size: int = 224
     classes: int = 1000
 
@@ -132,6 +142,8 @@ class DenseVariant:
         (None, 10)
     """
 
+    rank: ClassVar[int] = 2  # always of images
+
     depths: tuple[int, ...]
     growth_rate: int = 32
     filters: int = 64
@@ -149,6 +161,12 @@ class DenseVariant:
     classes: int = 1000
 
 
+def published_shape(row: Variant | DenseVariant) -> tuple[int, ...]:
+    """Returns the shape of the image or clip for which a row was published."""
+    frames = (row.frames,) if isinstance(row, Variant) and row.rank == 3 else ()
+    return (*frames, row.image_size, row.image_size, 3)
+
+
 def field_names(row) -> list[str]:
     return [field.name for field in fields(row)]
 
@@ -157,7 +175,7 @@ def field_names(row) -> list[str]:
 # segmentation nets take the weights of classifiers (arXiv:1606.00915).
 NOT_COMPARED = {
     *("zero_init_residual", "block_dropout", "drop_path", "dropout", "weight_decay", "bn_momentum"),
-    *("image_size", "classes", "output_stride"),
+    *("frames", "image_size", "classes", "output_stride"),
 }
 
 
@@ -205,6 +223,7 @@ V2_KERAS: dict[str, Any] = dict(
 )
 BIT: dict[str, Any] = dict(stem="7x7_zeros", norm="gn", weight_standardization=True, **V2)
 PLAIN: dict[str, Any] = dict(shortcut="none")
+VIDEO: dict[str, Any] = dict(stem="7x7_unpooled", rank=3, image_size=112, classes=400)
 CIFAR: dict[str, Any] = dict(stem="3x3", filters=16, image_size=32, classes=10)
 # github.com/keras-team/keras, examples/cifar10_resnet.py. Its l2(1e-4) is weight_decay=2e-4 here.
 CIFAR_KERAS: dict[str, Any] = dict(
@@ -485,6 +504,11 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "densenet_bc100_12": cifar_dense(100, 12, bottleneck=True),
     "densenet_bc250_24": cifar_dense(250, 24, bottleneck=True),
     "densenet_bc190_40": cifar_dense(190, 40, bottleneck=True),
+
+    # Clips of Kinetics-400: Tran et al. 2018, arXiv:1711.11248, Table 1, as torchvision has them
+    "r3d_18":      Variant("building_block", (2, 2, 2, 2), **VIDEO),
+    "mc3_18":      Variant("building_block", (2, 2, 2, 2), **VIDEO, convolution="mixed"),
+    "r2plus1d_18": Variant("building_block", (2, 2, 2, 2), **VIDEO, convolution="factorized"),
 }
 # fmt: on
 
@@ -501,6 +525,9 @@ PREFIXES = {
     "resnetrs": "ResNetRS",
     "resnext": "ResNeXt",
     "resnet": "ResNet",
+    "r3d": "R3D",
+    "mc3": "MC3",
+    "r2plus1d": "R2Plus1D",
 }
 
 

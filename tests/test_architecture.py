@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "keras_resnet"
 
 # Imports go downwards only.
 FLOORS = [
-    {"errors", "files", "initialization", "machine", "macs", "quiet"},
+    {"errors", "files", "initialization", "machine", "macs", "quiet", "ranks"},
     {"variants", "layers", "preprocessing"},
     {"network", "shortcuts", "stems", "gates"},
     {"blocks", "densenet", "weights"},

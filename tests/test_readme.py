@@ -15,6 +15,7 @@ from test_variants import ORACLES
 
 from keras_resnet import VARIANTS, DenseVariant, count_macs
 from keras_resnet.resnet import weight_layers
+from keras_resnet.variants import published_shape
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -39,7 +40,8 @@ def models():
     lines.append("| --- | ---: | --- | --- | ---: | ---: | ---: | ---: |")
     names = {row_of(name): name for name in BUILDERS}
     for name, row in VARIANTS.items():
-        cells = [f"`{names[name]}`", weight_layers(row), *described(row), row.image_size, row.classes]
+        size = " x ".join(map(str, published_shape(row)[:-2]))
+        cells = [f"`{names[name]}`", weight_layers(row), *described(row), size, row.classes]
         cells += [f"{count:,}" for count in ORACLES[name][:2]]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
@@ -51,6 +53,7 @@ def described(row):
         return f"dense layer, growth rate {row.growth_rate}", "concatenation"
     words = [row.block.replace("_", " ")]
     words += [{"preactivation": "pre-activated", "stage_wise": "stage-wise order"}.get(row.order, "")]
+    words += [f"{row.convolution} convolutions of clips" if row.rank == 3 else ""]
     words += [f"{row.groups} groups" if row.groups > 1 else "", {"se": "SE", "eca": "ECA"}.get(row.gate, "")]
     words += ["GroupNorm" if row.norm == "gn" else "", "standardized weights" if row.weight_standardization else ""]
     return ", ".join(filter(None, words)), f"`{row.shortcut}`"

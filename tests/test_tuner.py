@@ -284,6 +284,7 @@ def test_resnet1202_is_counted():
         (dict(patience=0), "patience must be a positive integer. Received: 0"),
         (dict(preprocessing="cifar10"), "preprocessing must be a layer or a function. Received: 'cifar10'"),
         (dict(filters=32), "The name of a keyword argument must be one of"),
+        (dict(rank=3), "The name of a keyword argument must be one of"),
         (dict(first_shortcut="projection", shortcuts=["A"]), "first_shortcut may be"),
     ],
 )

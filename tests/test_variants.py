@@ -153,6 +153,9 @@ ORACLES = {
     "densenet_bc100_12": (769_162, 287_929_692, HUANG_2017),
     "densenet_bc250_24": (15_324_406, 5_418_785_724, HUANG_2017),
     "densenet_bc190_40": (25_624_430, 9_301_945_740, HUANG_2017),
+    "r3d_18": (33_371_472, 40_696_553_472, TORCHVISION),
+    "mc3_18": (11_695_440, 43_342_635_008, TORCHVISION),
+    "r2plus1d_18": (31_505_325, 40_519_080_960, TORCHVISION),
 }
 
 REGENERATE = "PYTHONPATH=tests python tests/test_variants.py"
@@ -287,9 +290,47 @@ def dense_by_formula(v):
     return sum(p for p, _ in costs) + 2 * sum(bns) + head + v.classes, sum(m for _, m in costs) + head
 
 
+def clip_by_formula(v):
+    """The same for nets of clips with building blocks, Tran et al. 2018, Table 1 and section 3.5."""
+    frames, size, c, costs, bns = v.frames, v.image_size // 2, 64, [], []
+
+    def conv3d(t, k, c_in, c_out):
+        """At the present `frames` and `size`."""
+        return t * k * k * c_in * c_out, t * k * k * c_in * c_out * frames * size**2
+
+    stem = [(1, 7, 3, 45), (3, 1, 45, 64)] if v.convolution == "factorized" else [(3, 7, 3, 64)]
+    costs += [conv3d(*layer) for layer in stem]
+    bns += [c_out for *_, c_out in stem]
+    for stage, depth in enumerate(v.depths):
+        full = v.convolution == "full" or stage == 0
+        for block in range(depth):
+            filters, strides = 64 * 2**stage, stage > 0 and block == 0
+            between = 27 * c * filters // (9 * c + 3 * filters)
+            before, size = frames, size // (1 + strides)
+            after = frames if v.convolution == "mixed" else frames // (1 + strides)
+            for c_in in (c, filters):
+                if v.convolution == "factorized":
+                    frames = before if c_in is c else after  # the first part strides in height and width only
+                    costs.append(conv3d(1, 3, c_in, between))
+                    frames = after
+                    costs.append(conv3d(3, 1, between, filters))
+                    bns += [between, filters]
+                else:
+                    frames = after
+                    costs.append(conv3d(3 if full else 1, 3, c_in, filters))
+                    bns.append(filters)
+            if strides:
+                costs.append(conv3d(1, 1, c, filters))
+                bns.append(filters)
+            c = filters
+    head = c * v.classes
+    return sum(p for p, _ in costs) + 2 * sum(bns) + head + v.classes, sum(m for _, m in costs) + head
+
+
 @pytest.mark.parametrize("row", VARIANTS)
 def test_parameters_and_multiply_adds_by_formula(row):
     formula = by_formula if isinstance(VARIANTS[row], Variant) else dense_by_formula
+    formula = clip_by_formula if VARIANTS[row].rank == 3 else formula
     assert formula(VARIANTS[row]) == ORACLES[row][:2]
 
 
@@ -331,7 +372,7 @@ def test_resnet152_needs_less_than_vgg16():
 @pytest.mark.parametrize("row", VARIANTS)
 def test_depth_in_the_name_is_the_depth_of_the_net(row):
     v = VARIANTS[row]
-    named = int(re.match(r"[a-z]+?(?:v2_|_bc|_resnet)?(\d+)", row).group(1))
+    named = int(re.match(r"(?:r3d_|mc3_|r2plus1d_|[a-z]+?(?:v2_|_bc|_resnet)?)(\d+)", row).group(1))
     more = {"deep": 2, "deep_tiered": 2, "deep_strided": 3}.get(v.stem, 0)  # names count conv1 as one,
     if row.startswith("wide_resnet") and v.image_size == 32:
         more -= 2  # those of Wide ResNets the last two projections too,
@@ -342,9 +383,9 @@ def test_depth_in_the_name_is_the_depth_of_the_net(row):
 
 @pytest.mark.parametrize("row", every_row())
 def test_depth_is_counted_in_the_net(row):
-    """Kernels off the shortcuts and outside the gates."""
+    """Kernels off the shortcuts and outside the gates; the two of a factorized convolution count as one."""
     layers = [layer for layer in built(row).layers if hasattr(layer, "kernel")]
-    layers = [layer for layer in layers if not re.search("_0_conv|_se_|_eca_", layer.name)]
+    layers = [layer for layer in layers if not re.search("_0_conv|_se_|_eca_|_space_", layer.name)]
     assert len(layers) == weight_layers(VARIANTS[row])
 
 
@@ -352,11 +393,11 @@ def test_depth_is_counted_in_the_net(row):
 def test_stage_shapes(row):
     """He 2015, Table 1 (56, 28, 14, 7) and section 4.2 (32, 16, 8)."""
     v, model = VARIANTS[row], built(row)
-    sizes = {224: [56, 28, 14, 7], 32: [32, 16, 8, 4]}[v.image_size][: len(v.depths)]
+    sizes = {224: [56, 28, 14, 7], 112: [56, 28, 14, 7], 32: [32, 16, 8, 4]}[v.image_size][: len(v.depths)]
     if getattr(v, "stride_block", "first") == "last":  # a stage ends at the size of the next
         sizes = [28, 14, 7, 7]
     pyramid = feature_pyramid(model)
-    assert [map.shape[1:3] for map in pyramid.output.values()] == [(size, size) for size in sizes]
+    assert [map.shape[-3:-1] for map in pyramid.output.values()] == [(size, size) for size in sizes]
     assert pyramid.strides == {f"conv{i}": v.image_size // size for i, size in enumerate(sizes, 2)}
     assert pyramid.channels == {stage: map.shape[-1] for stage, map in pyramid.output.items()}
     if isinstance(v, Variant):

@@ -30,6 +30,8 @@ TIMM = (
     *("seresnext26d_32x4d", "seresnet152d", "ecaresnet50t"),
     *("resnetv2_50x3_bit", "resnetv2_101x1_bit", "resnetv2_101x3_bit", "resnetv2_152x2_bit", "resnetv2_152x4_bit"),
 )
+# torchvision.models.video; tests/test_video.py compares them
+VIDEO = ("r3d_18", "mc3_18", "r2plus1d_18")
 NAMES = {"resnet50v2": "resnetv2_50", "resnet101v2": "resnetv2_101", "resnet152v2": "resnetv2_152"}
 FAST = {
     *(("timm", row) for row in ("resnet18", "resnet50d", "seresnet18", "ecaresnet50d", "resnetrs50")),
@@ -91,7 +93,7 @@ def answers(net, x):
     import torch
 
     with torch.no_grad():
-        return net(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy()
+        return net(torch.from_numpy(x).movedim(-1, 1)).numpy()
 
 
 def assert_close(ours, theirs, tolerance=1e-4):
@@ -115,7 +117,7 @@ def stages_and_answer(net, x):
     answer = answers(net, x)
     for hook in hooks:
         hook.remove()
-    maps = [maps[i].detach().permute(0, 2, 3, 1).numpy() for i in range(len(modules))]
+    maps = [maps[i].detach().movedim(1, -1).numpy() for i in range(len(modules))]
     return [*maps[:-1], np.maximum(maps[-1], 0)], answer
 
 
@@ -144,7 +146,7 @@ def test_answers_and_stages_are_those_of_pytorch(library, row, rng):
 def test_every_row_that_they_share_is_there():
     shared = {row for row in keras_resnet.VARIANTS if NAMES.get(row, row) in timm().list_models()}
     assert shared == set(TIMM)
-    assert set(torchvision().list_models()) & set(keras_resnet.VARIANTS) == set(TORCHVISION)
+    assert set(torchvision().list_models()) & set(keras_resnet.VARIANTS) == {*TORCHVISION, *VIDEO}
 
 
 @pytest.mark.peers

@@ -17,6 +17,7 @@ WEIGHT_LAYERS = {
     keras.layers.Conv2D: 1,
     Conv2D: 1,
     StandardizedConv2D: 1,
+    keras.layers.Conv3D: 1,
     keras.layers.DepthwiseConv2D: 2,
     keras.layers.Dense: 1,
 }

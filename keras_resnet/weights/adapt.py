@@ -47,7 +47,7 @@ def adapted(
             del state[target.tensor]
         targets = [target for target in targets if target.layer != "predictions"]
     for target in targets:
-        if re.fullmatch(r"conv1(_1)?_conv/kernel", target.variable.path) and target.tensor in state:
+        if re.fullmatch(r"conv1(_1|_space)?_conv/kernel", target.variable.path) and target.tensor in state:
             state[target.tensor] = _with_channels(state[target.tensor], target, model.name)
     if rules.order == "original":
         _absorb_biases(model, state, targets)
@@ -86,9 +86,8 @@ def _with_channels(array: np.ndarray, target: Named, name: str) -> np.ndarray:
     """A kernel of conv1 for as many input channels as the variable has: of a grey picture it sees what it saw of three
     equal ones, and of more channels as much in all. Standardized kernels do so up to a factor a filter.
     """
-    axis, channels = (1, target.variable.shape[2]) if target.out_first else (2, target.variable.shape[2])
-    h, w, _, filters = target.variable.shape
-    expected = (filters, 3, h, w) if target.out_first else (h, w, 3, filters)
+    *sizes, channels, filters = target.variable.shape
+    axis, expected = (1, (filters, 3, *sizes)) if target.out_first else (len(sizes), (*sizes, 3, filters))
     if channels == 3 or array.shape != expected or not is_float(array):
         return array
     log.info("%s has %s input channels: the kernels of conv1 are adapted from 3", name, channels)

@@ -12,6 +12,7 @@ from keras_resnet.weights.names import find_naming
 
 # What the networks of all projects have in common, unless their naming says otherwise: field -> the values allowed.
 COMMON: dict[str, tuple] = {
+    "rank": (2,),
     "order": ("original",),
     "stem": tuple(stem for stem in STEMS if stem not in ("7x7_unpooled", "7x7_zeros")),
     "first_stride": (1,),

@@ -30,6 +30,26 @@ TORCHVISION: Rules = (
     (rf"{BLOCK}_eca_conv", "layer{layer}.{block}.se.conv"),
     (r"predictions", "fc"),
 )
+# torchvision.models.video: R3D and MC3, then R(2+1)D
+VIDEO: Rules = (
+    (r"conv1_conv", "stem.0"),
+    (r"conv1_bn", "stem.1"),
+    (rf"{BLOCK}_0_conv", "layer{layer}.{block}.downsample.0"),
+    (rf"{BLOCK}_0_bn", "layer{layer}.{block}.downsample.1"),
+    (rf"{BLOCK}_(?P<i>\d)_conv", "layer{layer}.{block}.conv{i}.0"),
+    (rf"{BLOCK}_(?P<i>\d)_bn", "layer{layer}.{block}.conv{i}.1"),
+    (r"predictions", "fc"),
+)
+VIDEO_FACTORIZED: Rules = (
+    (r"conv1_space_conv", "stem.0"),
+    (r"conv1_space_bn", "stem.1"),
+    (r"conv1_time_conv", "stem.3"),
+    (r"conv1_bn", "stem.4"),
+    (rf"{BLOCK}_(?P<i>\d)_space_conv", "layer{layer}.{block}.conv{i}.0.0"),
+    (rf"{BLOCK}_(?P<i>\d)_space_bn", "layer{layer}.{block}.conv{i}.0.1"),
+    (rf"{BLOCK}_(?P<i>\d)_time_conv", "layer{layer}.{block}.conv{i}.0.3"),
+    *VIDEO[2:],
+)
 IRESNET: Rules = (
     (rf"{BLOCK}_preact_bn", "layer{layer}.{block}.bn0"),
     (rf"{BLOCK}_add_bn", "layer{layer}.{block}.bn3"),
@@ -134,7 +154,7 @@ class Naming(NamedTuple):
 
     rules: Rules
     variables: dict[str, str] = PYTORCH
-    out_first: bool = True  # kernels are (out, in, h, w), and not Keras' (h, w, in, out)
+    out_first: bool = True  # kernels are (out, in, [frames,] h, w), and not Keras' ([frames,] h, w, in, out)
     implies: Mapping[str, tuple] = {}  # field of Variant -> the values that its networks have, see compatible.COMMON
     names_pool: bool = False  # the names tell whether the projections pool
 
@@ -179,6 +199,11 @@ STAGE_WISE: dict[str, tuple] = {
     "first_stride": (2,),
     "shortcut": ("max_pooled_projection",),
 }
+CLIPS: dict[str, tuple] = {
+    "rank": (3,),
+    "stem": ("7x7_unpooled",),
+    "shortcut": ("projection",),
+}
 
 NAMINGS: dict[str, Naming] = {
     "torchvision": Naming(TORCHVISION, names_pool=True),  # and timm, chenyaofo
@@ -193,6 +218,8 @@ NAMINGS: dict[str, Naming] = {
     "BiT": Naming(BIT, TENSORFLOW, out_first=False, implies=BIT_NETS),
     "xternalz": Naming(WIDE_RESNET, implies=V2),
     "andreasveit": Naming(CIFAR_DENSENET, implies={"order": ("dense",)}),
+    "torchvision video": Naming(VIDEO, implies=CLIPS),
+    "torchvision (2+1)D": Naming(VIDEO_FACTORIZED, implies=CLIPS | {"convolution": ("factorized",)}),
 }
 # files of Keras: ours, which hold the variant, and those of keras.applications and keras-hub
 KERAS_NAMINGS: dict[str, Naming] = {

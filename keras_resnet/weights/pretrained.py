@@ -40,6 +40,8 @@ OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
 # what is a matrix here and a 1x1 convolution in timm: the classifier of its V2, the layers of SE
 CONVOLUTIONS = re.compile(r"head\.fc\.weight|\.se\.fc[12]\.weight")
 ANTIALIASED = re.compile(r".*resne(t|x)t?(aa|blur)")  # nets of timm with ResNet's weights and a blur in every stride
+# rank -> the namings of `save_pretrained`
+SAVED = {2: ("torchvision", "timm v2", "DenseNet"), 3: ("torchvision video", "torchvision (2+1)D")}
 KEYWORDS = ("imagenet", "keras", "cifar10")  # sources before any file: a folder of data may be called so, too
 
 
@@ -130,11 +132,11 @@ def load_pretrained(
 ) -> None:
     """Loads the weights of `source` into a network. Every tensor and every variable must match exactly once.
 
-    Tensors are matched by name. The names of torchvision, timm, Hugging Face, akamaster, chenyaofo, kuangliu, Cadene,
-    BiT, xternalz (Wide ResNets for CIFAR), andreasveit (DenseNets for CIFAR), keras.applications and keras-hub are
-    known; `rename` translates others. Fields of the variant that change the outputs, but no name and no
-    shape (the stride of a bottleneck, the order of BN and ReLU, ...), must be those that the source tells: its names
-    imply some, and files of this package hold the whole variant.
+    Tensors are matched by name. The names of torchvision (also of its networks for video), timm, Hugging Face,
+    akamaster, chenyaofo, kuangliu, Cadene, BiT, xternalz (Wide ResNets for CIFAR), andreasveit (DenseNets for CIFAR),
+    keras.applications and keras-hub are known; `rename` translates others. Fields of the variant that change the
+    outputs, but no name and no shape (the stride of a bottleneck, the order of BN and ReLU, ...), must be those that
+    the source tells: its names imply some, and files of this package hold the whole variant.
 
     Some differences are adapted. If the number of classes differs, the classifier keeps its random initialization and a
     `RandomClassifierWarning` is issued. If the model has no classifier, that of the source is not used. The kernels of
@@ -367,7 +369,7 @@ def save_pretrained(model: keras.Model, path) -> None:
 def timm_names(network: Network) -> list[Named]:
     """Returns the variables with their names in torchvision and timm; ValueError if both have no such network."""
     try:
-        naming, targets = match_naming(network, {}, ("torchvision", "timm v2", "DenseNet"))
+        naming, targets = match_naming(network, {}, SAVED[network.variant.rank])
         check_fields(network, naming, "The format", {})
     except ValueError as error:
         raise ValueError(f"torchvision and timm have no net such as {network.name!r}. {error}") from error

@@ -89,8 +89,8 @@ def push_to_hub(
 
     Raises:
         ImportError: If huggingface_hub is not installed.
-        ValueError: If an argument is not as above, if `private` differs from the state of an existing repository, or if
-            `save_pretrained` cannot write the network.
+        ValueError: If an argument is not as above, if `private` differs from the state of an existing repository, if
+            `save_pretrained` cannot write the network, or if it takes clips of video.
         OSError: If the hub cannot be reached or refuses the upload.
 
     A `README.md` in the repository is kept. A warning is issued if `license`, `datasets` or `metrics` are then given.
@@ -103,6 +103,8 @@ def push_to_hub(
     if not isinstance(repository, str) or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ValueError(f"repository must be 'org/name'. Received: {repository!r}")
     metadata = _checked_metadata(license, datasets, metrics)
+    if network.variant.rank != 2:
+        raise ValueError(f"model must be a network of images, as timm has them. Received: {network.name!r}, of clips")
     if network.preprocessing is None:
         warn(f"The preprocessing of {network.name!r} is not known. Set model.preprocessing before the upload.")
     with TemporaryDirectory() as folder:
