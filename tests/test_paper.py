@@ -12,8 +12,9 @@ import pytest
 from conftest import randomize
 
 import keras_resnet
-from experiments import paper, paper_report, train, training
+from experiments import paper, paper_report
 from experiments.grids import GRIDS, OTHERS, counts
+from experiments.runner import Done
 from keras_resnet.files import only_one, write_json, write_text
 
 ROOT = Path(__file__).parent.parent
@@ -175,7 +176,7 @@ def test_grids_share_their_cells():
 
 
 def test_what_is_made_of_results(results, monkeypatch, capsys):
-    monkeypatch.setattr(paper.subprocess, "run", lambda *args, **_: pytest.fail("it is only to report"))
+    monkeypatch.setattr(paper, "make_runner", lambda options: pytest.fail("it is only to report"))
     command = ["degradation", "--budget", "medium", "--directory", str(results)]
     assert paper.main([*command, "--report"]) == 1  # one failed
     text = (results / "degradation_medium" / "report.md").read_text()
@@ -191,39 +192,51 @@ def test_what_is_made_of_results(results, monkeypatch, capsys):
     assert (results / "degradation_medium" / "figure.png").stat().st_size > 10_000
 
 
+class Failing:
+    """A runner whose first task fails."""
+
+    free = 1
+
+    def __init__(self):
+        self.asked = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, task):
+        self.asked.append(task)
+
+    def next(self):
+        error = "Traceback\nMemoryError: no more\n" if len(self.asked) == 1 else None
+        return Done(self.asked[-1], None, error, 1)
+
+
 def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch, capsys):
-    asked = []
-
-    def run(command, **_):
-        asked.append(command[-1])
-        failed = command[-1].startswith("1/")
-        return subprocess.CompletedProcess(command, int(failed), "", "Traceback\nMemoryError: no more\n" * failed)
-
-    monkeypatch.setattr(paper.subprocess, "run", run)
+    runner = Failing()
+    monkeypatch.setattr(paper, "make_runner", lambda options: runner)
     paper.main(["options", "--budget", "smoke", "--directory", str(tmp_path)])
-    assert asked == ["1/2", "2/2"]
+    assert [task.name for task in runner.asked] == ["plain20-seed0", "resnet20-seed0"]
     assert "failed: MemoryError: no more" in capsys.readouterr().err
     assert "plain20-seed0 failed: MemoryError: no more" in (tmp_path / "options_smoke/report.md").read_text()
 
 
-def test_a_cell_that_another_process_runs_has_not_failed(tmp_path, capsys):
-    command = ["degradation", "--budget", "smoke", "--directory", str(tmp_path)]
-    with only_one(tmp_path / "cells_smoke" / "plain20-seed0"):
-        assert paper.main([*command, "--cell", "1/2"]) == paper.HELD
-        assert "Another process is at work in" in capsys.readouterr().err
-    assert paper.main([*command, "--report"]) == 0
-
-
-def test_a_cell_of_an_array_job_leaves_its_failure(tmp_path, monkeypatch):
-    def diverge(*args, **_):
-        raise training.Diverged("the loss was not a number in epoch 1")
-
-    monkeypatch.setattr(train, "train", diverge)
-    command = ["degradation", "--budget", "smoke", "--directory", str(tmp_path)]
-    assert paper.main([*command, "--cell", "2/2"]) == 1
-    assert paper.main([*command, "--report"]) == 1
+def test_a_cell_that_diverged_is_a_failure_in_the_report(tmp_path):
+    place = tmp_path / "cells_smoke" / "resnet20-seed0"
+    place.mkdir(parents=True)
+    write_json(place / "result.json", {"failure": "diverged: the loss was not a number in epoch 1"})
+    assert paper.main(["degradation", "--budget", "smoke", "--directory", str(tmp_path), "--report"]) == 1
     text = (tmp_path / "degradation_smoke" / "report.md").read_text()
-    assert "resnet20-seed0 failed: experiments.training.Diverged: the loss was not a number in epoch 1" in text
+    assert "resnet20-seed0 failed: diverged: the loss was not a number in epoch 1" in text
+
+
+def test_names_and_nets_are_listed(capsys):
+    assert paper.main([]) == 0
+    assert "degradation" in capsys.readouterr().out
+    assert paper.main(["imagenet_table1", "--list"]) == 0
+    assert "counted, not trained" in capsys.readouterr().out
 
 
 def smoke(name, directory):
@@ -239,7 +252,7 @@ def test_the_command(tmp_path, capsys):
     assert (found["epochs"], found["examples"], found["dataset"]) == (1, 128, "digits")
     assert "| ResNet-20 | 269,722 | 40,551,040 | 1 |" in (directory / "report.md").read_text()
     assert paper.main(["degradation", "--budget", "smoke", "--directory", str(tmp_path), "--list"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["1/2  plain20-seed0  through", "2/2  resnet20-seed0  through"]
+    assert capsys.readouterr().out.splitlines() == ["1/2  plain20-seed0  finished", "2/2  resnet20-seed0  finished"]
     other = ["degradation", "--budget", "smoke", "--directory", str(tmp_path), "--precision", "float16"]
     for share in ([], ["--cell=1/2"]):
         assert paper.main([*other, *share]) == 1
