@@ -1,0 +1,319 @@
+"""Data sets in memory and image folders: their parts, their classes, and files that are not images."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments import data
+from keras_resnet.training import datasets
+from keras_resnet.training.datasets import Arrays, Order, load_data
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+# ---------------------------------------------------------------------------------- in memory
+
+
+def test_digits():
+    digits = load_data("digits")
+    assert digits.name == "digits" and digits.image_size == 32 and not digits.flip
+    assert digits.class_names == tuple("0123456789")
+    assert [part.size for part in (digits.train, digits.validation, digits.test)] == [1137, 300, 360]
+    for images, labels in (digits.train, digits.validation, digits.test):
+        assert images.dtype == np.uint8 and labels.dtype == np.int64
+        assert images.shape == (len(labels), 32, 32, 3)
+        assert (images.min(), images.max()) == (0, 255)
+        assert (images[:, ::4, ::4].repeat(4, axis=1).repeat(4, axis=2) == images).all()
+        assert np.bincount(labels, minlength=10).min() >= 20
+
+
+def test_digits_need_no_tfds():
+    code = (
+        "import sys; sys.modules['tensorflow_datasets'] = None\n"
+        "from experiments import data; assert 'sklearn.datasets' not in sys.modules\n"
+        "sys.exit(data.main(['digits']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("digits: 1137 train + 300 validation pictures of 32x32, 10 classes")
+    assert done.stdout.count("\n") == 1
+
+
+def test_digits_refuse_a_directory(capsys):
+    assert data.main(["digits", "--data-dir", "somewhere"]) == 1
+    assert "data_dir must be None: digits is embedded" in capsys.readouterr().err
+
+
+@pytest.fixture
+def hundred(monkeypatch):
+    """A set of 100 different images; the label is the index."""
+    pixels = np.random.default_rng(7).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
+    arrays = Arrays(pixels, np.arange(100))
+    monkeypatch.setitem(datasets.DATASETS, "hundred", datasets.Dataset(lambda *_: (arrays, ("a",)), 20, flip=True))
+    return arrays
+
+
+def test_the_split_is_a_partition(hundred):
+    loaded = load_data("hundred")
+    assert loaded.train.size == 80 and loaded.validation.size == 20
+    both = np.concatenate([loaded.train.labels, loaded.validation.labels])
+    assert sorted(both) == list(range(100)) != list(both)
+    for part in (loaded.train, loaded.validation):
+        assert (part.images == hundred.images[part.labels]).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_neither_number_changes_the_other_part(hundred, seed):
+    whole = load_data("hundred", seed=seed)
+    few = load_data("hundred", seed=seed, train_examples=7)
+    assert (few.train.labels == whole.train.labels[:7]).all()
+    assert (few.validation.labels == whole.validation.labels).all()
+    more = load_data("hundred", seed=seed, validation=0)
+    assert (more.train.labels[:80] == whole.train.labels).all() and more.validation is None
+    assert few.preprocessing == more.preprocessing == whole.preprocessing
+
+
+def test_seed_0_is_a_seed(hundred):
+    first, second, other = (load_data("hundred", seed=seed).train.labels for seed in (0, 0, 1))
+    assert (first == second).all() and (first != other).any()
+
+
+def test_mean_and_std_are_those_of_the_whole_training_set(hundred):
+    _, mean, std = load_data("hundred", train_examples=3).preprocessing.arithmetic()
+    np.testing.assert_allclose(mean, hundred.images.mean(axis=(0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(std, hundred.images.std(axis=(0, 1, 2)), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"train_examples": 0}, r"train_examples must lie in 1\.\.80\. Received: 0"),
+        ({"train_examples": 81}, r"train_examples must lie in 1\.\.80\. Received: 81"),
+        ({"validation": -1}, r"validation must lie in 0\.\.99\. Received: -1"),
+        ({"validation": 100}, r"validation must lie in 0\.\.99\. Received: 100"),
+        ({"validation": 1.5}, r"validation must lie in 0\.\.99\. Received: 1.5"),
+        ({"validation": 90, "train_examples": 11}, r"train_examples must lie in 1\.\.10"),
+    ],
+)
+def test_numbers_out_of_range(hundred, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load_data("hundred", **arguments)
+
+
+# ------------------------------------------------------------------------------------- folders
+
+
+def write(path, size=(20, 30), mode="RGB", seed=0):
+    """Writes a random image; `size` is (width, height)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    if mode == "I;16":
+        image = Image.fromarray(rng.integers(0, 65536, size[::-1], dtype=np.uint16))
+    else:
+        channels = len(Image.new(mode, (1, 1)).getbands())
+        pixels = rng.integers(0, 256, (*size[::-1], channels), dtype=np.uint8)
+        image = Image.fromarray(pixels.squeeze(-1) if channels == 1 else pixels, mode)
+    image.save(path)
+
+
+@pytest.fixture
+def flowers(tmp_path):
+    """10 images of roses, 20 of tulips."""
+    for i in range(10):
+        write(tmp_path / "rose" / f"{i}.jpg", seed=i)
+    for i in range(20):
+        write(tmp_path / "tulip" / f"{i}.png", seed=i)
+    return tmp_path
+
+
+def names(files):
+    return {str(Path(*Path(path).parts[-2:])) for path in files.paths}
+
+
+def test_a_folder(flowers):
+    loaded = load_data(f"folder:{flowers}")
+    assert loaded.name == f"folder:{flowers}"
+    assert loaded.class_names == ("rose", "tulip")
+    assert loaded.test is None and loaded.image_size is None and loaded.flip
+    for part, counts in ((loaded.train, [8, 16]), (loaded.validation, [2, 4])):
+        assert np.bincount(part.labels).tolist() == counts
+        assert [loaded.class_names[label] for label in part.labels] == [Path(path).parent.name for path in part.paths]
+    assert len(names(loaded.train) | names(loaded.validation)) == 30
+    assert load_data(f"folder:{flowers}").train.paths == loaded.train.paths
+    assert load_data(f"folder:{flowers}", seed=1).train.paths != loaded.train.paths
+
+
+def test_a_small_part_of_a_folder_has_each_class_in_its_share(flowers):
+    whole = load_data(f"folder:{flowers}")
+    few = load_data(f"folder:{flowers}", train_examples=6)
+    assert few.train.paths == whole.train.paths[:6] and few.validation.paths == whole.validation.paths
+    assert np.bincount(few.train.labels).tolist() == [2, 4]
+    none = load_data(f"folder:{flowers}", validation=0)
+    assert none.validation is None and none.train.size == 30 and none.train.paths[:24] == whole.train.paths
+
+
+@pytest.mark.parametrize("name", ["val", "validation"])
+def test_a_folder_with_parts(tmp_path, name):
+    for part, count in (("train", 4), (name, 2), ("test", 3)):
+        for label in ("a", "b"):
+            for i in range(count):
+                write(tmp_path / part / label / f"{part}{i}.png")
+    loaded = load_data(f"folder:{tmp_path}")
+    assert [part.size for part in (loaded.train, loaded.validation, loaded.test)] == [8, 4, 6]
+    assert names(loaded.test) == {f"{label}/test{i}.png" for label in "ab" for i in range(3)}
+    assert load_data(f"folder:{tmp_path}", validation=0).validation is None
+    with pytest.raises(ValueError, match=f"validation must be None or 0: .* has a folder {name}. Received: 2"):
+        load_data(f"folder:{tmp_path}", validation=2)
+
+
+def test_a_class_may_be_called_test(tmp_path):
+    for label in ("test", "other"):
+        write(tmp_path / label / "a.png"), write(tmp_path / label / "b.png")
+    assert load_data(f"folder:{tmp_path}").class_names == ("other", "test")
+
+
+def remove_class(root):
+    for path in (root / "rose").iterdir():
+        path.unlink()
+    (root / "rose").rmdir()
+
+
+def empty_class(root):
+    (root / "lily").mkdir()
+
+
+def nest(root):
+    write(root / "rose" / "red" / "a.png")
+
+
+def unknown_class(root):
+    for part in ("train", "test"):
+        for name in ("a", "b") + (("c",) if part == "test" else ()):
+            write(root / part / name / "1.png")
+
+
+def only_validation(root):
+    remove_class(root)
+    (root / "tulip").rename(root / "val")
+
+
+@pytest.mark.parametrize(
+    "harm, message",
+    [
+        (remove_class, r"must contain at least two folders of images, one per class. Received: \['tulip'\]"),
+        (empty_class, r"The train part of .* must contain images. There are none of: \['lily'\]"),
+        (nest, r"rose must contain image files, not folders. Received: \['red'\]"),
+        (unknown_class, r"must have the classes of the training part only. It also has: \['c'\]"),
+        (only_validation, r"must contain a folder train. Received: \['val'\]"),
+    ],
+)
+def test_a_folder_without_classes(flowers, harm, message):
+    harm(flowers)
+    with pytest.raises(ValueError, match=message):
+        load_data(f"folder:{flowers}")
+
+
+@pytest.mark.parametrize("path", ["", "missing"])
+def test_a_missing_folder(path):
+    with pytest.raises(ValueError, match="source must be folder:PATH with the path of a directory. Received: 'folder"):
+        load_data(f"folder:{path}")
+
+
+def test_an_empty_folder(tmp_path):
+    with pytest.raises(ValueError, match=r"at least two folders of images, one per class. Received: \[\]"):
+        load_data(f"folder:{tmp_path}")
+
+
+@pytest.fixture
+def damaged(flowers):
+    rose, tulip = flowers / "rose", flowers / "tulip"
+    (rose / "empty.jpg").write_bytes(b"")
+    (rose / "half.jpg").write_bytes((rose / "1.jpg").read_bytes()[:800])
+    (tulip / "half.png").write_bytes((tulip / "1.png").read_bytes()[:800])
+    (tulip / "text.png").write_text("not an image")
+    (tulip / "notes.txt").write_text("notes")
+    (tulip / ".DS_Store").write_text("hidden")
+    return flowers
+
+
+def test_one_warning_lists_damaged_files_and_they_are_skipped(damaged):
+    with pytest.warns(UserWarning) as warnings:
+        loaded = load_data(f"folder:{damaged}", validation=0)
+    (message,) = [str(warning.message) for warning in warnings]
+    first, *lines = message.splitlines()
+    assert first == f"5 files in {damaged} are not readable images and are skipped:"
+    assert [line.split(":")[0].strip() for line in lines] == [
+        *("rose/empty.jpg", "rose/half.jpg", "tulip/half.png", "tulip/notes.txt", "tulip/text.png"),
+    ]
+    assert loaded.train.size == 30
+
+
+def test_strict_refuses_damaged_files(damaged):
+    with pytest.raises(ValueError, match="must contain readable images only .* Received 5:\n  rose/empty.jpg: empty"):
+        load_data(f"folder:{damaged}", strict=True)
+
+
+KINDS = [
+    *[("jpg", mode) for mode in ("L", "RGB", "CMYK")],
+    *[("png", mode) for mode in ("L", "LA", "RGB", "RGBA", "I;16")],
+    *[("bmp", mode) for mode in ("L", "RGB")],
+    *[("gif", "L"), ("webp", "RGB"), ("webp", "RGBA"), ("tif", "RGB"), ("tif", "CMYK")],
+]
+
+
+def test_every_kind_of_file_is_decoded_as_by_pillow(tmp_path):
+    from keras_resnet.preprocessing import decode_file
+
+    for i, (suffix, mode) in enumerate(KINDS):
+        write(tmp_path / "ab"[i % 2] / f"{i}.{suffix}", mode=mode, seed=i)
+    write(tmp_path / "a" / "tiny.png", size=(1, 1))
+    Image.new("P", (9, 9), 3).save(tmp_path / "a" / "palette.png", transparency=3)
+    Image.new("1", (9, 9), 1).save(tmp_path / "a" / "bits.png")
+    loaded = load_data(f"folder:{tmp_path}", validation=0, strict=True)
+    assert loaded.train.size == len(KINDS) + 3
+    for index, content, label in loaded.train.examples():
+        path = loaded.train.paths[index]
+        with Image.open(path) as image:
+            expected = np.asarray(image.convert("RGB"), int)
+        assert np.abs(decode_file(content).numpy() - expected).max() <= 1, path
+        assert label == loaded.train.labels[index]
+
+
+# --------------------------------------------------------------------------------------- order
+
+
+@pytest.mark.parametrize("hosts", [1, 2, 4])
+def test_hosts_share_each_batch(hosts):
+    batch, positions = 8, []
+    for host in range(hosts):
+        order = Order(seed=0, batch_size=batch, size=16, first_batch=5, host=host, hosts=hosts)
+        own = np.array(list(order.positions().take(3 * batch // hosts).as_numpy_iterator()))
+        positions.append(own.reshape(3, -1))
+    assert np.concatenate(positions, axis=1).tolist() == np.arange(40, 64).reshape(3, 8).tolist()
+
+
+def test_each_pass_has_all_examples_in_another_order():
+    part = Arrays(np.zeros((10, 1, 1, 3), np.uint8), np.arange(10))
+
+    def labels(seed, passes):
+        order = Order(seed=seed, batch_size=5, size=10)
+        drawn = [int(label) for _, _, label in part.examples(order).take(10 * passes)]
+        return np.reshape(drawn, (passes, 10))
+
+    drawn = labels(0, 3)
+    assert (np.sort(drawn) == np.arange(10)).all()
+    assert len({tuple(row) for row in drawn}) == 3
+    assert (labels(0, 3) == drawn).all() and (labels(1, 3) != drawn).any()
+
+
+# -------------------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize("source", ["cifar11", "mnits", "imagenet", 3, None])
+def test_unknown_names(source):
+    with pytest.raises(ValueError, match="source must be"):
+        load_data(source)
