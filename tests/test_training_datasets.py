@@ -1,5 +1,6 @@
 """Data sets in memory and image folders: their parts, their classes, and files that are not images."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from synthetic_imagenet import label_of, write_archives
 
 from experiments import data
 from keras_resnet.training import datasets
-from keras_resnet.training.datasets import Arrays, Order, load_data
+from keras_resnet.training.batches import evaluation_batches, training_batches
+from keras_resnet.training.datasets import Arrays, DataUnavailable, Order, load_data
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -317,3 +320,80 @@ def test_each_pass_has_all_examples_in_another_order():
 def test_unknown_names(source):
     with pytest.raises(ValueError, match="source must be"):
         load_data(source)
+
+
+# ------------------------------------------------------------------------- streamed tfds sets
+
+
+def test_imagenet_without_its_archives(tmp_path):
+    (tmp_path / "downloads" / "manual").mkdir(parents=True)
+    for archives in (("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"), ("ILSVRC2012_img_val.tar",)):
+        with pytest.raises(DataUnavailable) as raised:
+            load_data("imagenet2012", data_dir=tmp_path)
+        missing = f"{' and '.join(archives)} not found in {tmp_path}/downloads/manual"
+        assert missing in str(raised.value) and "https://image-net.org" in str(raised.value)
+        (tmp_path / "downloads" / "manual" / "ILSVRC2012_img_train.tar").touch()
+
+
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory):
+    """The directory of a prepared synthetic ImageNet, and the labels of its validation images."""
+    directory = tmp_path_factory.mktemp("tfds")
+    labels = write_archives(directory / "downloads" / "manual")
+    datasets.prepare("imagenet2012", directory)
+    return directory, labels
+
+
+def drawn(part, order=None, count=None):
+    """The labels of examples; each image must have the colour of its label."""
+    labels = []
+    for _, content, label in part.examples(order).take(part.size if count is None else count):
+        with Image.open(io.BytesIO(content.numpy())) as image:
+            assert label_of(np.asarray(image)) == label
+        labels.append(int(label))
+    return labels
+
+
+def test_a_synthetic_imagenet(imagenet):
+    directory, labels = imagenet
+    loaded = load_data("imagenet2012", data_dir=directory)
+    assert loaded.class_names[281] == "tabby" and len(loaded.class_names) == 1000
+    assert loaded.flip and loaded.preprocessing.resize == 256
+    assert [part.size for part in (loaded.train, loaded.validation, loaded.test)] == [1000, 200, 200]
+    assert sorted(drawn(loaded.train)) == list(range(1000))
+    assert sorted(drawn(loaded.validation)) == sorted(labels) and drawn(loaded.test) == drawn(loaded.validation)
+    few = load_data("imagenet2012", data_dir=directory, train_examples=50, validation=100)
+    assert [part.size for part in (few.train, few.validation, few.test)] == [50, 100, 200]
+    assert drawn(few.train) == drawn(loaded.train)[:50] and drawn(few.validation) == drawn(loaded.train)[-100:]
+    with pytest.raises(ValueError, match=r"train_examples must lie in 1..900. Received: 1000"):
+        load_data("imagenet2012", data_dir=directory, train_examples=1000, validation=100)
+
+
+@pytest.mark.slow
+def test_the_order_of_records_resumes_and_does_not_depend_on_the_global_seed(imagenet):
+    import tensorflow as tf
+
+    part = load_data("imagenet2012", data_dir=imagenet[0], train_examples=100, validation=0).train
+    order = Order(seed=0, batch_size=16, size=96)
+    whole = np.reshape(drawn(part, order, 288), (3, 96))
+    assert all(len(set(row)) == 96 for row in whole) and len({frozenset(row) for row in whole}) > 1
+    for seed in (0, 1):
+        tf.random.set_seed(seed)
+        assert drawn(part, order._replace(first_batch=6), 192) == whole[1:].ravel().tolist()
+        assert drawn(part, order._replace(first_batch=8), 32) == whole[1, 32:64].tolist()
+    assert drawn(part, order._replace(seed=1), 96) != whole[0].tolist()
+    shares = [drawn(part, order._replace(host=host, hosts=2), 96) for host in range(2)]
+    assert all(len(set(share[:48])) == 48 for share in shares)
+    assert not set(shares[0]) & set(shares[1])
+
+
+@pytest.mark.slow
+def test_batches_of_records(imagenet):
+    loaded = load_data("imagenet2012", data_dir=imagenet[0])
+    feed = training_batches(loaded, 32, augmentation="inception", image_size=24, seed=0)
+    assert feed.steps == 31
+    for images, labels in feed.data.take(3):
+        assert images.shape == (32, 24, 24, 3)
+        assert [label_of(image) for image in images.numpy()] == labels.numpy().tolist()
+    batches = evaluation_batches(loaded.test, 64, preprocessing=loaded.preprocessing, image_size=24)
+    assert sum(len(labels) for _, labels in batches) == 200

@@ -6,6 +6,7 @@
 import contextlib
 import os
 import queue
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_resnet.errors import choose, positive, warn
-from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing
+from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing, imagenet_classes
 from keras_resnet.training import cifar
 
 Directory = str | os.PathLike[str] | None
@@ -121,7 +122,63 @@ class Files:
         return Files(paths, self.labels[chosen], self.by_pillow[chosen])
 
 
-Part = Arrays | Files
+@dataclass(frozen=True)
+class Records:
+    """A split of a tfds data set. Its images stay encoded until they are used.
+
+    Attributes:
+        builder: The prepared `tfds.core.DatasetBuilder`.
+        split: str, such as `"train"` or `"train[:1000]"`.
+    """
+
+    builder: Any
+    split: str
+
+    @property
+    def size(self) -> int:
+        """The number of examples."""
+        return self.builder.info.splits[self.split].num_examples
+
+    def examples(self, order: Order | None = None):
+        """As `Arrays.examples`, but with the encoded image.
+
+        A pass reads the shards in a random order, 16 at a time, through a shuffle buffer. Of several hosts each reads a
+        part of the set of its own.
+        """
+        import tensorflow as tf
+        import tensorflow_datasets as tfds
+
+        image, label = self.builder.info.supervised_keys
+
+        def read(split, **how):
+            config = tfds.ReadConfig(try_autocache=False, skip_prefetch=True, **how)
+            decoders = {image: tfds.decode.SkipDecoding()}
+            shuffle = "shuffle_seed" in how
+            return self.builder.as_dataset(
+                split=split, shuffle_files=shuffle, decoders=decoders, read_config=config
+            ).map(lambda example: (example[image], example[label]))
+
+        if order is None:
+            examples = read(self.split, interleave_cycle_length=1).enumerate()
+            return examples.map(lambda position, example: (position, *example))
+
+        split = tfds.even_splits(self.split, n=order.hosts, drop_remainder=True)[order.host]
+        count = order.size // order.hosts
+
+        @tf.autograph.experimental.do_not_convert
+        def one_pass(number):
+            tf.random.set_seed(1)  # of the graph of this function: the shuffles do not depend on the global seed
+            seeds = tf.random.stateless_uniform([2], [order.seed, number], None, None, tf.int64)
+            return read(split, shuffle_seed=seeds[0]).shuffle(min(count, BUFFER), seed=seeds[1]).take(count)
+
+        first = order.first_batch * order.share
+        passes = tf.data.Dataset.range(first // count, np.iinfo(np.int64).max).flat_map(one_pass)
+        examples = tf.data.Dataset.zip(order.positions(), passes.skip(first % count))
+        return examples.map(lambda position, example: (position, *example))
+
+
+BUFFER = 8192  # examples; encoded images of ImageNet have 110 kB on average
+Part = Arrays | Files | Records
 
 
 def _indexed(count: int, order: Order | None, example: Callable):
@@ -177,20 +234,26 @@ def load_data(
     """Loads a data set; prepares it first if it is not on this machine yet.
 
     Args:
-        source: `"cifar10"`, `"cifar100"`, `"digits"` (scikit-learn's, embedded), or `"folder:PATH"`, a folder whose
-            sub-folders are the classes. It may contain `train`, `val` (or `validation`) and `test` folders of these.
+        source: One of
+
+            - `"cifar10"` or `"cifar100"`, and `"digits"` (scikit-learn's, embedded), which are read into memory;
+            - the name of any other image-classification set of tensorflow-datasets, such as `"imagenet2012"` or
+              `"oxford_flowers102"`, which is streamed;
+            - `"folder:PATH"`, a folder whose sub-folders are the classes. It may contain `train`, `val` (or
+              `validation`) and `test` folders of these.
         data_dir: Directory of tfds data sets. Defaults to the environment variable TFDS_DATA_DIR, then to
             `~/tensorflow_datasets`.
         seed: int, decides which training examples are held out. Defaults to 0.
         train_examples: int, number of examples to train on. Defaults to all that are not held out.
         validation: int, number of training examples that are held out; 0 holds out none. Defaults to 5000 for CIFAR (He
-            2015, Section 4.2), 300 for digits, a fifth of each class for a folder without `val`. Neither number changes
-            the other part.
+            2015, Section 4.2), 300 for digits, none for a set or folder with a validation part of its own, otherwise a
+            tenth of a tfds set and a fifth of each class of a folder. Neither number changes the other part.
         strict: bool, whether a damaged image file is an error. By default damaged files are skipped, and one warning
             lists them.
 
     Returns:
-        An `ImageData`.
+        An `ImageData`. The test part of a tfds set without labelled test images, such as ImageNet, is its validation
+        split.
 
     Raises:
         ValueError: If an argument is not valid, or a folder does not contain images of at least two classes.
@@ -208,7 +271,11 @@ def load_data(
         if data_dir is not None:
             raise ValueError(f"data_dir must be None for a folder. Received: {data_dir!r}")
         return _load_folder(source, path, seed, train_examples, validation, strict)
-    return _load_arrays(source, data_dir, seed, train_examples, validation)
+    if strict:
+        raise ValueError(f"strict must be False for {source!r}: only the files of a folder are checked")
+    if source in DATASETS:
+        return _load_arrays(source, data_dir, seed, train_examples, validation)
+    return _load_records(source, data_dir, train_examples, validation)
 
 
 def _sizes(whole: int, train_examples: int | None, validation: int) -> tuple[int, int]:
@@ -230,7 +297,7 @@ def _check_range(argument: str, value: int, low: int, high: int) -> None:
 
 
 def _load_arrays(source, data_dir, seed, train_examples, validation) -> ImageData:
-    row = choose(DATASETS, source, "source")
+    row = DATASETS[source]
     whole, class_names = row.read(source, "train", data_dir)
     size = whole.size
     count, rest = _sizes(size, train_examples, row.validation if validation is None else validation)
@@ -294,7 +361,66 @@ def read_digits(name: str, split: str, data_dir: Directory) -> tuple[Arrays, tup
     return Arrays(images, digits.target[part].astype(np.int64)), tuple("0123456789")
 
 
+# ------------------------------------------------------------------------------ streamed tfds sets
+
+NOT_MIRRORED = ("binary_alpha_digits", "cmaterdb", "emnist", "kmnist", "mnist", "mnist_corrupted", "svhn_cropped")
+
+
+def _load_records(source, data_dir, train_examples, validation) -> ImageData:
+    name = re.split("[/:]", source)[0]
+    if name not in DATASETS:
+        known = [*DATASETS, *import_tfds(source).list_builders(with_community_datasets=False)]
+        hint = f" Did you mean 'folder:{source}'?" if Path(source).is_dir() else ""
+        try:
+            choose(dict.fromkeys(known), name, "source")
+        except ValueError as error:
+            raise ValueError(f"{error}{hint}") from None
+    directory = prepare(source, data_dir)
+    builder = import_tfds(source).builder(source, data_dir=directory)
+    splits = builder.info.splits
+    if "train" not in splits:
+        raise ValueError(f"source must be a data set with a split 'train'. {source!r} has {list(splits)}")
+
+    held_out = Records(builder, "validation") if "validation" in splits else None
+    test = Records(builder, "test") if "test" in splits else None
+    if test is None or next(iter(test.examples()))[2] < 0:  # the labels of ImageNet's test images are secret
+        test = held_out
+    size = Records(builder, "train").size
+    if validation is None:
+        validation = size // 10 if held_out is None else 0
+    elif held_out is not None:
+        held_out = None
+    count, rest = _sizes(size, train_examples, validation)
+    words = dict(imagenet_classes())
+    return ImageData(
+        name=source,
+        class_names=tuple(words.get(name, name) for name in _class_names(builder)),
+        train=Records(builder, f"train[:{count}]"),
+        validation=Records(builder, f"train[{rest}:]") if validation else held_out,
+        test=test,
+        flip=name not in NOT_MIRRORED,
+        preprocessing=PREPROCESSINGS["torch"],
+        image_size=None,
+    )
+
+
+def _class_names(builder) -> list[str]:
+    """Returns the names of the classes; ValueError unless the set is one of single images and single labels."""
+    import tensorflow_datasets as tfds
+
+    features, keys = builder.info.features, builder.info.supervised_keys
+    kinds = (tfds.features.Image, tfds.features.ClassLabel)
+    if not keys or len(keys) != 2 or not all(type(features[k]) is kind for k, kind in zip(keys, kinds, strict=True)):
+        raise ValueError(
+            f"source must be a data set of images with one label each. Received: {builder.name!r} with {features}"
+        )
+    return features[keys[1]].names
+
+
 # --------------------------------------------------------------------------- preparing tfds sets
+
+# data set -> the archives that users must download themselves
+ARCHIVES = {"imagenet2012": ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")}
 
 
 def prepare(name: str, data_dir: Directory = None) -> str:
@@ -303,9 +429,15 @@ def prepare(name: str, data_dir: Directory = None) -> str:
     The routes of its row are tried in turn. With each of them tfds writes to a directory `incomplete.*` and renames it
     at the end, so that a process that was killed leaves no incomplete data set. Raises DataUnavailable.
     """
-    routes = choose(DATASETS, name, "name").routes
     directory = directory_of(data_dir)
     tfds = import_tfds(name)
+    if name in DATASETS:
+        routes = DATASETS[name].routes
+    elif tfds.builder_cls(name).MANUAL_DOWNLOAD_INSTRUCTIONS:
+        manual = os.path.join(directory, "downloads", "manual")
+        routes = {f"the archives in {manual}": partial(from_archives, manual)}
+    else:
+        routes = ORIGIN
     failures: list[str] = []
     for title, route in routes.items():
         builder = tfds.builder(name, data_dir=directory)
@@ -369,6 +501,19 @@ def from_origin(builder: Any) -> None:
     for url in islice(builder.url_infos, 1):
         probe(url)
     builder.download_and_prepare()
+
+
+def from_archives(manual: str, builder: Any) -> None:
+    """Prepares a set from archives that were downloaded by hand to the directory `manual`."""
+    import tensorflow_datasets as tfds
+
+    archives = ARCHIVES.get(builder.name, ())
+    missing = [file for file in archives if not os.path.exists(os.path.join(manual, file))]
+    if missing or not os.path.isdir(manual):
+        instructions = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+        raise FileNotFoundError(f"{' and '.join(missing) or 'no files'} not found in {manual}. {instructions}")
+    config = tfds.download.DownloadConfig(manual_dir=manual, verify_ssl=True)
+    builder.download_and_prepare(download_config=config)
 
 
 def probe(url: str, seconds: float = 5.0) -> None:
