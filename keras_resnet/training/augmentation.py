@@ -5,7 +5,11 @@ the batch) in the run. A run that resumes sees the images that it would have see
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
 
 from keras_resnet.preprocessing import JPEG, decode_file
 
@@ -25,6 +29,11 @@ class Augmentation(NamedTuple):
         flip: bool, whether images are mirrored half of the time, if the data set permits it. Defaults to `True`.
         alternate: bool, whether an image is mirrored in every other epoch instead (sets in memory only).
         colour: float, standard deviation of the noise along the principal components of colour. Defaults to 0.
+        operations: `(number, probability, magnitude)` of the random operations on each image, those of RandAugment: how
+            many, how likely each is applied, and how strong they are at most, 0 to 10. Defaults to no operations.
+        erase: float, probability that a random rectangle of an image gets the mean pixel. Defaults to 0.
+        mix: Keras layers `(name, arguments)` that mix the images and labels of a batch; each batch goes through one of
+            them, drawn at random. Defaults to `()`.
     """
 
     source: str
@@ -33,42 +42,95 @@ class Augmentation(NamedTuple):
     flip: bool = True
     alternate: bool = False
     colour: float = 0.0
+    operations: tuple[int, float, int] = (0, 0.0, 0)
+    erase: float = 0.0
+    mix: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     @property
     def in_memory(self) -> bool:
         """Whether `Batches` can do it, for images that have the right size already."""
-        return self.box is central_square and not self.colour
+        return self.box is central_square and not (self.colour or self.operations[0] or self.erase or self.mix)
 
     @property
     def soft_labels(self) -> bool:
         """Whether labels become shares of classes, because images are mixed."""
-        return False
+        return bool(self.mix)
 
-    def apply(self, file_or_pixels, size: int, seed, *, fill, flip: bool):
-        """Returns the augmented image, uint8 `(size, size, 3)`.
+
+class Augmenter:
+    """A row of AUGMENTATIONS for images of one size. Create it outside of TensorFlow graphs, and call it in them.
+
+    Args:
+        row: `Augmentation`.
+        size: int, height and width of the results.
+        fill: Three floats, the mean pixel on the scale 0 to 255.
+        flip: bool, whether the data set permits mirroring.
+    """
+
+    def __init__(self, row: Augmentation, size: int, *, fill, flip: bool):
+        self.row, self.size, self.flip = row, size, row.flip and flip
+        self.fill = tuple(map(float, fill))
+        # Keras layers create variables, which must be outside of the graph
+        self.operations = _operations(row.operations[2], float(np.mean(self.fill))) if row.operations[0] else []
+        self.erase = _layer("RandomErasing", factor=(row.erase, row.erase), fill_value=self.fill)
+        self.mix = [_layer(name, **arguments) for name, arguments in row.mix]
+
+    def image(self, file_or_pixels, seed):
+        """Returns an augmented image, uint8 `(size, size, 3)`.
 
         Args:
             file_or_pixels: Tensor: the content of an image file, or uint8 `(h, w, 3)`.
-            size: int, height and width of the result.
-            seed: int tensor `(2,)`.
-            fill: Three floats, the mean pixel on the scale 0 to 255.
-            flip: bool, whether the data set permits mirroring.
+            seed: int64 tensor `(2,)`.
         """
         import tensorflow as tf
 
-        seeds = tf.unstack(tf.random.split(seed, 4))
-        pixels = _crop(file_or_pixels, lambda shape: self.box(shape, size, seeds[0]))
+        row, size = self.row, self.size
+        seeds = tf.unstack(tf.random.split(seed, 6))
+        pixels = _crop(file_or_pixels, lambda shape: row.box(shape, size, seeds[0]))
         pixels = tf.image.resize(pixels, (size, size), antialias=True)  # float32, bilinear
-        if self.pad:
-            pad = round(self.pad * size)
-            shifted = tf.pad(pixels - fill, [[pad, pad], [pad, pad], [0, 0]]) + fill
+        if row.pad:
+            pad = round(row.pad * size)
+            shifted = tf.pad(pixels - self.fill, [[pad, pad], [pad, pad], [0, 0]]) + self.fill
             pixels = tf.image.stateless_random_crop(shifted, (size, size, 3), seeds[1])
-        if self.flip and flip:
+        if self.flip:
             pixels = tf.image.stateless_random_flip_left_right(pixels, seeds[2])
-        if self.colour:
-            shares = tf.random.stateless_normal([3], seeds[3], stddev=self.colour)
+        if self.operations:
+            number, probability, _ = row.operations
+            for operation_seed in tf.unstack(tf.random.split(seeds[4], number)):
+                pixels = _operate(pixels, self.operations, probability, operation_seed)
+        if row.colour:
+            shares = tf.random.stateless_normal([3], seeds[3], stddev=row.colour)
             pixels += tf.linalg.matvec(COLOURS, shares * DEVIATIONS)
-        return tf.saturate_cast(tf.round(tf.clip_by_value(tf.ensure_shape(pixels, (size, size, 3)), 0, 255)), tf.uint8)
+        return _whole(tf.ensure_shape(pixels, (size, size, 3)))
+
+    def batch(self, images, labels, seed):
+        """Returns a batch of images, uint8 `(b, size, size, 3)`, and of labels, after `erase` and `mix`.
+
+        Args:
+            images: uint8 tensor `(b, size, size, 3)`.
+            labels: Tensor `(b, ...)`, one-hot if images are mixed.
+            seed: int64 tensor `(2,)`, possibly that of the first image of the batch.
+        """
+        import tensorflow as tf
+
+        if not (self.row.erase or self.mix):
+            return images, labels
+        seeds = tf.unstack(tf.random.split(seed, 6))
+        erase_seed, choice_seed, mix_seed = tf.unstack(tf.random.split(seeds[5], 3))
+        if self.row.erase:
+            images, labels = _transform(self.erase, images, labels, erase_seed)
+        if self.mix:
+            branches = [partial(_transform, layer, images, labels, mix_seed) for layer in self.mix]
+            choice = tf.random.stateless_uniform([], choice_seed, maxval=len(branches), dtype=tf.int32)
+            images, labels = tf.switch_case(choice, branches)
+        return _whole(images), labels
+
+
+def _whole(pixels):
+    """Returns pixels as uint8."""
+    import tensorflow as tf
+
+    return tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)
 
 
 # Krizhevsky et al. 2012, Section 4.1: eigenvectors (columns) and square roots of the eigenvalues of the covariance of
@@ -94,6 +156,84 @@ def _crop(file_or_pixels, choose_box: Box):
         return of_pixels(file_or_pixels)
     is_jpeg = tf.strings.substr(file_or_pixels, 0, len(JPEG)) == JPEG
     return tf.ensure_shape(tf.cond(is_jpeg, of_jpeg, lambda: of_pixels(decode_file(file_or_pixels))), (None, None, 3))
+
+
+# ------------------------------------------------------------------------------------ Keras layers
+
+
+class _Seeds(keras.random.SeedGenerator):
+    """Seeds for a Keras layer that follow from a tensor.
+
+    Its own generator counts in a variable: the random numbers would depend on the number of batches that the process
+    has made, and with parallel calls on their order.
+    """
+
+    def __init__(self, seed):
+        self.seed, self.drawn = seed, 0  # the base class would create the variable
+
+    def next(self, ordered=True):
+        import tensorflow as tf
+
+        self.drawn += 1
+        return tf.random.fold_in(self.seed, self.drawn)
+
+
+def _layer(name: str, **arguments):
+    """Returns an image-preprocessing layer of Keras that computes with TensorFlow, whatever the backend is."""
+    layer = getattr(keras.layers, name)(**arguments, data_format="channels_last", dtype="float32")
+    layer.backend.set_backend("tensorflow")
+    return layer
+
+
+def _transform(layer, images, labels, seed):
+    """Returns what a layer makes of a batch, with a seed that is a tensor."""
+    import tensorflow as tf
+
+    images = tf.cast(images, tf.float32)
+    transformation = layer.get_random_transformation(images, training=True, seed=_Seeds(seed))
+    return layer.transform_images(images, transformation), layer.transform_labels(labels, transformation)
+
+
+def _operations(magnitude: int, fill: float) -> list:
+    """Returns the operations of RandAugment (arXiv:1909.13719) with timm's ranges, up to `magnitude` tenths of them.
+
+    `keras.layers.RandAugment` is not used: it draws the same operations for all images of a batch, computes all eleven
+    of them each time, rotates by up to `factor` times 360 degrees, and ignores seeds that are passed to it, so that a
+    run could not resume.
+    """
+    share, filled = magnitude / 10, dict(fill_mode="constant", fill_value=fill)
+    return [
+        _layer("AutoContrast"),
+        _layer("Equalization"),
+        _layer("RandomInvert", factor=(1.0, 1.0)),
+        _layer("RandomRotation", factor=share * 30 / 360, **filled),
+        _layer("RandomPosterization", factor=(max(1, 4 - int(share * 4)), 8)),
+        _layer("Solarization", threshold_factor=(0.0, share)),
+        _layer("RandomColorDegeneration", factor=share * 0.9),
+        _layer("RandomContrast", factor=share * 0.9),
+        _layer("RandomBrightness", factor=share * 0.45),
+        _layer("RandomSharpness", factor=(0.5 - share * 0.45, 0.5 + share * 0.45)),
+        _layer("RandomShear", x_factor=share * 0.3, **filled),
+        _layer("RandomShear", y_factor=share * 0.3, **filled),
+        _layer("RandomTranslation", height_factor=share * 0.45, width_factor=0.0, **filled),
+        _layer("RandomTranslation", height_factor=0.0, width_factor=share * 0.45, **filled),
+    ]
+
+
+def _operate(pixels, layers, probability: float, seed):
+    """Returns an image after one of the layers, drawn at random, with a probability."""
+    import tensorflow as tf
+
+    choice_seed, apply_seed, layer_seed = tf.unstack(tf.random.split(seed, 3))
+
+    def operate(layer):
+        images, _ = _transform(layer, pixels[tf.newaxis], tf.zeros([1]), layer_seed)
+        return tf.reshape(images, tf.shape(pixels))
+
+    choice = tf.random.stateless_uniform([], choice_seed, maxval=len(layers), dtype=tf.int32)
+    choice = tf.where(tf.random.stateless_uniform([], apply_seed) < probability, choice, len(layers))
+    branches = [*(partial(operate, layer) for layer in layers), lambda: tf.identity(pixels)]
+    return tf.ensure_shape(tf.switch_case(choice, branches), pixels.shape)
 
 
 # ------------------------------------------------------------------------------------------ boxes
@@ -159,6 +299,21 @@ AUGMENTATIONS = {
     ),
     "imagenet_paper": Augmentation("He 2015, Section 3.4", random_scale, colour=0.1),
     "inception": Augmentation("Szegedy 2015 (arXiv:1409.4842), Section 6; Goyal 2017", random_area),
+    # rand-m6-mstd0.5-inc1, MixUp or CutMix with equal probability
+    "imagenet_a3": Augmentation(
+        "ResNet strikes back (arXiv:2110.00476), Table 2, A3",
+        random_area,
+        operations=(2, 0.5, 6),
+        mix=(("MixUp", {"alpha": 0.1}), ("CutMix", {"factor": (1.0, 1.0)})),
+    ),
+    # one operation of any strength stands for TrivialAugment
+    "imagenet_v2": Augmentation(
+        "torchvision, references/classification, the weights IMAGENET1K_V2",
+        random_area,
+        operations=(1, 1.0, 10),
+        erase=0.1,
+        mix=(("MixUp", {"alpha": 0.2}), ("CutMix", {"factor": (1.0, 1.0)})),
+    ),
     # at most 96x96: resize to 160, crop 128; larger: 512 and 480. Here 8/7 at every size.
     "finetune": Augmentation("BiT-HyperRule (arXiv:1912.11370), Section 3.3", random_part_of_stretched),
 }

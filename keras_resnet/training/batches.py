@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_resnet.errors import choose, positive
 from keras_resnet.preprocessing import Preprocessing, decode_file, resize_pixels
-from keras_resnet.training.augmentation import AUGMENTATIONS
+from keras_resnet.training.augmentation import AUGMENTATIONS, Augmenter
 from keras_resnet.training.datasets import Arrays, ImageData, Order, Part
 
 
@@ -199,18 +199,21 @@ def training_batches(
     steps = per_pass if steps is None else positive(steps, "steps")
     order = Order(seed, batch_size, per_pass * batch_size, epoch * steps, host, number)
 
+    augmenter = Augmenter(row, image_size, fill=mean, flip=data.flip)
+
+    def seed_of(position):
+        return tf.stack([np.int64(seed), position])
+
     def example(position, file_or_pixels, label):
-        image = row.apply(
-            file_or_pixels,
-            image_size,
-            tf.stack([np.int64(seed), position]),
-            fill=mean.astype("float32"),
-            flip=data.flip,
-        )
-        return image, label if classes is None else tf.one_hot(label, classes)
+        image = augmenter.image(file_or_pixels, seed_of(position))
+        return position, image, label if classes is None else tf.one_hot(label, classes)
+
+    def batch(positions, images, labels):
+        return augmenter.batch(images, labels, seed_of(positions[0]))
 
     stream = part.examples(order).map(example, num_parallel_calls=tf.data.AUTOTUNE)
     stream = stream.batch(order.share, drop_remainder=True, num_parallel_calls=tf.data.AUTOTUNE)
+    stream = stream.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
     return Feed(_deterministic(stream), steps, steps)
 
 
