@@ -17,6 +17,7 @@ import numpy as np
 from experiments.report import save
 from keras_resnet.files import read_json, write_json
 from keras_resnet.training import load_data
+from keras_resnet.training.datasets import in_memory
 from keras_resnet.training.environment import machine, versions
 
 BATCH = 500
@@ -111,7 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return 1
             data = load_data(run["dataset"], data_dir=options.data_dir, train_examples=options.images, validation=0)
             model = keras.models.load_model(cell / "model.keras", compile=False)
-            images, labels = data.train.images.astype("float32"), data.train.labels
+            train = in_memory(data.train)
+            images, labels = train.images.astype("float32"), train.labels
             result = landscape(model, images, labels, points=options.points, reach=options.reach)
             where = {"machine": machine(), "versions": versions(), "commit": run["commit"]}
             write_json(place, settings | where | result)

@@ -28,6 +28,7 @@ from experiments.paper_report import layer_responses, write_report
 from experiments.runner import Task, add_runner_flags, make_runner
 from keras_resnet.files import Held, read_json, write_json, write_text
 from keras_resnet.training import DataUnavailable, Run, load_data
+from keras_resnet.training.datasets import in_memory
 from keras_resnet.training.run import PRECISIONS
 
 HELD = 75  # EX_TEMPFAIL: another process runs this cell
@@ -104,7 +105,7 @@ def train_cell(run: Run, responses: bool, data_dir: str | None, directory: Path,
     done = (directory / "result.json").exists()
     result = run(directory, data_dir=data_dir, report=report)
     if responses and not done and "failure" not in result:
-        images = load_data(run.dataset, data_dir=data_dir, validation=0).test.images[:1000]
+        images = in_memory(load_data(run.dataset, data_dir=data_dir, validation=0).test).images[:1000]
         result |= {"responses": layer_responses(keras.models.load_model(directory / "model.keras"), images)}
         write_json(directory / "result.json", result)
     return result

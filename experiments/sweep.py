@@ -476,7 +476,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> int:
     try:
         data = load_data(options.dataset, data_dir=options.data_dir, train_examples=options.train_examples)
-        settings = settings_of(options, len(data.train))
+        settings = settings_of(options, data.train.size)
         total = number_of_trials(options, settings)
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -489,7 +489,7 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
     with only_one(directory):
         open_directory(directory, settings, arguments)
         sweep = Sweep(options, settings, total, data)
-        held = len(data.validation)
+        held = data.validation.size if data.validation else 0
         sweep.say(
             f"{data.name}: {settings.train_examples} images to train on, {held} to validate; {settings.precision}"
         )

@@ -129,7 +129,7 @@ def add_prepare(commands) -> None:
 def run_prepare(options) -> None:
     data = training().load_data(options.dataset, data_dir=options.data_dir)
     parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
-    sizes = ", ".join(f"{len(part)} {name}" for name, part in parts.items() if part is not None)
+    sizes = ", ".join(f"{part.size} {name}" for name, part in parts.items() if part is not None)
     print(f"{data.name}: {sizes} images, {len(data.class_names)} classes: {', '.join(data.class_names[:10])}", end="")
     print(", ..." if len(data.class_names) > 10 else "")
 

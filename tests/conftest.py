@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(items):
     if not cifar10_is_prepared():
         for item in items:
             if item.get_closest_marker("cifar10"):
-                item.add_marker(pytest.mark.skip(reason="prepare it with: python -m experiments.data cifar10"))
+                item.add_marker(pytest.mark.skip(reason="prepare it with: python -m keras_resnet prepare cifar10"))
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import keras_resnet
-from experiments import train
-from keras_resnet.training import devices
+from keras_resnet.training import Run, devices, run
 
 ROOT = Path(__file__).parent.parent
 
@@ -71,23 +70,24 @@ def test_two_processes_of_jax_train_as_one():
 COMMAND = """
 import sys
 import keras
-from experiments import train
+from keras_resnet import __main__ as shell
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-sys.exit(train.main(sys.argv[1:]))
+sys.exit(shell.main(sys.argv[1:]))
 """
+SMALL = ["digits", "resnet20", "--validation", "0", "--epochs", "1", "--fields", "filters=4", "--no-plan"]
 
 
 @pytest.mark.parametrize("backend", ["jax", pytest.param("tensorflow", marks=pytest.mark.slow)])
 def test_the_command(backend, tmp_path):
-    """Of 129 pictures two devices share two batches of 64: JAX takes no batch that they cannot share evenly."""
+    """Two devices share two batches of 64 of 129 images: JAX takes no batch that they cannot share evenly."""
     pytest.importorskip(backend)
-    flags = ["--dataset", "digits", "--train-examples", "129", "--epochs", "1", "--devices", "2"]
+    flags = ["train", *SMALL, "--train-examples", "129", "--devices", "2"]
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
     environment["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
-    command = [sys.executable, "-c", COMMAND, *flags, "--directory", str(tmp_path)]
+    command = [sys.executable, "-c", COMMAND, *flags, "--directory", str(tmp_path / "run")]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     assert "on the test set after 1 epochs" in done.stdout
@@ -119,10 +119,10 @@ def test_the_devices_are_shared_while_it_trains(tmp_path, monkeypatch):
         seen.append("fit")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "on_devices", scope)
+    monkeypatch.setattr(run, "on_devices", scope)
     monkeypatch.setattr(keras.Model, "fit", fit)
-    flags = ["--dataset", "digits", "--train-examples", "128", "--epochs", "1", "--directory", str(tmp_path)]
-    assert train.main([*flags, "--devices", "2"]) == 130
+    with pytest.raises(KeyboardInterrupt):
+        Run("resnet20", "digits", fields={"filters": 4}, train_examples=128, devices=2)(tmp_path)
     assert seen == [2, "fit", "end"]
 
 
@@ -133,9 +133,10 @@ def test_a_backend_without_them_is_told(monkeypatch):
         devices.on_devices(2)
 
 
-def test_more_devices_than_there_are(tmp_path, capsys):
-    flags = ["--dataset", "digits", "--train-examples", "128", "--epochs", "1", "--directory", str(tmp_path)]
-    assert train.main([*flags, "--devices", "3"]) == 1
-    assert "devices must lie in 1..1, the number of devices here. Received: 3" in capsys.readouterr().err
+def test_more_devices_than_there_are(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"devices must lie in 1..1, the number of devices on this machine. Received: 3"
+    ):
+        Run("resnet20", "digits", train_examples=128, devices=3)(tmp_path)
     with devices.on_devices(1):
         pass

@@ -19,9 +19,10 @@ EXTRAS = {
     "keras_resnet/tuner.py": ["tuner"],
     "keras_resnet/weights": ["weights"],
     "keras_resnet/serving": ["serving", "onnx", "litert", "openvino"],
+    "keras_resnet/training": ["training", "demo"],
     "keras_resnet": [],
-    "experiments": ["experiments"],
-    "benchmarks": ["experiments", "peers"],
+    "experiments": ["experiments", "distributed"],
+    "benchmarks": ["experiments", "serving", "peers"],
     "tests": ["dev", "peers"],
 }
 ALONE = {"keras_resnet/tuner.py"}

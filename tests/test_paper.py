@@ -15,7 +15,7 @@ import keras_resnet
 from experiments import paper, paper_report
 from experiments.grids import GRIDS, OTHERS, counts
 from experiments.runner import Done
-from keras_resnet.files import only_one, write_json, write_text
+from keras_resnet.files import write_json, write_text
 
 ROOT = Path(__file__).parent.parent
 TRAINED = [name for name, grid in GRIDS.items() if grid.trained]

@@ -28,20 +28,16 @@ def run(*command, **options):
     "command",
     [
         ["keras_resnet", "list"],
-        ["experiments.train", "--help"],
+        ["experiments.sweep", "--help"],
         ["benchmarks.train", "--help"],
         *(
             pytest.param(command, marks=pytest.mark.slow)
             for command in [
                 ["keras_resnet", "--help"],
+                ["keras_resnet", "train", "--help"],
                 ["keras_resnet", "summary", "resnet20"],
-                ["experiments.data", "--help"],
-                ["experiments.launch", "--help"],
                 ["experiments.paper", "table6", "--list"],
                 ["experiments.report", "--help"],
-                ["experiments.scaling"],
-                ["experiments.stopping", "--help"],
-                ["experiments.sweep", "--help"],
                 ["benchmarks.fit", "--help"],
                 ["benchmarks.load", "--help"],
                 ["benchmarks.serve", "--help"],

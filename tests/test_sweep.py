@@ -249,7 +249,11 @@ def test_a_full_disk_ends_the_sweep(tmp_path, monkeypatch, capsys):
 
 
 def test_a_second_look_at_the_test_set_is_said(tmp_path):
-    flags = [*command(tmp_path, "--learning-rates", "1e-9", "0.1", "--epochs", "3", "--shortcuts", "none", "--seeds", "1")[3:]]
+    flags = [
+        *command(tmp_path, "--learning-rates", "1e-9", "0.1", "--epochs", "3", "--shortcuts", "none", "--seeds", "1")[
+            3:
+        ]
+    ]
     assert sweep.main([*flags, "--max-trials", "1"]) == 0
     assert "at which nothing else has looked" in (tmp_path / "s" / "report.md").read_text()
     assert sweep.main([*flags, "--max-trials", "2"]) == 0

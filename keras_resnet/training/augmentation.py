@@ -1,192 +1,322 @@
-"""Augmentation: `AUGMENTATIONS`, one row per published one, and the functions that the rows name.
+"""Augmentation of training images in TensorFlow graphs: a table of random crops, mirroring, colour and Keras layers.
 
-The first part of a row works on one image: it chooses a window of the image, resizes it, and changes colours. All its
-random numbers follow from a seed of that image. The second part are layers of Keras that work on batches.
+All random numbers are stateless: functions of the seed of the run and of the position of the example (or the number of
+the batch) in the run. A run that resumes sees the images that it would have seen.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-INTERPOLATION = "triangle"  # PIL's bilinear filter
+from keras_resnet.preprocessing import JPEG, decode_file
 
-
-def random_numbers(seed, number: int, low: float = 0.0, high: float = 1.0):
-    """`number` uniform random numbers; the same for the same seed (2,)."""
-    return tf.random.stateless_uniform((number,), seed, low, high)
-
-
-# ------------------------------------------------------------------- windows: (height, width, seed, size) -> y, x, h, w
-
-
-def center(height, width, seed, size):
-    """The largest square in the middle."""
-    side = tf.minimum(height, width)
-    return (height - side) / 2, (width - side) / 2, side, side
-
-
-def scaled_square(height, width, seed, size):
-    """A square of `size` pixels of the image whose shorter side is random in 256 to 480, for a size of 224."""
-    scale, y, x = tf.unstack(random_numbers(seed, 3))
-    side = tf.minimum(height, width) * size / (size * (256 + scale * (480 - 256)) / 224)
-    return y * (height - side), x * (width - side), side, side
-
-
-def area_and_ratio(height, width, seed, size):
-    """8 to 100 % of the area, with an aspect ratio of 3/4 to 4/3."""
-    shape = tf.cast(tf.stack([height, width, tf.constant(3.0)]), tf.int32)
-    begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
-        shape, tf.zeros((1, 0, 4)), seed, min_object_covered=0.0, aspect_ratio_range=(3 / 4, 4 / 3),
-        area_range=(0.08, 1.0), max_attempts=10, use_image_if_no_bounding_boxes=True,
-    )  # fmt: skip
-    y, x, _ = tf.unstack(tf.cast(begin, tf.float32))
-    h, w, _ = tf.unstack(tf.cast(extent, tf.float32))
-    return y, x, h, w
-
-
-def seven_eighths(height, width, seed, size):
-    """A random seventh eighth of height and of width; the aspect ratio is not kept (BiT resizes to a square first)."""
-    y, x = tf.unstack(random_numbers(seed, 2))
-    return y * height / 8, x * width / 8, height * 7 / 8, width * 7 / 8
-
-
-# ----------------------------------------------------------------------------------------------------------- colours
-
-# of ImageNet, for pixels of 0 to 1: github.com/facebookarchive/fb.resnet.torch, datasets/imagenet.lua
-EIGENVALUES = np.array([0.2175, 0.0188, 0.0045], "float32")
-EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], "float32")
-
-
-def no_colour(image, seed):
-    return image
-
-
-def pca_colour(image, seed):
-    """Adds multiples of the principal components of the RGB values (Krizhevsky et al. 2012, section 4.1)."""
-    alpha = tf.random.stateless_normal((3,), seed, stddev=0.1)
-    return image + 255 * tf.linalg.matvec(EIGENVECTORS, alpha * EIGENVALUES)
-
-
-# ---------------------------------------------------------------------------------------------------------- the rows
+# Every function of this kind chooses a part of an image: `shape` (2,) int32, `size` of the result in pixels, a seed
+# -> (top, left, height, width) int32.
+Box = Callable
 
 
 class Augmentation(NamedTuple):
-    """How training images are changed at random.
+    """How training images are changed.
 
     Attributes:
-        source: Where it was published.
-        window: The part of an image that becomes the training image.
-        pad: Pixels of the mean colour on each side, for images of 32 pixels, after which a random crop is taken.
-        flip: `"random"`, `"alternating"` (at random in the first epoch, then every second epoch) or `"none"`.
-        colour: A function of a float image and a seed.
-        layers: Functions that return Keras layers for batches, `{"images": ..., "labels": ...}`.
-        soft_labels: Whether the layers mix labels, so that they must be distributions.
+        source: str, where it is described.
+        box: Chooses the part of the image that is resized to the size of the training images.
+        pad: float, share of the size by which the result is then shifted at random, at most, in each direction. What
+            becomes free has the mean pixel, which the network sees as zero. Defaults to 0.
+        flip: bool, whether images are mirrored half of the time, if the data set permits it. Defaults to `True`.
+        alternate: bool, whether an image is mirrored in every other epoch instead (sets in memory only).
+        colour: float, standard deviation of the noise along the principal components of colour. Defaults to 0.
+        operations: `(number, probability, magnitude)` of the random operations on each image, those of RandAugment: how
+            many, how likely each is applied, and how strong they are at most, 0 to 10. Defaults to no operations.
+        erase: float, probability that a random rectangle of an image gets the mean pixel. Defaults to 0.
+        mix: Keras layers `(name, arguments)` that mix the images and labels of a batch; each batch goes through one of
+            them, drawn at random. Defaults to `()`.
     """
 
     source: str
-    window: Callable = center
-    pad: int = 0
-    flip: str = "random"
-    colour: Callable = no_colour
-    layers: tuple[Callable[[], keras.layers.Layer], ...] = ()
-    soft_labels: bool = False
+    box: Box
+    pad: float = 0.0
+    flip: bool = True
+    alternate: bool = False
+    colour: float = 0.0
+    operations: tuple[int, float, int] = (0, 0.0, 0)
+    erase: float = 0.0
+    mix: tuple[tuple[str, dict[str, Any]], ...] = ()
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether `Batches` can do it, for images that have the right size already."""
+        return self.box is central_square and not (self.colour or self.operations[0] or self.erase or self.mix)
+
+    @property
+    def soft_labels(self) -> bool:
+        """Whether labels become shares of classes, because images are mixed."""
+        return bool(self.mix)
 
 
-def layer(name: str, **settings: Any) -> Callable[[], keras.layers.Layer]:
-    return lambda: getattr(keras.layers, name)(**settings)
-
-
-MIXUP = layer("MixUp", alpha=0.1)
-
-AUGMENTATIONS = {
-    "none": Augmentation("resized, and cropped in the middle", flip="none"),
-    "cifar": Augmentation("He 2015, section 4.2", pad=4),
-    "cifar_alternating": Augmentation("Jordan 2024, arXiv:2404.00498, section 3.6", pad=4, flip="alternating"),
-    "imagenet_paper": Augmentation("He 2015, section 3.4", scaled_square, colour=pca_colour),
-    "inception": Augmentation("Szegedy et al. 2015, arXiv:1409.4842, section 6", area_and_ratio),
-    "imagenet_a3": Augmentation(
-        "Wightman et al. 2021, arXiv:2110.00476, Table 2, A3",
-        area_and_ratio,
-        layers=(layer("RandAugment", value_range=(0, 255), num_ops=2, factor=0.6), MIXUP, layer("CutMix")),
-        soft_labels=True,
-    ),
-    "finetune": Augmentation("Kolesnikov et al. 2020, arXiv:1912.11370, section 3.3", seven_eighths),
-    "finetune_mixup": Augmentation(
-        "the same, for more than 20,000 images", seven_eighths, layers=(MIXUP,), soft_labels=True
-    ),
-    "random_erasing": Augmentation(
-        "Zhong et al. 2017, arXiv:1708.04896", pad=4, layers=(layer("RandomErasing", scale=(0.02, 0.4)),)
-    ),
-}
-
-
-# ----------------------------------------------------------------------------------------------------------- one image
-
-
-def augment(row: Augmentation, image, seed, size: int, *, flip: bool, fill):
-    """Returns float32 (size, size, 3), pixels of 0 to 255.
+class Augmenter:
+    """A row of AUGMENTATIONS for images of one size. Create it outside of TensorFlow graphs, and call it in them.
 
     Args:
-        row: A row of `AUGMENTATIONS`.
-        size: Height and width of the result.
-        image: The content of an image file, a scalar string, or pixels (h, w, 3) uint8.
-        seed: (2,) integers, from which all random numbers follow.
-        flip: Whether images may be mirrored.
-        fill: The color of the padding, three floats.
+        row: `Augmentation`.
+        size: int, height and width of the results.
+        fill: Three floats, the mean pixel on the scale 0 to 255.
+        flip: bool, whether the data set permits mirroring.
     """
-    height, width, crop = opened(image)
-    window = row.window(tf.cast(height, tf.float32), tf.cast(width, tf.float32), seed, tf.cast(size, tf.float32))
-    pixels = resized(crop, window, height, width, size)
-    if row.pad:
-        pad = max(1, round(row.pad * size / 32))
-        y, x = tf.unstack(tf.random.stateless_uniform((2,), tf.random.fold_in(seed, 1), 0, 2 * pad + 1, tf.int32))
-        padded = tf.pad(pixels - fill, [[pad, pad], [pad, pad], [0, 0]]) + fill
-        pixels = padded[y : y + size, x : x + size]
-    if flip and row.flip != "none":
-        pixels = tf.cond(
-            random_numbers(tf.random.fold_in(seed, 2), 1)[0] < 0.5, lambda: pixels, lambda: pixels[:, ::-1]
-        )
-    pixels = row.colour(pixels, tf.random.fold_in(seed, 3))
-    return tf.ensure_shape(tf.clip_by_value(pixels, 0.0, 255.0), (size, size, 3))
+
+    def __init__(self, row: Augmentation, size: int, *, fill, flip: bool):
+        self.row, self.size, self.flip = row, size, row.flip and flip
+        self.fill = tuple(map(float, fill))
+        # Keras layers create variables, which must be outside of the graph
+        self.operations = _operations(row.operations[2], float(np.mean(self.fill))) if row.operations[0] else []
+        self.erase = _layer("RandomErasing", factor=(row.erase, row.erase), fill_value=self.fill)
+        self.mix = [_layer(name, **arguments) for name, arguments in row.mix]
+
+    def image(self, file_or_pixels, seed):
+        """Returns an augmented image, uint8 `(size, size, 3)`.
+
+        Args:
+            file_or_pixels: Tensor: the content of an image file, or uint8 `(h, w, 3)`.
+            seed: int64 tensor `(2,)`.
+        """
+        import tensorflow as tf
+
+        row, size = self.row, self.size
+        seeds = tf.unstack(tf.random.split(seed, 6))
+        pixels = _crop(file_or_pixels, lambda shape: row.box(shape, size, seeds[0]))
+        pixels = tf.image.resize(pixels, (size, size), antialias=True)  # float32, bilinear
+        if row.pad:
+            pad = round(row.pad * size)
+            shifted = tf.pad(pixels - self.fill, [[pad, pad], [pad, pad], [0, 0]]) + self.fill
+            pixels = tf.image.stateless_random_crop(shifted, (size, size, 3), seeds[1])
+        if self.flip:
+            pixels = tf.image.stateless_random_flip_left_right(pixels, seeds[2])
+        if self.operations:
+            number, probability, _ = row.operations
+            for operation_seed in tf.unstack(tf.random.split(seeds[4], number)):
+                pixels = _operate(pixels, self.operations, probability, operation_seed)
+        if row.colour:
+            shares = tf.random.stateless_normal([3], seeds[3], stddev=row.colour)
+            pixels += tf.linalg.matvec(COLOURS, shares * DEVIATIONS)
+        return _whole(tf.ensure_shape(pixels, (size, size, 3)))
+
+    def batch(self, images, labels, seed):
+        """Returns a batch of images, uint8 `(b, size, size, 3)`, and of labels, after `erase` and `mix`.
+
+        Args:
+            images: uint8 tensor `(b, size, size, 3)`.
+            labels: Tensor `(b, ...)`, one-hot if images are mixed.
+            seed: int64 tensor `(2,)`, possibly that of the first image of the batch.
+        """
+        import tensorflow as tf
+
+        if not (self.row.erase or self.mix):
+            return images, labels
+        seeds = tf.unstack(tf.random.split(seed, 6))
+        erase_seed, choice_seed, mix_seed = tf.unstack(tf.random.split(seeds[5], 3))
+        if self.row.erase:
+            images, labels = _transform(self.erase, images, labels, erase_seed)
+        if self.mix:
+            branches = [partial(_transform, layer, images, labels, mix_seed) for layer in self.mix]
+            choice = tf.random.stateless_uniform([], choice_seed, maxval=len(branches), dtype=tf.int32)
+            images, labels = tf.switch_case(choice, branches)
+        return _whole(images), labels
 
 
-def opened(image):
-    """Height and width of an image, and a function that returns a part of its pixels: (y, x, h, w) -> (h, w, 3)."""
-    if image.dtype != tf.string:
-        shape = tf.shape(image)
-        return shape[0], shape[1], lambda y, x, h, w: image[y : y + h, x : x + w]
-    jpeg = tf.strings.substr(image, 0, 3) == JPEG
-    decoded = lambda: tf.io.decode_image(image, channels=3, expand_animations=False)  # noqa: E731
-    shape = tf.cond(jpeg, lambda: tf.io.extract_jpeg_shape(image)[:2], lambda: tf.shape(decoded())[:2])
+def _whole(pixels):
+    """Returns pixels as uint8."""
+    import tensorflow as tf
 
-    def crop(y, x, h, w):
-        return tf.cond(
-            jpeg,
-            lambda: tf.io.decode_and_crop_jpeg(image, [y, x, h, w], channels=3, dct_method="INTEGER_ACCURATE"),
-            lambda: decoded()[y : y + h, x : x + w],
-        )
-
-    return shape[0], shape[1], crop
+    return tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)
 
 
-JPEG = b"\xff\xd8\xff"
+# Krizhevsky et al. 2012, Section 4.1: eigenvectors (columns) and square roots of the eigenvalues of the covariance of
+# the pixels of ImageNet, here of 0 to 255, as in github.com/facebookarchive/fb.resnet.torch, datasets/imagenet.lua
+COLOURS = [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
+DEVIATIONS = [0.2175 * 255, 0.0188 * 255, 0.0045 * 255]
 
 
-def resized(crop: Callable, window, height, width, size: int):
-    """The pixels of a window with fractional borders, resized to (size, size, 3) with antialiasing."""
-    y, x, h, w = window
-    # whole pixels that contain the window
-    top, left = tf.cast(tf.floor(y), tf.int32), tf.cast(tf.floor(x), tf.int32)
-    bottom = tf.minimum(tf.cast(tf.math.ceil(y + h), tf.int32), height)
-    right = tf.minimum(tf.cast(tf.math.ceil(x + w), tf.int32), width)
-    top, left = tf.minimum(top, bottom - 1), tf.minimum(left, right - 1)
-    pixels = tf.cast(crop(top, left, bottom - top, right - left), tf.float32)
-    scale = tf.stack([size / h, size / w])
-    shift = -tf.stack([y - tf.cast(top, tf.float32), x - tf.cast(left, tf.float32)]) * scale
-    return tf.raw_ops.ScaleAndTranslate(
-        images=pixels[tf.newaxis], size=[size, size], scale=tf.cast(scale, tf.float32), translation=shift,
-        kernel_type=INTERPOLATION, antialias=True,
-    )[0]  # fmt: skip
+def _crop(file_or_pixels, choose_box: Box):
+    """Returns the pixels of the chosen box. Of a JPEG only this part is decoded."""
+    import tensorflow as tf
+
+    def of_pixels(pixels):
+        top, left, height, width = tf.unstack(choose_box(tf.shape(pixels)[:2]))
+        return pixels[top : top + height, left : left + width]
+
+    def of_jpeg():
+        box = choose_box(tf.io.extract_jpeg_shape(file_or_pixels)[:2])
+        # the default, the fast DCT, differs by up to 4 gray levels
+        return tf.image.decode_and_crop_jpeg(file_or_pixels, box, channels=3, dct_method="INTEGER_ACCURATE")
+
+    if file_or_pixels.dtype != tf.string:
+        return of_pixels(file_or_pixels)
+    is_jpeg = tf.strings.substr(file_or_pixels, 0, len(JPEG)) == JPEG
+    return tf.ensure_shape(tf.cond(is_jpeg, of_jpeg, lambda: of_pixels(decode_file(file_or_pixels))), (None, None, 3))
+
+
+# ------------------------------------------------------------------------------------ Keras layers
+
+
+class _Seeds(keras.random.SeedGenerator):
+    """Seeds for a Keras layer that follow from a tensor.
+
+    Its own generator counts in a variable: the random numbers would depend on the number of batches that the process
+    has made, and with parallel calls on their order.
+    """
+
+    def __init__(self, seed):
+        self.seed, self.drawn = seed, 0  # the base class would create the variable
+
+    def next(self, ordered=True):
+        import tensorflow as tf
+
+        self.drawn += 1
+        return tf.random.fold_in(self.seed, self.drawn)
+
+
+def _layer(name: str, **arguments):
+    """Returns an image-preprocessing layer of Keras that computes with TensorFlow, whatever the backend is."""
+    layer = getattr(keras.layers, name)(**arguments, data_format="channels_last", dtype="float32")
+    layer.backend.set_backend("tensorflow")
+    return layer
+
+
+def _transform(layer, images, labels, seed):
+    """Returns what a layer makes of a batch, with a seed that is a tensor."""
+    import tensorflow as tf
+
+    images = tf.cast(images, tf.float32)
+    transformation = layer.get_random_transformation(images, training=True, seed=_Seeds(seed))
+    return layer.transform_images(images, transformation), layer.transform_labels(labels, transformation)
+
+
+def _operations(magnitude: int, fill: float) -> list:
+    """Returns the operations of RandAugment (arXiv:1909.13719) with timm's ranges, up to `magnitude` tenths of them.
+
+    `keras.layers.RandAugment` is not used: it draws the same operations for all images of a batch, computes all eleven
+    of them each time, rotates by up to `factor` times 360 degrees, and ignores seeds that are passed to it, so that a
+    run could not resume.
+    """
+    share, filled = magnitude / 10, dict(fill_mode="constant", fill_value=fill)
+    return [
+        _layer("AutoContrast"),
+        _layer("Equalization"),
+        _layer("RandomInvert", factor=(1.0, 1.0)),
+        _layer("RandomRotation", factor=share * 30 / 360, **filled),
+        _layer("RandomPosterization", factor=(max(1, 4 - int(share * 4)), 8)),
+        _layer("Solarization", threshold_factor=(0.0, share)),
+        _layer("RandomColorDegeneration", factor=share * 0.9),
+        _layer("RandomContrast", factor=share * 0.9),
+        _layer("RandomBrightness", factor=share * 0.45),
+        _layer("RandomSharpness", factor=(0.5 - share * 0.45, 0.5 + share * 0.45)),
+        _layer("RandomShear", x_factor=share * 0.3, **filled),
+        _layer("RandomShear", y_factor=share * 0.3, **filled),
+        _layer("RandomTranslation", height_factor=share * 0.45, width_factor=0.0, **filled),
+        _layer("RandomTranslation", height_factor=0.0, width_factor=share * 0.45, **filled),
+    ]
+
+
+def _operate(pixels, layers, probability: float, seed):
+    """Returns an image after one of the layers, drawn at random, with a probability."""
+    import tensorflow as tf
+
+    choice_seed, apply_seed, layer_seed = tf.unstack(tf.random.split(seed, 3))
+
+    def operate(layer):
+        images, _ = _transform(layer, pixels[tf.newaxis], tf.zeros([1]), layer_seed)
+        return tf.reshape(images, tf.shape(pixels))
+
+    choice = tf.random.stateless_uniform([], choice_seed, maxval=len(layers), dtype=tf.int32)
+    choice = tf.where(tf.random.stateless_uniform([], apply_seed) < probability, choice, len(layers))
+    branches = [*(partial(operate, layer) for layer in layers), lambda: tf.identity(pixels)]
+    return tf.ensure_shape(tf.switch_case(choice, branches), pixels.shape)
+
+
+# ------------------------------------------------------------------------------------------ boxes
+
+
+def central_square(shape, size, seed):
+    """The largest square in the middle."""
+    import tensorflow as tf
+
+    side = tf.reduce_min(shape)
+    return tf.concat([(shape - side) // 2, [side, side]], 0)
+
+
+def random_scale(shape, size, seed):
+    """A square crop after the shorter side was resized to a random length, of 256 to 480 for crops of 224 pixels."""
+    import tensorflow as tf
+
+    seeds = tf.unstack(tf.random.split(seed, 2))
+    shorter = tf.random.stateless_uniform([], seeds[0], 256, 481, tf.int32)
+    side = tf.cast(tf.reduce_min(shape) * 224, tf.float32) / tf.cast(shorter, tf.float32)
+    return _placed(shape, tf.cast(tf.round(side), tf.int32) * [1, 1], seeds[1])
+
+
+def random_area(shape, size, seed):
+    """A part of 8 % to 100 % of the area, of aspect ratio 3/4 to 4/3; after ten failures the central square."""
+    import tensorflow as tf
+
+    seeds = tf.unstack(tf.random.split(seed, 3))
+    share = tf.random.stateless_uniform([10], seeds[0], 0.08, 1.0)
+    ratio = tf.exp(tf.random.stateless_uniform([10], seeds[1], tf.math.log(3 / 4), tf.math.log(4 / 3)))
+    area = share * tf.cast(tf.reduce_prod(shape), tf.float32)
+    sides = tf.cast(tf.round(tf.stack([tf.sqrt(area / ratio), tf.sqrt(area * ratio)], 1)), tf.int32)  # (10, 2)
+    fits = tf.reduce_all((sides > 0) & (sides <= shape), 1)
+    return tf.cond(
+        tf.reduce_any(fits),
+        lambda: _placed(shape, sides[tf.argmax(fits)], seeds[2]),
+        lambda: central_square(shape, size, seed),
+    )
+
+
+def random_part_of_stretched(shape, size, seed):
+    """A crop of 7/8 of both sides: the crop of `size` after a resize of the whole image to a square."""
+    import tensorflow as tf
+
+    return _placed(shape, tf.cast(tf.round(tf.cast(shape, tf.float32) * 7 / 8), tf.int32), seed)
+
+
+def _placed(shape, sides, seed):
+    """A box with these sides, at least 1, at a random place."""
+    import tensorflow as tf
+
+    sides = tf.maximum(sides, 1)
+    corner = tf.random.stateless_uniform([2], seed) * tf.cast(shape - sides + 1, tf.float32)
+    return tf.concat([tf.minimum(tf.cast(corner, tf.int32), shape - sides), sides], 0)
+
+
+AUGMENTATIONS = {
+    "none": Augmentation("only the central square", central_square, flip=False),
+    # 4 pixels at 32
+    "cifar": Augmentation("He 2015, Section 4.2", central_square, pad=1 / 8),
+    "cifar_alternating": Augmentation(
+        "github.com/KellerJordan/cifar10-airbench", central_square, pad=1 / 8, alternate=True
+    ),
+    "imagenet_paper": Augmentation("He 2015, Section 3.4", random_scale, colour=0.1),
+    "inception": Augmentation("Szegedy 2015 (arXiv:1409.4842), Section 6; Goyal 2017", random_area),
+    # rand-m6-mstd0.5-inc1, MixUp or CutMix with equal probability
+    "imagenet_a3": Augmentation(
+        "ResNet strikes back (arXiv:2110.00476), Table 2, A3",
+        random_area,
+        operations=(2, 0.5, 6),
+        mix=(("MixUp", {"alpha": 0.1}), ("CutMix", {"factor": (1.0, 1.0)})),
+    ),
+    # one operation of any strength stands for TrivialAugment
+    "imagenet_v2": Augmentation(
+        "torchvision, references/classification, the weights IMAGENET1K_V2",
+        random_area,
+        operations=(1, 1.0, 10),
+        erase=0.1,
+        mix=(("MixUp", {"alpha": 0.2}), ("CutMix", {"factor": (1.0, 1.0)})),
+    ),
+    # at most 96x96: resize to 160, crop 128; larger: 512 and 480. Here 8/7 at every size.
+    "finetune": Augmentation("BiT-HyperRule (arXiv:1912.11370), Section 3.3", random_part_of_stretched),
+    "finetune_mixup": Augmentation(
+        "the same, for 20,000 images and more", random_part_of_stretched, mix=(("MixUp", {"alpha": 0.1}),)
+    ),
+}

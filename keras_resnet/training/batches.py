@@ -1,189 +1,32 @@
-"""Batches of images: shuffled and augmented for training, in their order for evaluation."""
+"""Batches for training and for evaluation: from memory, or streamed from files with tf.data."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from keras_resnet.errors import choose, positive
 from keras_resnet.preprocessing import Preprocessing, decode_file, resize_pixels
-from keras_resnet.training.augmentation import AUGMENTATIONS, Augmentation, augment, center
-from keras_resnet.training.datasets import Arrays, ImageData, Records
-from keras_resnet.training.folders import Files
-
-
-class Feed(NamedTuple):
-    """Training batches: `data`, what `fit` takes; `steps`, batches per epoch; `steps_per_epoch`, for `fit`."""
-
-    data: Any
-    steps: int
-    steps_per_epoch: int | None
-
-
-def training_batches(
-    data: ImageData,
-    batch_size: int,
-    *,
-    augmentation: str,
-    image_size: int,
-    seed: int,
-    epoch: int = 0,
-    epochs: int = 1000,
-    multiple: int = 1,
-    hosts: tuple[int, int] = (0, 1),
-) -> Feed:
-    """Returns the batches from `epoch` on: pixels of 0 to 255 and labels, all decided by `seed`.
-
-    Args:
-        data: An `ImageData`.
-        batch_size: Images per batch, of all hosts together.
-        augmentation: Name of `AUGMENTATIONS`.
-        image_size: Height and width of the images.
-        seed: Integer. The order of the images and their augmentation follow from it and from the epoch alone.
-        epoch: The first epoch.
-        epochs: The number of epochs of the run, which ends the batches of a streamed tfds data set.
-        multiple: Number of devices that share a batch.
-        hosts: The index of this process and the number of processes. Each gets its share of each batch.
-
-    Returns:
-        A `Feed`.
-    """
-    row, part = AUGMENTATIONS[augmentation], data.train
-    if batch_size % multiple:
-        raise ValueError(f"batch_size must be a multiple of {multiple}, the number of devices. Received: {batch_size}")
-    fill = tuple(
-        255 * np.array(data.preprocessing.mean) if data.preprocessing.scale == 255 else data.preprocessing.mean
-    )
-    resident = isinstance(part, Arrays) and part.images.shape[1:3] == (image_size, image_size)
-    if resident and row.window is center and not row.layers and hosts[1] == 1:
-        batches = Batches(
-            part,
-            batch_size,
-            fill=np.round(fill).astype(np.uint8),
-            flip=data.flip and row.flip != "none",
-            alternate=row.flip == "alternating",
-            pad=row.pad,
-            seed=seed,
-            epoch=epoch,
-            multiple=multiple,
-        )
-        return Feed(batches, len(batches), None)
-    steps = max(1, len(part) // batch_size)
-    batch = min(batch_size, len(part)) // hosts[1]
-    dataset = streamed(data, row, image_size, seed, (epoch, epochs), steps * batch_size, fill, hosts).batch(batch)
-    classes = len(data.class_names)
-    if row.layers:
-        return Feed(_through_layers(dataset, row, seed, epoch * steps, classes), steps, steps)
-    return Feed(dataset.prefetch(tf.data.AUTOTUNE), steps, steps)
-
-
-def streamed(
-    data: ImageData, row: Augmentation, size: int, seed: int, span: tuple[int, int], examples: int, fill, hosts
-):
-    """A `tf.data.Dataset` of the augmented images and labels of a span of epochs, each of `examples` images."""
-    part, (epoch, end) = data.train, span
-    count = min(len(part), examples)  # of an epoch
-    if isinstance(part, Records):
-        # Every epoch is a data set of its own, which is opened when its turn comes.
-        first, *others = (
-            part.examples(seed=hash((seed, number)) % 2**31).take(count) for number in range(epoch, max(end, epoch + 1))
-        )
-        source = first
-        for other in others:
-            source = source.concatenate(other)
-        source = source.enumerate(start=epoch * count)
-    else:
-        labels = tf.constant(part.labels)
-        files = isinstance(part, Files)
-        content = tf.constant(part.readable) if files else tf.constant(part.images)
-
-        def example(number):
-            place = tf.cast(number % count, tf.int64)
-            key = tf.stack([tf.constant(seed, tf.int64), number // count])
-            index = tf.random.experimental.index_shuffle(place, key, tf.constant(len(part) - 1, tf.int64))
-            image = content[index]
-            return number, (tf.io.read_file(image) if files else image, labels[index])
-
-        source = tf.data.Dataset.range(epoch * count, max(end, epoch + 1) * count)
-        source = source.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    source = source.shard(hosts[1], hosts[0])
-
-    def prepared(number, parts):
-        image, label = parts
-        key = tf.stack([tf.constant(seed, tf.int64), number])
-        return augment(row, image, key, size, flip=data.flip, fill=tf.constant(fill, tf.float32)), label
-
-    return source.map(prepared, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-
-
-def _through_layers(dataset, row: Augmentation, seed: int, step: int, classes: int) -> Iterator:
-    """Yields the batches after Keras' layers, whose random numbers follow from the seed and the step."""
-    layers = [make() for make in row.layers]
-    for images, labels in dataset.as_numpy_iterator():
-        if row.soft_labels:
-            labels = np.eye(classes, dtype="float32")[labels]
-        batch = {"images": keras.ops.convert_to_tensor(images), "labels": keras.ops.convert_to_tensor(labels)}
-        for number, layer in enumerate(layers):
-            layer.generator.state.assign(np.array([seed * len(layers) + number, step], layer.generator.state.dtype))
-            batch = layer(batch, training=True)
-        yield batch["images"], batch["labels"]
-        step += 1
-
-
-def evaluation_batches(part, batch_size: int, *, preprocessing: Preprocessing, image_size: int):
-    """Returns all images of a part in their order: pixels of 0 to 255 and labels.
-
-    Images are resized and cropped as `preprocessing` says. Arrays of the right size stay arrays.
-
-    Args:
-        part: `Arrays`, `Files` or `Records`.
-        batch_size: Images per batch.
-        preprocessing: A `Preprocessing`. Its normalization is not applied.
-        image_size: Height and width of the images.
-
-    Returns:
-        A tuple of arrays, or a `tf.data.Dataset` of batches.
-    """
-    if isinstance(part, Arrays) and part.images.shape[1:3] == (image_size, image_size):
-        return part.images, part.labels
-    row = preprocessing.at_size(image_size)
-
-    def prepared(image, label):
-        pixels = decode_file(image) if image.dtype == tf.string else image
-        return resize_pixels(pixels, (image_size, image_size), row), label
-
-    examples = evaluation_examples(part)
-    return examples.map(prepared, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
-
-
-def evaluation_examples(part):
-    """A `tf.data.Dataset` of (image, label) in the order of the part; images are files, or pixels (h, w, 3)."""
-    if isinstance(part, Records):
-        return part.examples()
-    if isinstance(part, Files):
-        paths = tf.data.Dataset.from_tensor_slices((list(part.readable), part.labels))
-        return paths.map(lambda path, label: (tf.io.read_file(path), label), num_parallel_calls=tf.data.AUTOTUNE)
-    return tf.data.Dataset.from_tensor_slices((part.images, part.labels))
+from keras_resnet.training.augmentation import AUGMENTATIONS, Augmenter
+from keras_resnet.training.datasets import Arrays, ImageData, Order, Part
 
 
 class Batches(keras.utils.PyDataset):
-    """Shuffled, augmented batches: images (b, h, w, 3) uint8 and labels (b,) int64.
+    """Shuffled, augmented batches of a set in memory: images `(b, h, w, 3)` uint8 and labels `(b,)` int64.
 
-    He 2015, Section 4.2: `pad` pixels on each side, a random crop of the original size, mirrored
-    every other time if `flip`: by chance, or with `alternate` by chance at first and then in turn
-    (github.com/KellerJordan/cifar10-airbench). The padding is `fill`, the mean pixel: it becomes the
-    paper's zeros where the model subtracts the mean. All follows from (`seed`, epoch, index of the batch).
+    He 2015, Section 4.2: `pad` pixels on each side, a random crop of the original size, mirrored half of the time if
+    `flip`; with `alternate` at random in the first epoch and in every other epoch from then on
+    (github.com/KellerJordan/cifar10-airbench). The padding is `fill`, the mean pixel: it becomes the paper's zeros when
+    the model subtracts the mean. Everything follows from `seed`, the epoch and the index of the batch.
 
-    Each example comes once an epoch, in `ceil(n / batch_size)` batches whose sizes differ by one at
-    most: a last batch of a few pictures would weigh as much as any other in the moving averages of
-    BatchNormalization, right before validation. TensorFlow traces one function for both sizes.
-    Devices that share a batch want sizes that are a `multiple` of their number: those then differ by
-    that at most, and an epoch leaves out fewer pictures than that, each time others.
+    Each example occurs once per epoch, in `ceil(n / batch_size)` batches whose sizes differ by at most one: a last
+    batch of a few images would count as much as any other in the moving averages of BatchNormalization, right before
+    validation. TensorFlow traces one function for both sizes. On several devices the sizes are multiples of their
+    number (`multiple`) and differ by at most that; an epoch omits fewer images than that, others each time.
 
-    `epoch` counts on by itself as `fit` ends one. Set it (or make new Batches) before another
-    `fit`, to `initial_epoch` where a run resumes. `steps_per_epoch` would tear epochs apart. The
-    padding is done batch by batch: an object costs next to no memory beside its `split`.
+    `epoch` advances when `fit` ends an epoch. Set it (or make new Batches) before another `fit`, to `initial_epoch`
+    when a run resumes. Do not pass `steps_per_epoch` to `fit`. Each batch is padded when it is made: an instance takes
+    almost no memory besides its `split`. With `classes` the labels are one-hot, float32 `(b, classes)`.
     """
 
     def __init__(
@@ -198,6 +41,7 @@ class Batches(keras.utils.PyDataset):
         seed: int = 0,
         epoch: int = 0,
         multiple: int = 1,
+        classes: int | None = None,
         **parallelism: Any,
     ) -> None:
         super().__init__(**parallelism)
@@ -207,7 +51,7 @@ class Batches(keras.utils.PyDataset):
         if batch_size % multiple:
             raise ValueError(f"batch_size must be a multiple of {multiple}. Received: {batch_size}")
         self.images, self.labels = split
-        self.multiple = multiple
+        self.multiple, self.classes = multiple, classes
         self.batch_size, self.pad, self.flip, self.alternate, self.seed = batch_size, pad, flip, alternate, seed
         height, width, _ = self.images.shape[1:]
         self.blank = np.tile(np.asarray(fill, np.uint8), (height + 2 * pad, width + 2 * pad, 1))
@@ -256,4 +100,166 @@ class Batches(keras.utils.PyDataset):
         windows = np.lib.stride_tricks.sliding_window_view(padded, (h, w, c), axis=(1, 2, 3))
         crops = windows[np.arange(b), top, left, 0]
         crops[mirrored] = crops[mirrored, :, ::-1]
-        return crops, self.labels[chosen]
+        labels = self.labels[chosen]
+        return crops, labels if self.classes is None else np.eye(self.classes, dtype="float32")[labels]
+
+
+class Feed(NamedTuple):
+    """What `fit` trains on.
+
+    Attributes:
+        data: A `keras.utils.PyDataset` or a `tf.data.Dataset`, the first argument of `fit`.
+        steps: int, number of batches per epoch.
+        steps_per_epoch: The argument of `fit` of this name: `steps` for a stream, which does not end; `None` otherwise.
+    """
+
+    data: Any
+    steps: int
+    steps_per_epoch: int | None
+
+
+def training_batches(
+    data: ImageData,
+    batch_size: int,
+    *,
+    augmentation: str,
+    image_size: int,
+    seed: int,
+    epoch: int = 0,
+    steps: int | None = None,
+    multiple: int = 1,
+    soft_labels: bool = False,
+    hosts: tuple[int, int] = (0, 1),
+) -> Feed:
+    """Returns shuffled, augmented batches of `data.train`, from epoch `epoch` on.
+
+    Sets in memory whose images have the size `image_size` give a `Batches`, if their augmentation permits it. All other
+    sets are streamed: batches all have `batch_size` images, and each pass through the set omits the rest of less than a
+    batch, other images each time; a set of fewer images gives batches of all of them. Their images are mirrored at
+    random, also by an augmentation that alternates.
+
+    Args:
+        data: `ImageData`.
+        batch_size: int, number of images per batch, of all hosts together.
+        augmentation: Name in `AUGMENTATIONS`.
+        image_size: int, height and width of the batches in pixels.
+        seed: int, decides the order and the augmentation.
+        epoch: int, the first epoch; earlier ones are not read. Defaults to 0.
+        steps: int, number of batches per epoch. Defaults to one pass through the set.
+        multiple: int, number that divides the size of every batch. Defaults to 1.
+        soft_labels: bool, whether labels are one-hot. They always are where the augmentation mixes images.
+        hosts: tuple `(index, number)` of this process; it reads its share of each batch. Defaults to `(0, 1)`.
+
+    Returns:
+        A `Feed` of images `(b, image_size, image_size, 3)` uint8 with pixels of 0 to 255, and labels `(b,)` int64 or
+        one-hot `(b, classes)` float32.
+
+    Raises:
+        ValueError: If an argument is not valid.
+    """
+    row = choose(AUGMENTATIONS, augmentation, "augmentation")
+    positive(batch_size, "batch_size")
+    host, number = hosts
+    if not 0 <= host < number:
+        raise ValueError(f"hosts must be (index, number) with 0 <= index < number. Received: {hosts}")
+    if batch_size % (multiple * number):
+        raise ValueError(f"batch_size must be a multiple of {multiple * number}. Received: {batch_size}")
+    soft_labels = soft_labels or row.soft_labels
+    part, classes = data.train, len(data.class_names) if soft_labels else None
+    _, mean, _ = data.preprocessing.arithmetic()
+
+    is_stream = not row.in_memory or data.image_size != image_size or steps is not None or number > 1
+    if isinstance(part, Arrays) and not is_stream:
+        batches = Batches(
+            part,
+            batch_size,
+            fill=np.round(mean).astype(np.uint8),
+            flip=row.flip and data.flip,
+            alternate=row.alternate,
+            pad=round(row.pad * image_size),
+            seed=seed,
+            epoch=epoch,
+            multiple=multiple,
+            classes=classes,
+        )
+        return Feed(batches, len(batches), None)
+    import tensorflow as tf
+
+    batch_size = min(batch_size, part.size - part.size % (multiple * number))
+    if not batch_size:
+        raise ValueError(
+            f"data must have at least {multiple * number} training images, one per device. Received: {part.size}"
+        )
+    per_pass = part.size // batch_size
+    steps = per_pass if steps is None else positive(steps, "steps")
+    order = Order(seed, batch_size, per_pass * batch_size, epoch * steps, host, number)
+
+    augmenter = Augmenter(row, image_size, fill=mean, flip=data.flip)
+
+    def seed_of(position):
+        return tf.stack([np.int64(seed), position])
+
+    def example(position, file_or_pixels, label):
+        image = augmenter.image(file_or_pixels, seed_of(position))
+        return position, image, label if classes is None else tf.one_hot(label, classes)
+
+    def batch(positions, images, labels):
+        return augmenter.batch(images, labels, seed_of(positions[0]))
+
+    stream = part.examples(order).map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    stream = stream.batch(order.share, drop_remainder=True, num_parallel_calls=tf.data.AUTOTUNE)
+    stream = stream.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
+    return Feed(_deterministic(stream), steps, steps)
+
+
+def evaluation_batches(
+    part: Part,
+    batch_size: int,
+    *,
+    preprocessing: Preprocessing,
+    image_size: int | None = None,
+    classes: int | None = None,
+):
+    """Returns all examples of a part once, in their order, resized and cropped as `preprocessing` does.
+
+    Args:
+        part: `Arrays`, `Files` or `Records`.
+        batch_size: int, number of images per batch; the last batch has the rest.
+        preprocessing: `Preprocessing`. Its normalization is not applied.
+        image_size: int, height and width in pixels; `preprocessing.at_size(image_size)` is used. Defaults to
+            `preprocessing.size`.
+        classes: int, number of classes, if labels are to be one-hot. Defaults to `None`.
+
+    Returns:
+        `part` itself (with one-hot labels) if it is `Arrays` of images of this size. Otherwise a `tf.data.Dataset` of
+        known cardinality: images float32 `(b, image_size, image_size, 3)` with whole pixels of 0 to 255, labels `(b,)`
+        int64 or `(b, classes)` float32.
+    """
+    positive(batch_size, "batch_size")
+    image_size = preprocessing.size if image_size is None else positive(image_size, "image_size")
+    if isinstance(part, Arrays) and part.images.shape[1:3] == (image_size, image_size):
+        return part if classes is None else Arrays(part.images, np.eye(classes, dtype="float32")[part.labels])
+
+    import tensorflow as tf
+
+    preprocessing = preprocessing.at_size(image_size)
+
+    def example(position, file_or_pixels, label):
+        pixels = decode_file(file_or_pixels) if file_or_pixels.dtype == tf.string else file_or_pixels
+        image = resize_pixels(pixels, (image_size, image_size), preprocessing)
+        return image, label if classes is None else tf.one_hot(label, classes)
+
+    stream = part.examples().map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    stream = stream.apply(tf.data.experimental.assert_cardinality(part.size))
+    return _deterministic(stream.batch(batch_size, num_parallel_calls=tf.data.AUTOTUNE))
+
+
+def _deterministic(stream):
+    """Returns the data set with its options set, and with batches made ahead."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.deterministic = True
+    # hosts already read different examples
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return stream.with_options(options).prefetch(tf.data.AUTOTUNE)

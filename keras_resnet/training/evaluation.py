@@ -19,9 +19,7 @@ from keras_resnet.files import whole, write_json, write_text
 from keras_resnet.network import Network, the_network
 from keras_resnet.preprocessing import INTERPOLATIONS, Preprocessing, decode_file, preprocess_input, resize_pixels
 from keras_resnet.resnet import ResNet
-from keras_resnet.training.batches import evaluation_examples
-from keras_resnet.training.datasets import ImageData, load_data
-from keras_resnet.training.folders import Files
+from keras_resnet.training.datasets import Files, ImageData, load_data
 
 SCALES = (224, 256, 384, 480, 640)  # He 2015, section 3.4, for networks of 224 pixels
 BINS = 15  # of the calibration error: Guo et al. 2017, arXiv:1706.04599
@@ -264,7 +262,7 @@ def evaluate(
         outputs = _forward(model, images, row)
         labels.append(label)
         probabilities.append(np.einsum("ij,jk->ik", weights, outputs))
-    names = part.paths if isinstance(part, Files) else tuple(map(str, range(len(part))))
+    names = part.paths if isinstance(part, Files) else tuple(map(str, range(part.size)))
     about = {"dataset": data.name, "split": split, "crops": str(crops), "image_size": size, "model": name}
     return Evaluation(
         data.class_names, np.concatenate(labels), np.concatenate(probabilities), names, about,
@@ -275,11 +273,11 @@ def evaluate(
 def _batches(part, crop: Callable, row: Preprocessing, batch_size: int) -> Iterator[tuple]:
     """Yields lists of images of one size each, the labels, and the weights that average the outputs of an image."""
 
-    def prepared(image, label):
+    def prepared(position, image, label):
         pixels = decode_file(image) if image.dtype == tf.string else image
         return tuple(crop(tf.cast(pixels, tf.float32), row)), label
 
-    examples = evaluation_examples(part).map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
+    examples = part.examples().map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
     if crop is scales:
         for images, label in examples.prefetch(tf.data.AUTOTUNE).as_numpy_iterator():
             total = sum(len(image) for image in images)

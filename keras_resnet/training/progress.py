@@ -4,7 +4,6 @@ import sys
 import time
 
 import keras
-from tqdm import tqdm
 
 
 def duration(seconds: float) -> str:
@@ -29,10 +28,14 @@ class EpochLines(keras.callbacks.Callback):
         self.stream = stream or sys.stdout
 
     def say(self, text: str) -> None:
+        from tqdm import tqdm
+
         tqdm.write(f"{self.prefix}{text}", file=self.stream)
         self.stream.flush()
 
     def on_epoch_begin(self, epoch, logs=None):
+        from tqdm import tqdm
+
         self.began = time.perf_counter()
         watched = not self.prefix and self.stream.isatty()
         self.bar = tqdm(total=self.params["steps"], leave=False, file=self.stream, disable=not watched)

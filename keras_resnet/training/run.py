@@ -205,7 +205,7 @@ class _Training:
         self.data = load_data(
             run.dataset, data_dir=data_dir, train_examples=run.train_examples, strict=strict, **validation
         )
-        self.examples = len(self.data.train)
+        self.examples = self.data.train.size
         self.recipe = find_recipe(run.recipe, run._changes, self.examples)
         self.precision = precision_of(run.precision)
         self.evaluated = "test" if self.data.validation is None else "validation"
@@ -254,7 +254,7 @@ class _Training:
             history = _History(self.directory / "history.json", self.evaluated)
             callbacks = self.callbacks(history, backup, state, epochs)
             if not state["stopped"]:
-                feed = self.feed(size, epoch=state["epoch"], epochs=epochs)
+                feed = self.feed(size, epoch=state["epoch"])
                 model.fit(
                     feed.data,
                     steps_per_epoch=feed.steps_per_epoch,
@@ -332,7 +332,7 @@ class _Training:
         optimizer = self.recipe.make_optimizer(model, steps, weight_layers(model.variant))
         model.compile(optimizer, self.recipe.make_loss(), metrics=[Accuracy(name="accuracy")])
 
-    def feed(self, size: int, epoch: int, epochs: int = 1) -> Feed:
+    def feed(self, size: int, epoch: int) -> Feed:
         return training_batches(
             self.data,
             self.recipe.batch_size,
@@ -340,13 +340,12 @@ class _Training:
             image_size=size,
             seed=self.run.seed,
             epoch=epoch,
-            epochs=epochs,
             multiple=self.run.devices,
             hosts=hosts(),
         )
 
     def validation_data(self, part, size: int) -> dict[str, Any]:
-        batch = evaluation_batch(len(part), self.run.devices)
+        batch = evaluation_batch(part.size, self.run.devices)
         data = evaluation_batches(part, batch, preprocessing=self.preprocess, image_size=self.evaluation_size)
         return {"validation_data": data} | ({"validation_batch_size": batch} if isinstance(data, tuple) else {})
 
