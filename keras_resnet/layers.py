@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_resnet.errors import choose, positive, within
+from keras_resnet.initialization import apply
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -247,8 +248,6 @@ class Layers:
         conv_bias: Convolutions that have a bias: `"none"`, `"without_bn"` or `"all"`. Defaults to `"none"`.
         conv_padding: Padding of convolutions that stride, `"symmetric"` or `"same"`. Defaults to `"symmetric"`.
         names: Layers with other names than the usual: pairs (usual name, name). Defaults to none.
-        initialize: Whether kernels are drawn. If False they are zero, and the configs of the layers still tell how they
-            are drawn. Defaults to True.
 
     Raises:
         ValueError: If a setting has a value that is not allowed.
@@ -270,7 +269,6 @@ class Layers:
     conv_bias: str = "none"
     conv_padding: str = "symmetric"
     names: tuple[tuple[str, str], ...] = ()
-    initialize: bool = True
 
     def __post_init__(self):
         within(self.weight_decay, "weight_decay", "0 or more")
@@ -308,7 +306,6 @@ class Layers:
         if x.shape[-1] % groups or filters % groups:
             raise ValueError(f"groups must divide {x.shape[-1]} and {filters}, the channels. Received: {groups}")
         kind = StandardizedConv2D if self.weight_standardization else Conv2D if groups > 1 else keras.layers.Conv2D
-        initializer = keras.initializers.get("zeros" if zero else "he_normal")
         layer = kind(
             filters,
             kernel_size,
@@ -317,13 +314,11 @@ class Layers:
             groups=groups,
             dilation_rate=dilation,
             use_bias=CONV_BIASES[self.conv_bias](bn),
-            kernel_initializer=initializer if self.initialize else "zeros",
+            kernel_initializer="zeros" if zero else "he_normal",
             kernel_regularizer=self.regularizer(),
             name=f"{name}_conv",
         )
-        x = layer(x)
-        layer.kernel_initializer = initializer
-        return x
+        return apply(layer, x)
 
     def bn(self, x, *, zero=False, name):
         """The normalization of this net; its layers are called after it, `..._bn` or `..._gn`."""
