@@ -1,15 +1,31 @@
 """He initialization of all kernels of a network at once."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import prod, sqrt
+from typing import Any
 
 import keras
 import numpy as np
 
+CHUNK = 2**16  # numbers that stay in the cache while they are drawn
+DEVIATION = 0.87962566103423978  # of the normal distribution truncated at 2
 DRAWS = ContextVar("DRAWS", default=True)
+BUILT: ContextVar[Callable | None] = ContextVar("BUILT", default=None)  # called with every layer that `apply` built
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    def empty(shape, dtype=None):  # keras.ops.empty fills the memory with zeros
+        return tf.raw_ops.Empty(shape=shape, dtype=dtype, init=False)
+
+    def to_tensor(array: np.ndarray) -> Any:  # keras.ops.convert_to_tensor copies the array twice
+        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+else:
+    empty, to_tensor = keras.ops.empty, keras.ops.convert_to_tensor
 
 
 @contextmanager
@@ -22,26 +38,49 @@ def without_drawing() -> Iterator[None]:
         DRAWS.reset(token)
 
 
-def draw_kernels(model: keras.Model) -> None:
-    """Draws the kernels that have the initializer "he_normal", He et al. 2015, arXiv:1502.01852, in parallel.
+@contextmanager
+def kernels_later(draw: bool) -> Iterator[None]:
+    """In this context `apply` leaves the kernels with the initializer "he_normal" undefined.
+
+    They are drawn as in He et al. 2015, arXiv:1502.01852, unless `draw` is False because weights are loaded.
 
     Keras draws one kernel after the other, on TensorFlow at half the speed. That was more than half of the time to
-    build ResNet-152. The distribution is that of Keras. The seeds follow `keras.utils.set_random_seed`, and the numbers
-    are the same on all backends.
+    build ResNet-152. Here threads draw while the next layers are built. The distribution is that of Keras. The seeds
+    follow `keras.utils.set_random_seed`, and the numbers are the same on all backends.
     """
-    if not DRAWS.get():
-        return
-    layers = [
-        layer
-        for layer in model.layers
-        if isinstance(getattr(layer, "kernel_initializer", None), keras.initializers.HeNormal)
-    ]
-    with ThreadPoolExecutor() as threads:
-        kernels = threads.map(
-            he_normal, [layer.kernel.shape for layer in layers], [layer.kernel_initializer.seed for layer in layers]
-        )
-        for layer, kernel in zip(layers, kernels, strict=True):
-            layer.kernel.assign(kernel)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        drawn = []
+
+        def built(layer):
+            if draw and DRAWS.get():
+                job = threads.submit(he_normal, tuple(layer.kernel.shape), layer.kernel_initializer.seed)
+                drawn.append((layer.kernel, job))
+
+        token = BUILT.set(built)
+        try:
+            yield
+        finally:
+            BUILT.reset(token)
+        for kernel, job in drawn:
+            kernel.assign(to_tensor(job.result()))
+
+
+def apply(layer: keras.Layer, x) -> Any:
+    """Returns `layer(x)` for a new layer. Its kernel is undefined in a context of `kernels_later`."""
+    built, initializer = BUILT.get(), layer.kernel_initializer
+    if built is None or not isinstance(initializer, keras.initializers.HeNormal):
+        return layer(x)
+
+    def fill(shape, dtype=None):
+        if BUILT.get() is not built:  # Keras initializes variables later if it builds layers in a StatelessScope
+            return initializer(shape, dtype)
+        return (empty if DRAWS.get() else keras.ops.zeros)(shape, dtype=dtype)
+
+    layer.kernel_initializer = fill
+    x = layer(x)
+    layer.kernel_initializer = initializer
+    built(layer)
+    return x
 
 
 def he_normal(shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -50,10 +89,19 @@ def he_normal(shape: tuple[int, ...], seed: int) -> np.ndarray:
     It is a normal distribution truncated at two standard deviations, with variance 2 / fan_in after truncation.
     """
     generator = np.random.Generator(np.random.SFC64(seed))
-    numbers = generator.standard_normal(prod(shape), dtype=np.float32)
-    outside = np.flatnonzero(np.abs(numbers) > 2)
-    while outside.size:
-        numbers[outside] = generator.standard_normal(outside.size, dtype=np.float32)
-        outside = outside[np.abs(numbers[outside]) > 2]
-    numbers *= np.float32(sqrt(2 / prod(shape[:-1])) / 0.87962566103423978)  # the deviation of the truncated normal
+    numbers, scale = aligned(prod(shape)), np.float32(sqrt(2 / prod(shape[:-1])) / DEVIATION)
+    for start in range(0, numbers.size, CHUNK):
+        part = numbers[start : start + CHUNK]
+        generator.standard_normal(dtype=np.float32, out=part)
+        outside = np.flatnonzero(np.abs(part) > 2)
+        while outside.size:
+            part[outside] = generator.standard_normal(outside.size, dtype=np.float32)
+            outside = outside[np.abs(part[outside]) > 2]
+        part *= scale
     return numbers.reshape(shape)
+
+
+def aligned(size: int) -> np.ndarray:
+    """Returns float32 memory whose address is a multiple of 64: TensorFlow uses it without a copy."""
+    memory = np.empty(size + 15, np.float32)
+    return memory[-memory.ctypes.data % 64 // 4 :][:size]

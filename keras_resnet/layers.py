@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_resnet.errors import choose, positive, within
+from keras_resnet.initialization import apply
 from keras_resnet.ranks import FULL, Time, channels_between, of_rank, parts
 
 if keras.backend.backend() == "tensorflow":
@@ -249,8 +250,6 @@ class Layers:
         conv_bias: Convolutions that have a bias: `"none"`, `"without_bn"` or `"all"`. Defaults to `"none"`.
         conv_padding: Padding of convolutions that stride, `"symmetric"` or `"same"`. Defaults to `"symmetric"`.
         names: Layers with other names than the usual: pairs (usual name, name). Defaults to none.
-        initialize: Whether kernels are drawn. If False they are zero, and the configs of the layers still tell how they
-            are drawn. Defaults to True.
         time: What convolutions of clips do along time, a `Time` from keras_resnet/ranks.py. Defaults to `FULL`: their
             kernels span three frames and stride in time as in height and width.
 
@@ -274,7 +273,6 @@ class Layers:
     conv_bias: str = "none"
     conv_padding: str = "symmetric"
     names: tuple[tuple[str, str], ...] = ()
-    initialize: bool = True
     time: Time = FULL
 
     def __post_init__(self):
@@ -323,7 +321,6 @@ class Layers:
         if x.shape[-1] % groups or filters % groups:
             raise ValueError(f"groups must divide {x.shape[-1]} and {filters}, the channels. Received: {groups}")
         kind = StandardizedConv2D if self.weight_standardization else Conv2D if groups > 1 else of_rank("Conv", x)
-        initializer = keras.initializers.get("zeros" if zero else "he_normal")
         layer = kind(
             filters,
             part.kernel_size,
@@ -332,13 +329,11 @@ class Layers:
             groups=groups,
             dilation_rate=dilation,
             use_bias=CONV_BIASES[self.conv_bias](bn),
-            kernel_initializer=initializer if self.initialize else "zeros",
+            kernel_initializer="zeros" if zero else "he_normal",
             kernel_regularizer=self.regularizer(),
             name=f"{name}{part.suffix}_conv",
         )
-        x = layer(x)
-        layer.kernel_initializer = initializer
-        return x
+        return apply(layer, x)
 
     def bn(self, x, *, zero=False, name):
         """The normalization of this net; its layers are called after it, `..._bn` or `..._gn`."""

@@ -1,9 +1,10 @@
 """The cost of a net as the papers count it."""
 
-from collections.abc import Iterator
 from math import prod
 
 import keras
+
+from keras_resnet.network import input_tensors
 
 CONVOLUTIONS = (
     keras.layers.Conv1D,
@@ -41,7 +42,7 @@ def count_macs(model: keras.Model) -> int:
         config = model.get_config()
     operations = {operation.name: operation for operation in model.operations}
     return sum(
-        _macs_of_call(operations[layer["name"]], list(_shapes(node)))
+        _macs_of_call(operations[layer["name"]], [tuple(x["shape"]) for x in input_tensors(node)])
         for layer in config["layers"]
         for node in layer["inbound_nodes"]
     )
@@ -51,15 +52,6 @@ def model_size(model: keras.Model) -> dict[str, int]:
     """Returns a dict with the trainable `parameters` of a model and its `multiply_adds` for one image."""
     parameters = sum(prod(weight.shape) for weight in model.trainable_weights)
     return {"parameters": parameters, "multiply_adds": count_macs(model)}
-
-
-def _shapes(node) -> Iterator[tuple]:
-    """The shapes of the tensors in the arguments of a call."""
-    if isinstance(node, dict) and node.get("class_name") == "__keras_tensor__":
-        yield tuple(node["config"]["shape"])
-    elif isinstance(node, dict | list | tuple):
-        for part in node.values() if isinstance(node, dict) else node:
-            yield from _shapes(part)
 
 
 def _macs_of_call(layer, shapes: list[tuple]) -> int:

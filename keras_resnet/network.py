@@ -196,6 +196,15 @@ def the_network(model: keras.Model, argument: str = "model") -> Network:
     return network
 
 
+def input_tensors(nodes: Any) -> Iterator[dict[str, Any]]:
+    """Yields the config of each Keras tensor among the arguments of calls, as configs of models describe calls."""
+    if isinstance(nodes, dict) and nodes.get("class_name") == "__keras_tensor__":
+        yield nodes["config"]
+    elif isinstance(nodes, dict | list | tuple):
+        for part in nodes.values() if isinstance(nodes, dict) else nodes:
+            yield from input_tensors(part)
+
+
 def named_inputs(model: keras.Model):
     """Returns inputs named as the layers of `model`; those of `clone_model` have other names."""
     names = {id(layer.output): layer.name for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}

@@ -20,7 +20,7 @@ from keras_resnet import densenet
 from keras_resnet.blocks import BLOCKS, ORDERS, STAGE_ORDERS, orders_of_stage, residual_block
 from keras_resnet.errors import choose, positive, positives, warn, within
 from keras_resnet.gates import GATES
-from keras_resnet.initialization import draw_kernels
+from keras_resnet.initialization import kernels_later
 from keras_resnet.layers import Layers, check_channels_last, head_dtype
 from keras_resnet.network import Description, Network, describe
 from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing, find_preprocessing, preprocessing_layers
@@ -143,13 +143,14 @@ def ResNet(
         inputs = inputs[0] if len(inputs) == 1 else inputs
 
     common = {field.name: getattr(row, field.name) for field in fields_of(Layers) if hasattr(row, field.name)}
-    layers = Layers(**common, initialize=False)
+    layers = Layers(**common)
     description = Description(row)
     if include_preprocessing is not False:
         chosen = _preprocessing_of(include_preprocessing, found)
         input_tensor = preprocessing_layers(chosen, input_tensor)
         description = Description(row, chosen, includes_preprocessing=True)
-    x = FAMILIES[type(row)].features(row, input_tensor, layers)
+    with kernels_later(draw=found is None):
+        x = FAMILIES[type(row)].features(row, input_tensor, layers)
     if include_top:
         x = of_rank(POOLINGS["avg"], x)(name="avg_pool", dtype=head_dtype())(x)
         if row.dropout:
@@ -160,9 +161,7 @@ def ResNet(
 
     with recursion_limit(10 * weight_layers(row)):
         model = describe(Network(inputs, x, name=name), description)
-    if found is None:
-        draw_kernels(model)
-    else:
+    if found is not None:
         give(model, found, new_head=row.classes != published.classes)
     return model
 

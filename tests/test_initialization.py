@@ -7,8 +7,8 @@ from conftest import tiny
 from scipy import stats
 
 import keras_resnet
-from keras_resnet import initialization, resnet
-from keras_resnet.initialization import he_normal, without_drawing
+from keras_resnet import initialization
+from keras_resnet.initialization import he_normal, kernels_later, without_drawing
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 64, 128), (1, 1, 256, 64), (7, 7, 3, 64)])
@@ -57,13 +57,34 @@ def test_networks_that_are_counted_are_not_drawn():
 
 def test_weights_that_are_loaded_are_not_drawn(tmp_path, monkeypatch):
     """And what is drawn afterwards does not change: the initializers take their seeds as before."""
-    monkeypatch.setattr(resnet, "draw_kernels", lambda model: pytest.fail("kernels were drawn"))
+    monkeypatch.setattr(initialization, "he_normal", lambda *_: pytest.fail("kernels were drawn"))
     model = keras_resnet.ResNet20(weights="cifar10")
     assert all(np.any(layer.kernel) for layer in model.layers if hasattr(layer, "kernel"))
-    monkeypatch.setattr(resnet, "draw_kernels", initialization.draw_kernels)
+    monkeypatch.undo()
     after = []
     for weights in (None, "cifar10"):
         keras.utils.set_random_seed(0)
         keras_resnet.ResNet20(weights=weights)
         after.append(np.ravel(tiny().get_weights()[0]))
     np.testing.assert_array_equal(*after)
+
+
+def test_layers_before_the_network_keep_their_kernels():
+    before = keras.layers.Conv2D(3, 1, kernel_initializer="he_normal")
+    inputs = before(keras.Input((8, 8, 3)))
+    kernel = before.get_weights()[0]
+    keras_resnet.ResNet(tiny().variant, input_tensor=inputs)
+    np.testing.assert_array_equal(before.get_weights()[0], kernel)
+
+
+def test_variables_that_keras_initializes_later_are_drawn():
+    with keras.StatelessScope():
+        model = tiny()
+    kernel = np.array(model.get_layer("conv2_block1_2_conv").kernel)
+    assert np.std(kernel) == pytest.approx(np.sqrt(2 / np.prod(kernel.shape[:-1])), rel=0.5)
+
+
+def test_an_error_leaves_no_context():
+    with pytest.raises(ZeroDivisionError), kernels_later(draw=True):
+        raise ZeroDivisionError
+    assert initialization.BUILT.get() is None

@@ -247,7 +247,9 @@ def test_the_published_files(published, tmp_path, monkeypatch):
     digest = md5(file.read_bytes()).hexdigest()
     build = partial(ours, "resnet50", size=64, include_top=False)
 
-    published = applications.KERAS_FILES["resnet50"]._replace(folder=".", md5="0" * 32, md5_no_top="0" * 32)
+    published = applications.KERAS_FILES["resnet50"]._replace(
+        kind=applications.V1._replace(folder="."), md5="0" * 32, md5_no_top="0" * 32
+    )
     monkeypatch.setitem(applications.KERAS_FILES, "resnet50", published)
     with pytest.raises((ValueError, OSError), match="(?i)hash|corrupt"):
         build(weights="keras")

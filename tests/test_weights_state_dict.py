@@ -10,7 +10,7 @@ from conftest import randomize, tiny
 
 import keras_resnet
 from keras_resnet.weights.names import NAMINGS, named_variables
-from keras_resnet.weights.state_dict import load_state_dict, match_naming, to_torch
+from keras_resnet.weights.state_dict import match_naming, to_torch
 
 # the rows that the projects have too; the names are ours, but for NAMES
 TORCHVISION = (
@@ -130,7 +130,7 @@ def test_answers_and_stages_are_those_of_pytorch(library, row, rng):
     small = sum(tensor.numel() for tensor in theirs.state_dict().values()) < 30e6
     for size in (97,) if (library, row) in FAST or not small else (224, 225, 97):
         model = keras_resnet.ResNet(row, input_shape=(size, size, 3), classifier_activation=None)
-        load_state_dict(model, state_of(theirs))
+        keras_resnet.load_pretrained(model, state_of(theirs))
         x = rng.normal(size=(1, size, size, 3)).astype("float32")
         maps, answer = stages_and_answer(theirs, x)
         net = keras_resnet.feature_pyramid(model)
@@ -155,7 +155,7 @@ def test_every_row_that_they_share_is_there():
 def test_dilated_answers_are_those_of_timm(row, output_stride, rng):
     theirs = at_random(timm().create_model(row, output_stride=output_stride))
     model = keras_resnet.ResNet(row, input_shape=(97, 97, 3), classifier_activation=None, output_stride=output_stride)
-    load_state_dict(model, state_of(theirs))
+    keras_resnet.load_pretrained(model, state_of(theirs))
     x = rng.normal(size=(1, 97, 97, 3)).astype("float32")
     assert_close(model(x), answers(theirs, x))
 
@@ -183,7 +183,7 @@ TRAINED += [
 def test_a_training_step_moves_the_statistics_as_pytorch_does(library, row, rng):
     theirs = peer(library, row)
     model = keras_resnet.ResNet(row, input_shape=(64, 64, 3), classifier_activation=None)
-    load_state_dict(model, state_of(theirs))
+    keras_resnet.load_pretrained(model, state_of(theirs))
     before = {name: np.array(array) for name, array in state_of(theirs).items()}
     x = rng.normal(size=(8, 64, 64, 3)).astype("float32")
     model(x, training=True)
@@ -207,7 +207,7 @@ def state_dict(model, naming="torchvision"):
 NETS = {
     "torchvision": dict(),
     "akamaster": dict(shortcut="zero_pad"),
-    "timm v2": dict(order="preactivation", gate="none"),
+    "timm v2": dict(order="preactivation", first_shortcut="raw"),
     "Hugging Face": dict(block="bottleneck"),
 }
 
@@ -217,7 +217,7 @@ def test_there_and_back(naming, rng):
     model, copy = randomize(tiny(**NETS[naming])), randomize(tiny(**NETS[naming]), seed=1)
     state = state_dict(model, naming)
     assert len(state) == len(model.weights)
-    load_state_dict(copy, {name: state[name] for name in sorted(state)})
+    keras_resnet.load_pretrained(copy, {name: state[name] for name in sorted(state)})
     for ours, theirs in zip(copy.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -242,7 +242,7 @@ def test_what_does_not_fit_is_listed_and_nothing_is_changed():
     state["layer1.0.conv9.weight"] = state.pop("layer1.0.conv2.weight")
     state["fc.bias"] = np.zeros(9)
     with pytest.raises(ValueError, match="not of 'resnet'") as caught:
-        load_state_dict(model, state)
+        keras_resnet.load_pretrained(model, state)
     assert str(caught.value).splitlines()[1:] == [
         "  missing: layer1.0.conv2.weight (nearest: layer2.0.conv2.weight)",
         "  unexpected: layer1.0.conv9.weight (4, 4, 3, 3) (nearest: layer1.0.conv2.weight)",
@@ -255,7 +255,7 @@ def test_what_does_not_fit_is_listed_and_nothing_is_changed():
 def test_counters_and_16_bits():
     model, source = tiny(), randomize(tiny())
     state = {name: array.astype("float16") for name, array in state_dict(source).items()}
-    load_state_dict(model, state | {"bn1.num_batches_tracked": np.array(7)})
+    keras_resnet.load_pretrained(model, state | {"bn1.num_batches_tracked": np.array(7)})
     assert {weight.dtype for weight in model.weights} == {"float32"}
     np.testing.assert_allclose(model.get_weights()[0], source.get_weights()[0], rtol=1e-3)
 
@@ -264,6 +264,6 @@ def test_a_model_that_no_project_has_names_for():
     image = keras.Input((4,))
     model = keras.Model(image, keras.layers.Dense(1, name="mine")(image), name="other")
     with pytest.raises(ValueError, match="No naming of .* has names for all layers of 'other'"):
-        load_state_dict(model, {})
+        match_naming(model, {})
     with pytest.raises(ValueError, match="'torchvision' has no name for the layer 'mine'"):
-        load_state_dict(model, {}, "torchvision")
+        named_variables(model, "torchvision")

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_resnet.layers import BatchNormalization, Conv2D, StandardizedConv2D
-from keras_resnet.network import Network, describe, find_network, named_inputs
+from keras_resnet.layers import BatchNormalization, Conv2D, StandardizedConv2D, standardize
+from keras_resnet.network import Network, describe, find_network, input_tensors, named_inputs
 from keras_resnet.resnet import recursion_limit
 
 BATCH_NORMS = (keras.layers.BatchNormalization, BatchNormalization)
@@ -44,7 +44,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
 
     BN is folded into the convolution or dense layer before it, or into the one behind it if that layer pads nothing. It
     is kept if there is neither, as between an addition and a ReLU, and if that layer or its output is used twice.
-    Weights are computed in float64. Standardized kernels become plain kernels.
+    Weights are multiplied in float64. Standardized kernels become plain kernels.
 
     Args:
         model: A Functional or Sequential `keras.Model`. It is not changed.
@@ -163,7 +163,10 @@ class Graph:
         config = model.get_config()
         self.operations = {operation.name: operation for operation in model.operations}
         self.calls = {layer["name"]: len(layer["inbound_nodes"]) for layer in config["layers"]}
-        self.sources = {layer["name"]: list(input_names(layer["inbound_nodes"])) for layer in config["layers"]}
+        self.sources = {
+            layer["name"]: [x["keras_history"][0] for x in input_tensors(layer["inbound_nodes"])]
+            for layer in config["layers"]
+        }
         self.consumers: dict[str, list[str | None]] = {name: [] for name in self.sources}
         for name, sources in self.sources.items():
             for source in sources:
@@ -183,15 +186,6 @@ class Graph:
     def following(self, name: str) -> str | None:
         consumers = self.consumers[name]
         return consumers[0] if len(consumers) == 1 else None
-
-
-def input_names(nodes: Any) -> Iterator[str]:
-    """Yields the names of the layers whose outputs are arguments of the nodes of a config."""
-    if isinstance(nodes, dict) and nodes.get("class_name") == "__keras_tensor__":
-        yield nodes["config"]["keras_history"][0]
-    elif isinstance(nodes, dict | list | tuple):
-        for node in nodes.values() if isinstance(nodes, dict) else nodes:
-            yield from input_names(node)
 
 
 def scales(bn, layer) -> bool:
@@ -222,10 +216,7 @@ def folded_weights(model, layer, homes: dict[str, Home]) -> list[np.ndarray]:
     standardized = type(layer) is StandardizedConv2D
     if not guests and not standardized:
         return layer.get_weights()
-    kernel = float64(layer.kernel)
-    if standardized:
-        mean, variance = (statistic(kernel, axis=(0, 1, 2), keepdims=True) for statistic in (np.mean, np.var))
-        kernel = (kernel - mean) / np.sqrt(variance + 1e-8)
+    kernel = float64(standardize(layer.kernel) if standardized else layer.kernel)
     bias = float64(layer.bias) if layer.use_bias else np.zeros(1)
     for bn, before in sorted(guests, key=lambda guest: not guest[1]):  # BN before the layer first
         scale, shift = scale_and_shift(bn)

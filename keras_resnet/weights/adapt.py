@@ -23,15 +23,13 @@ def adapted(
     rules = find_naming(naming)
     theirs = find_classifier(state, naming) or rules.classifier
     parts = {rules.classifier + suffix: theirs + suffix for suffix in rules.variables.values()}
-    targets = [
-        target._replace(tensor=parts[target.tensor]) if target.layer == "predictions" else target for target in targets
-    ]
-    head = [target for target in targets if target.layer == "predictions"]
+    body = [target for target in targets if target.layer != "predictions"]
+    head = [target._replace(tensor=parts[target.tensor]) for target in targets if target.layer == "predictions"]
     if not head:
         for tensor in parts.values():
             if state.pop(tensor, None) is not None:
                 log.info("%s has no classifier: %s is left out", model.name, tensor)
-    if head and _is_of_other_classes(state, head):
+    elif _is_of_other_classes(state, head):
         found, ours = to_keras(state[head[0].tensor], head[0]).shape[-1], head[0].variable.shape[-1]
         if not new_head:
             raise ValueError(
@@ -45,13 +43,13 @@ def adapted(
         )
         for target in head:
             del state[target.tensor]
-        targets = [target for target in targets if target.layer != "predictions"]
-    for target in targets:
+        head = []
+    for target in body:
         if re.fullmatch(r"conv1(_1|_space)?_conv/kernel", target.variable.path) and target.tensor in state:
             state[target.tensor] = _with_channels(state[target.tensor], target, model.name)
     if rules.order == "original":
-        _absorb_biases(model, state, targets)
-    return state, targets
+        _absorb_biases(model, state, body)
+    return state, body + head
 
 
 def _is_of_other_classes(state: dict[str, np.ndarray], head: list[Named]) -> bool:

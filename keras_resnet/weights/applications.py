@@ -11,40 +11,45 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from keras_resnet.errors import choose
 from keras_resnet.network import Network
 from keras_resnet.variants import VARIANTS, DenseVariant, Variant, differences
-from keras_resnet.weights.adapt import adapted
-from keras_resnet.weights.compatible import check_fields
-from keras_resnet.weights.keras_files import KerasFile, read_keras
-from keras_resnet.weights.names import named_variables
-from keras_resnet.weights.state_dict import assign, check, nearest, refuse
+from keras_resnet.weights.keras_files import KerasFile
+from keras_resnet.weights.names import find_naming
 
 BASE = "https://storage.googleapis.com/tensorflow/keras-applications/"
+
+
+class Kind(NamedTuple):
+    folder: str  # below BASE
+    naming: str  # row of KERAS_NAMINGS
+    preprocessing: str  # row of PREPROCESSINGS
 
 
 class Published(NamedTuple):
     """A file of keras.applications and the one without the classifier."""
 
-    folder: str  # below BASE
+    kind: Kind
     md5: str
     md5_no_top: str
-    fields: dict  # that the row must have
 
 
-RES, DENSE, V1 = "resnet", "densenet", dict(bottleneck_stride="1x1")
+V1 = Kind("resnet", "keras.applications", "caffe")
+V2 = Kind("resnet", "keras.applications v2", "tf")
+DENSE = Kind("densenet", "keras.applications", "torch")
 # As in github.com/keras-team/keras/blob/v3.15.0/keras/src/applications/resnet.py and densenet.py
 KERAS_FILES = {
-    "resnet50":          Published(RES, "2cb95161c43110f7111970584f804107", "4d473c1dd8becc155b73f8504c6f6626", V1),
-    "resnet101":         Published(RES, "f1aeb4b969a6efcfb50fad2f0c20cfc5", "88cf7a10940856eca736dc7b7e228a21", V1),
-    "resnet152":         Published(RES, "100835be76be38e30d865e96f2aaae62", "ee4c566cf9a93f14d82f913c2dc6dd0c", V1),
-    "resnet50v2_keras":  Published(RES, "3ef43a0b657b3be2300d5770ece849e0", "fac2f116257151a9d068a22e544a4917", {}),
-    "resnet101v2_keras": Published(RES, "6343647c601c52e1368623803854d971", "c0ed64b8031c3730f411d2eb4eea35b5", {}),
-    "resnet152v2_keras": Published(RES, "a49b44d1979771252814e80f8ec446f9", "ed17cf2e0169df9d443503ef94b23b33", {}),
-    "densenet121":       Published(DENSE, "9d60b8095a5708f2dcce2bca79d332c7", "30ee3e1110167f948a6b9946edeeb738", {}),
-    "densenet169":       Published(DENSE, "d699b8f76981ab1b30698df4c175e90b", "b8c4d4c20dd625c148057b9ff1c1176b", {}),
-    "densenet201":       Published(DENSE, "1ceb130c1ea1b78c3bf6114dbdfd8807", "c13680b51ded0fb44dff2d8f86ac8bb1", {}),
+    "resnet50":          Published(V1, "2cb95161c43110f7111970584f804107", "4d473c1dd8becc155b73f8504c6f6626"),
+    "resnet101":         Published(V1, "f1aeb4b969a6efcfb50fad2f0c20cfc5", "88cf7a10940856eca736dc7b7e228a21"),
+    "resnet152":         Published(V1, "100835be76be38e30d865e96f2aaae62", "ee4c566cf9a93f14d82f913c2dc6dd0c"),
+    "resnet50v2_keras":  Published(V2, "3ef43a0b657b3be2300d5770ece849e0", "fac2f116257151a9d068a22e544a4917"),
+    "resnet101v2_keras": Published(V2, "6343647c601c52e1368623803854d971", "c0ed64b8031c3730f411d2eb4eea35b5"),
+    "resnet152v2_keras": Published(V2, "a49b44d1979771252814e80f8ec446f9", "ed17cf2e0169df9d443503ef94b23b33"),
+    "densenet121":       Published(DENSE, "9d60b8095a5708f2dcce2bca79d332c7", "30ee3e1110167f948a6b9946edeeb738"),
+    "densenet169":       Published(DENSE, "d699b8f76981ab1b30698df4c175e90b", "b8c4d4c20dd625c148057b9ff1c1176b"),
+    "densenet201":       Published(DENSE, "1ceb130c1ea1b78c3bf6114dbdfd8807", "c13680b51ded0fb44dff2d8f86ac8bb1"),
 }  # fmt: skip
 
 EPSILON = 1.001e-5
@@ -53,7 +58,9 @@ EPSILON = 1.001e-5
 def check_row(name: str, row: Variant | DenseVariant) -> None:
     """Raises ValueError if the file of keras.applications for the row `name` is not of `row`."""
     published = choose(KERAS_FILES, name, "The row, with weights='keras',")
-    theirs = replace(VARIANTS[name], bn_epsilon=row.bn_epsilon, **published.fields)  # the epsilon is adapted
+    implied = find_naming(published.kind.naming).implies
+    fields = {field: allowed[0] for field, allowed in implied.items() if hasattr(VARIANTS[name], field)}
+    theirs = replace(VARIANTS[name], bn_epsilon=row.bn_epsilon, **fields)  # the epsilon is adapted
     if wrong := differences(row, theirs):
         raise ValueError(f"The weights of keras.applications for {name!r} are of another network: {wrong}")
 
@@ -67,7 +74,7 @@ def applications_file(row: str, include_top: bool = True) -> Path:
     md5 = published.md5 if include_top else published.md5_no_top
     name = f"{row.removesuffix('_keras')}_weights_tf_dim_ordering_tf_kernels{'' if include_top else '_notop'}.h5"
     try:
-        url = f"{BASE}{published.folder}/{name}"
+        url = f"{BASE}{published.kind.folder}/{name}"
         return Path(keras.utils.get_file(name, url, cache_subdir="models", file_hash=md5))
     except ValueError:
         raise
@@ -83,31 +90,19 @@ def is_of_applications(file: KerasFile) -> bool:
     return file.description is None and not {"conv1_conv/bias", "bn/gamma"}.isdisjoint(file.tensors)
 
 
-def applications_preprocessing(file: KerasFile) -> str:
-    """The row of PREPROCESSINGS that belongs to a file of keras.applications."""
-    kinds = {"post_bn/gamma": "tf", "bn/gamma": "torch"}
-    return next((kinds[name] for name in kinds if name in file.tensors), "caffe")
+def kind_of(file: KerasFile) -> Kind:
+    """Returns the kind of a file of keras.applications."""
+    return V2 if "post_bn/gamma" in file.tensors else DENSE if "bn/gamma" in file.tensors else V1
 
 
-def load_applications(model: Network, path, source: str = "The file", *, new_head: bool = True) -> None:
-    """Loads a file of keras.applications: a published `.h5`, or what such a model saves.
+def with_epsilon(model: Network, file: KerasFile) -> dict[str, np.ndarray]:
+    """Returns the tensors of a file of keras.applications for the epsilon of `model`.
 
-    The outputs are those of keras.applications up to rounding: a bias before BN is subtracted from its moving mean, and
-    what EPSILON exceeds `bn_epsilon` by is added to the moving variance. (At 1e-5 that is 1e-8. Left out, it would
+    What EPSILON exceeds `bn_epsilon` by is added to the moving variance. (At 1e-5 that is 1e-8. Left out, it would
     change the scale of a channel by 0.05 % where the variance is 0, and by 0.0005 % where it is 1e-3.)
 
-    Args:
-        model: `ResNet("resnet50", bottleneck_stride="1x1")`, `ResNet("resnet50v2_keras")`, `ResNet("densenet121")`, or
-            their deeper relatives, with or without the top.
-        path: The file, or the `KerasFile` that was read from it.
-        source: What errors call the file.
-        new_head: If True, a classifier of another number of classes keeps its random initialization, with a warning.
-
-    Raises:
-        ValueError: If tensors are missing, unexpected or of another shape, or if the model strides elsewhere or has a
-            greater epsilon. Then the model is unchanged.
+    Raises ValueError if the model has a greater epsilon.
     """
-    file = path if isinstance(path, KerasFile) else read_keras(path)
     tensors = dict(file.tensors)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -116,16 +111,4 @@ def load_applications(model: Network, path, source: str = "The file", *, new_hea
             variance = f"{layer.name}/moving_variance"
             if variance in tensors:
                 tensors[variance] = tensors[variance] + (EPSILON - layer.epsilon)
-    v1 = not {"post_bn/gamma", "bn/gamma"} & tensors.keys()
-    naming = "keras.applications" if v1 or "bn/gamma" in tensors else "keras.applications v2"
-    targets = named_variables(model, naming)
-    tensors, targets = adapted(model, tensors, targets, naming, new_head)
-    biases = [
-        f"{target.layer.removesuffix('_bn')}_conv/bias" for target in targets if target.tensor.endswith("_bn/gamma")
-    ]
-    refuse(
-        model, [f"missing: {bias}{nearest(bias, file.tensors)}" for bias in biases if v1 and bias not in file.tensors]
-    )
-    check(model, tensors, targets)
-    check_fields(model, naming, source, {"bn_epsilon": model.variant.bn_epsilon})
-    assign(tensors, targets)
+    return tensors

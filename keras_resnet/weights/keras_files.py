@@ -28,7 +28,7 @@ RENAMED = {"probs": "predictions"}  # the classifier of keras.applications, befo
 
 class KerasFile(NamedTuple):
     tensors: dict[str, np.ndarray]  # {"conv1_conv/kernel": (7, 7, 3, 64), ...}, as float32
-    layers: dict[str, str]  # name -> class, as far as the format tells, without underscores and capitals
+    kinds: set[str]  # the classes of the layers, as far as the format tells, without underscores and capitals
     description: Description | None = None  # of the networks of this package
     config: dict[str, Any] | None = None  # of whole models, as `keras.Model.to_json` writes it
 
@@ -53,7 +53,7 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
     import h5py  # not before it is needed: a cold start matters
 
     tensors: dict[str, np.ndarray] = {}
-    layers: dict[str, str] = {}
+    kinds: set[str] = set()
     descriptions: list[Description] = []
     config = None
     left = BOUND * size
@@ -65,8 +65,8 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
             descriptions.append(read_description(item))
             return
         if not isinstance(item, h5py.Dataset):
-            if variable == "vars" and groups and "name" in item.attrs:  # of every layer, with weights or without
-                layers[str(attribute(item, "name"))] = re.sub(r"_(\d+$)?", "", groups[-1])
+            if variable == "vars" and groups:  # of every layer, with weights or without
+                kinds.add(re.sub(r"_(\d+$)?", "", groups[-1]))
             return
         layer = groups[0] if groups else ""
         if variable.isdigit() and len(groups) > 1:
@@ -95,8 +95,6 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
         if name != "/" and not isinstance(file.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{name} must lie in this file")
         root = file[name]
-        if "layer_names" in root.attrs:  # of which each has a group; what they say is not read, see `attribute`
-            layers |= dict.fromkeys(root, "")
         if "model_config" in file.attrs:
             config = json.loads(attribute(file, "model_config"))
             if KEY in config["config"]:
@@ -108,7 +106,7 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
         raise ValueError("no weights in it")
     if len(descriptions) > 1:
         raise ValueError(f"it must hold one network. Received: {len(descriptions)}")
-    return KerasFile(tensors, layers, descriptions[0] if descriptions else None, config)
+    return KerasFile(tensors, kinds, descriptions[0] if descriptions else None, config)
 
 
 def read_description(item) -> Description:

@@ -5,12 +5,13 @@ of the file is looked up or made.
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+from keras_resnet.network import input_tensors
 from keras_resnet.weights.keras_files import KerasFile
 
 POOL = ("pool_size", "strides", "padding", "data_format")
@@ -77,30 +78,22 @@ def named_by_graph(model: keras.Model, file: KerasFile, source: str) -> KerasFil
 
 
 def match(model: keras.Model, config: dict[str, Any], source: str) -> dict[str, str]:
-    """Returns the layer of `model` for each layer of the config, walking both graphs from the output."""
+    """Returns the layer of `model` for each layer of the config."""
     ours = read_graph(json.loads(model.to_json())["config"], idle=(*IDLE, *PREPROCESSING))
     theirs = read_graph(config)
     known: dict[tuple, int] = {}
     our_numbers, their_numbers = number(ours, known), number(theirs, known)
-    output = list(ours)[-1]
-    ends = [name for name in theirs if their_numbers[name] == our_numbers[output]]
-    if not ends:
+    if our_numbers[list(ours)[-1]] not in their_numbers.values():
         wrong = (first(theirs, their_numbers, our_numbers), first(ours, our_numbers, their_numbers))
         raise ValueError(
             f"{source} is of another network than {model.name!r}. The first layer without a counterpart is {wrong[0]} "
             f"in the file and {wrong[1]} in the model."
         )
-    pairs: dict[str, str] = {}  # ours -> theirs
-    unvisited = [(output, ends[-1])]
-    while unvisited:
-        our, their = unvisited.pop()
-        if our not in pairs:
-            pairs[our] = their
-            a, b = sorted_inputs(ours[our], our_numbers), sorted_inputs(theirs[their], their_numbers)
-            unvisited += zip(a, b, strict=True)
-        elif pairs[our] != their:
-            raise ValueError(f"{source} is of another network than {model.name!r}: {pairs[our]} and {their} are alike.")
-    names = {their: our for our, their in pairs.items()}
+    by_number = {number: name for name, number in our_numbers.items()}
+    names = {name: by_number[number] for name, number in their_numbers.items() if number in by_number}
+    if twins := [name for name, count in Counter(names.values()).items() if count > 1]:
+        alike = " and ".join(name for name in names if names[name] == twins[0])
+        raise ValueError(f"{source} is of another network than {model.name!r}: {alike} are alike.")
     heads = [name for name, node in theirs.items() if node.kind == "Dense" and name not in names]
     return names | (dict.fromkeys(heads, "predictions") if "predictions" not in ours else {})
 
@@ -118,14 +111,11 @@ def number(graph: Graph, known: dict[tuple, int]) -> dict[str, int]:
     """
     numbers: dict[str, int] = {}
     for name, node in graph.items():
-        inputs = (numbers[source] for source in sorted_inputs(node, numbers))
+        inputs = [numbers[source] for source in node.inputs]
+        if node.kind == "Add":
+            inputs.sort()  # so that the order of the inputs does not matter
         numbers[name] = known.setdefault((node.kind, node.settings, *inputs), len(known))
     return numbers
-
-
-def sorted_inputs(node: Node, numbers: dict[str, int]) -> list[str]:
-    """Returns the inputs; those of an addition in an order that is the same in all graphs."""
-    return sorted(node.inputs, key=numbers.__getitem__) if node.kind == "Add" else list(node.inputs)
 
 
 def read_graph(config: dict[str, Any], idle: tuple[str, ...] = IDLE) -> Graph:
@@ -181,12 +171,8 @@ def frozen(value: Any) -> Any:
     return tuple(map(frozen, value)) if isinstance(value, list) else value
 
 
-def sources(nodes: Any) -> Iterator[str]:
-    """Yields the layers that the inputs of `inbound_nodes` come from, as Keras 2 or 3 writes it."""
-    if isinstance(nodes, list) and nodes and isinstance(nodes[0], str):  # Keras 2: ["conv2d", 0, 0, {}]
-        yield nodes[0]
-    elif isinstance(nodes, dict) and "keras_history" in nodes:  # Keras 3
-        yield nodes["keras_history"][0]
-    elif isinstance(nodes, list | dict):
-        for part in nodes.values() if isinstance(nodes, dict) else nodes:
-            yield from sources(part)
+def sources(nodes: list) -> list[str]:
+    """Returns the layers that the inputs of `inbound_nodes` come from, as Keras 2 or 3 writes it."""
+    if nodes and isinstance(nodes[0], list):  # Keras 2: [[["conv2d", 0, 0, {}], ...]]
+        return [source[0] for source in nodes[0]]
+    return [x["keras_history"][0] for x in input_tensors(nodes)]

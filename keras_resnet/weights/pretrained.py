@@ -21,10 +21,10 @@ from keras_resnet.weights.adapt import adapted
 from keras_resnet.weights.applications import (
     KERAS_FILES,
     applications_file,
-    applications_preprocessing,
     check_row,
     is_of_applications,
-    load_applications,
+    kind_of,
+    with_epsilon,
 )
 from keras_resnet.weights.compatible import check_fields, check_preprocessing
 from keras_resnet.weights.files import FORMATS, read_checkpoint, safetensors_metadata
@@ -109,8 +109,7 @@ def model_preprocessing(source, row: str | None = None) -> Preprocessing:
         return PREPROCESSINGS["cifar10"]
     row = "" if row is None else find_row(row, "row")
     if source == "keras":
-        published = choose(KERAS_FILES, row, "row")
-        return PREPROCESSINGS["torch" if published.folder == "densenet" else "caffe" if published.fields else "tf"]
+        return PREPROCESSINGS[choose(KERAS_FILES, row, "row").kind.preprocessing]
     if source == "imagenet":
         source = default_checkpoint(row)
     match = hub.REPOSITORY.fullmatch(source) if isinstance(source, str) else None
@@ -205,31 +204,30 @@ def load_pretrained(
 def give(network: Network, found: Checkpoint, *, new_head: bool = True) -> None:
     """Loads what `read_source` found; `new_head` allows a classifier of other classes to stay random."""
     source, file, description, preprocessing = found.source, found.state, found.description, found.preprocessing
+    known, pooled = found.known, False
     if description is not None:
         _check_description(network, description, source)
-    if isinstance(file, KerasFile) and is_of_applications(file):
-        preprocessing = preprocessing or PREPROCESSINGS[applications_preprocessing(file)]
-        check_preprocessing(network, preprocessing, source)
-        load_applications(network, file, source, new_head=new_head)
+    if not isinstance(file, KerasFile):
+        state, namings = _without_counters(file, source), list(NAMINGS)
+    elif is_of_applications(file):
+        kind = kind_of(file)
+        preprocessing = preprocessing or PREPROCESSINGS[kind.preprocessing]
+        state, namings = with_epsilon(network, file), [kind.naming]
+        known = {"bn_epsilon": network.variant.bn_epsilon}
     else:
-        pooled = False
-        if isinstance(file, KerasFile):
-            file = named_by_graph(network, file, source) if has_other_names(file) else file
-            state, namings = dict(file.tensors), ["keras_resnet"]
-            if description is None:
-                namings += ["keras-hub v2" if "post_bn/gamma" in state else "keras-hub"]
-            pooled = "averagepooling2d" in file.layers.values()
-        else:
-            state, namings = _without_counters(file, source), list(NAMINGS)
-        naming, targets = match_naming(network, state, namings)
-        if naming == "BiT":
-            preprocessing = PREPROCESSINGS["half"]
-        check_preprocessing(network, preprocessing, source)
-        state, targets = adapted(network, state, targets, naming, new_head)
-        check(network, state, targets)
-        if description is None and naming != "keras_resnet":
-            check_fields(network, naming, source, found.known, pooled)
-        assign(state, targets)
+        file = named_by_graph(network, file, source) if has_other_names(file) else file
+        state, namings, pooled = dict(file.tensors), ["keras_resnet"], "averagepooling2d" in file.kinds
+        if description is None:
+            namings += ["keras-hub v2" if "post_bn/gamma" in state else "keras-hub"]
+    naming, targets = match_naming(network, state, namings)
+    if naming == "BiT":
+        preprocessing = PREPROCESSINGS["half"]
+    check_preprocessing(network, preprocessing, source)
+    state, targets = adapted(network, state, targets, naming, new_head)
+    check(network, state, targets)
+    if description is None and naming != "keras_resnet":
+        check_fields(network, naming, source, known, pooled)
+    assign(state, targets)
     if not network.includes_preprocessing:
         network.preprocessing = preprocessing
 

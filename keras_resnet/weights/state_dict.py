@@ -12,7 +12,6 @@ from keras_resnet.weights.names import (
     find_classifier,
     find_naming,
     name_variables,
-    named_variables,
     variables_of,
 )
 
@@ -20,21 +19,6 @@ COUNTERS = "num_batches_tracked"  # of BN; older files have none, and nothing he
 
 # the rank of a kernel here -> where its axes come from: PyTorch puts (out, in) first, Keras (in, out) last
 AXES = {2: (1, 0), 3: (2, 1, 0), 4: (2, 3, 1, 0), 5: (2, 3, 4, 1, 0)}
-
-
-def load_state_dict(model: keras.Model, state: Mapping[str, np.ndarray], naming: str | None = None) -> None:
-    """Gives `model` the weights of a dict of arrays that is named and laid out as a PyTorch state dict.
-
-    `naming` is a row of `names.NAMINGS`, by default the one that most names of `state` belong to. Kernels are turned
-    from (out, in, h, w) to (h, w, in, out), other floats become the variables' own type.
-
-    Raises ValueError that lists what is missing, what is left over and what has another shape or is of no floats; then
-    nothing is changed.
-    """
-    state = {name: array for name, array in state.items() if not name.endswith(COUNTERS)}
-    targets = named_variables(model, naming) if naming else match_naming(model, state)[1]
-    check(model, state, targets)
-    assign(state, targets)
 
 
 def check(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
