@@ -209,10 +209,8 @@ def number_of_trials(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def open_directory(directory: Path, settings: Settings, arguments: list[str]) -> None:
-    """Writes sweep.json, or adds the command to it. SystemExit if the directory holds something else."""
+    """Writes sweep.json, or adds the command to it. SystemExit if the directory holds another sweep."""
     before, ours = read_json(directory / "sweep.json"), asdict(settings)
-    if before is None and any(path.name != ".lock" for path in directory.iterdir()):
-        raise SystemExit(f"{directory} exists and holds no sweep; choose another --name.")
     if before is not None:
         differences = "; ".join(
             f"{name}: there {before['settings'].get(name)}, here {value}"
@@ -257,7 +255,7 @@ class Sweep:
                 while runner.free > 0 and (trial := waiting.pop(0) if waiting else self.search.propose()):
                     self.start(runner, trial)
                 if not self.open:
-                    return
+                    return self.delete_networks(write_report(self.directory), set())
                 done = runner.next()
                 if done.error is not None:
                     write_text(done.task.directory / "error.txt", done.error)
@@ -343,20 +341,21 @@ class Sweep:
         if self.settings.tensorboard and score is not None:
             write_tensorboard(self.directory, trial, self.settings.seeds)
         rows = write_report(self.directory)
-        self.delete_networks(rows)
+        self.delete_networks(rows, self.search.needed())
         self.done_cost += self.costs.get(trial.trial_id, 0.0)
         self.say(self.summary(trial, score, message, rows))
 
-    def delete_networks(self, rows: list[dict]) -> None:
-        """Deletes the networks that nothing needs any more."""
+    def delete_networks(self, rows: list[dict], needed: set[str]) -> None:
+        """Deletes the backups, and the networks except for the best, of ended trials that are not `needed`."""
         best = best_of(rows)
-        needed = self.search.needed() | {best and best["trial"]}
-        for trial in self.search.trials if self.options.keep_checkpoints == "best" else ():
-            if trial.status != "RUNNING" and trial.trial_id not in needed:
-                for number in range(self.settings.seeds):
-                    directory = self.run_directory(trial.trial_id, number)
+        for trial in self.search.trials:
+            if trial.status == "RUNNING" or trial.trial_id in needed:
+                continue
+            for number in range(self.settings.seeds):
+                directory = self.run_directory(trial.trial_id, number)
+                shutil.rmtree(directory / "backup", ignore_errors=True)
+                if self.options.keep_checkpoints == "best" and not (best and trial.trial_id == best["trial"]):
                     (directory / "model.keras").unlink(missing_ok=True)
-                    shutil.rmtree(directory / "backup", ignore_errors=True)
 
     def is_hopeless(self, task: Task, epoch: int, figures: dict) -> bool:
         """The median stopping rule of Golovin et al. 2017 (Google Vizier).
@@ -481,7 +480,10 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    if options.overwrite and (directory / "sweep.json").exists():
+    is_sweep = (directory / "sweep.json").exists()
+    if directory.exists() and not is_sweep and any(path.name != ".lock" for path in directory.iterdir()):
+        raise SystemExit(f"{directory} exists and holds no sweep; choose another --name.")
+    if options.overwrite and is_sweep:
         with only_one(directory):  # not one that is running
             removed = directory.with_name(f".{directory.name}.removed-{os.getpid()}")
             os.rename(directory, removed)  # first: a part of a sweep is never resumed

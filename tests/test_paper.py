@@ -99,9 +99,7 @@ def test_cells_are_complete_and_apart():
 
 def test_the_shares_of_an_array_job_are_all_cells_once(tmp_path, monkeypatch):
     taken = []
-    monkeypatch.setattr(
-        paper, "run_in_processes", lambda numbered, *args: taken.extend(number for number, _ in numbered) or 0
-    )
+    monkeypatch.setattr(paper, "run_cells", lambda numbered, *args: taken.extend(number for number, _ in numbered) or 0)
     for k in (1, 2, 3, 4, 5):
         assert paper.main(["degradation", "--directory", str(tmp_path), "--cell", f"{k}/5"]) == 0
     assert sorted(taken) == list(range(1, 8 * 3 + 1))
@@ -195,10 +193,8 @@ def test_what_is_made_of_results(results, monkeypatch, capsys):
 class Failing:
     """A runner whose first task fails."""
 
-    free = 1
-
     def __init__(self):
-        self.asked = []
+        self.asked, self.free = [], 1
 
     def __enter__(self):
         return self
@@ -208,8 +204,11 @@ class Failing:
 
     def submit(self, task):
         self.asked.append(task)
+        self.free = 0
+        task.directory.mkdir(parents=True, exist_ok=True)
 
     def next(self):
+        self.free = 1
         error = "Traceback\nMemoryError: no more\n" if len(self.asked) == 1 else None
         return Done(self.asked[-1], None, error, 1)
 

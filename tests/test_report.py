@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from experiments import report, stopping
+from experiments import report
 
 
 def row(number, accuracy, macs=100, status="COMPLETED", **choices):
