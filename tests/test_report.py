@@ -102,18 +102,3 @@ def test_a_trial_in_pieces_is_a_row(tmp_path):
     (tmp_path / "s" / "trial_1" / "result.json").write_text("")
     assert [each["status"] for each in report.write_report(tmp_path / "s")] == ["CORRUPT", "CORRUPT", "COMPLETED"]
     assert "the same command sets it aside" in (tmp_path / "s" / "report.md").read_text()
-
-
-def test_what_median_stopping_would_have_saved(tmp_path, capsys):
-    good, bad = [0.5, 0.6, 0.7, 0.8], [0.1, 0.1, 0.1, 0.1]
-    assert stopping.cut([good, good, good, bad, good], 1) == [good, good, good, bad[:2], good]
-    assert stopping.cut([bad, good, bad, bad], 1) == [bad, good, bad, bad]  # not below themselves
-    saved, kept = stopping.replay([good, good, good, bad], 1, orders=100)
-    assert set(saved) == {0, 2 / 16}  # only where the bad one is the last
-    assert kept == 100
-    a_sweep(tmp_path / "s", GRID[:3])
-    assert stopping.main([str(tmp_path / "s")]) == 1
-    assert "must hold more than 3 completed trials. Received: 3" in capsys.readouterr().err
-    a_sweep(tmp_path / "t", GRID)
-    assert stopping.main([str(tmp_path / "t"), "--orders", "3"]) == 0
-    assert "| 5 | 0.0 (0.0) | 3 |" in capsys.readouterr().out
