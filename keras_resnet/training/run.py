@@ -33,6 +33,7 @@ from keras_resnet.weights import read_source
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 PRECISIONS = ("auto", *POLICIES)
 EVALUATION_BATCH = 500
+EPOCHS_OF_STEPS = 20  # at most, of a recipe that has a number of steps: an epoch may be several passes
 WARM_UP_STEPS = 2  # of a plan; then it measures for so many seconds
 PLAN_SECONDS = 3.0
 
@@ -333,6 +334,9 @@ class _Training:
         model.compile(optimizer, self.recipe.make_loss(), metrics=[Accuracy(name="accuracy")])
 
     def feed(self, size: int, epoch: int) -> Feed:
+        steps = None
+        if self.recipe.steps is not None:  # not hundreds of epochs of a few images
+            steps = max(self.examples // self.recipe.batch_size, -(-self.recipe.steps // EPOCHS_OF_STEPS))
         return training_batches(
             self.data,
             self.recipe.batch_size,
@@ -340,6 +344,7 @@ class _Training:
             image_size=size,
             seed=self.run.seed,
             epoch=epoch,
+            steps=steps,
             multiple=self.run.devices,
             hosts=hosts(),
         )
