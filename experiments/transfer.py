@@ -3,8 +3,8 @@
     python -m experiments.transfer --directory runs/transfer
 
 ResNet-20 is trained on eight classes of CIFAR-10, with the recipe `fast`. Then the other two, cat and dog, are learned
-from folders of 5, 20 and 100 images per class: from random weights, by fine-tuning with BN as in training or frozen, and
-by training only the classifier. Each accuracy is on the 2,000 test images of the two classes. Writes
+from folders of 5, 20 and 100 images per class: from random weights, by fine-tuning with BN as in training or frozen,
+and by training only the classifier. Each accuracy is on the 2,000 test images of the two classes. Writes
 <directory>/report.md and results.csv; the same command resumes.
 """
 
@@ -102,7 +102,7 @@ def report(directory: Path, command: str) -> str:
         f"| {' | '.join(['', *(f'{shots} images per class' for shots in SHOTS)])} |",
         f"| --- |{' ---: |' * len(SHOTS)}",
     ]
-    rows = [["method", "images_per_class", "seed", "test_accuracy", "seconds"]]
+    rows: list[list] = [["method", "images_per_class", "seed", "test_accuracy", "seconds"]]
     for title in METHODS:
         cells = []
         for shots in SHOTS:
