@@ -2,7 +2,7 @@
 
     python -m experiments.transfer --directory runs/transfer
 
-ResNet-20 is trained on eight classes of CIFAR-10, with the recipe `fast`. Then the other two, cat and dog, are learned
+ResNet-20 is trained on eight classes of CIFAR-10, with the recipe `fast`. Then the other two, ship and truck, are learned
 from folders of 5, 20 and 100 images per class: from random weights, by fine-tuning with BN as in training or frozen,
 and by training only the classifier. Each accuracy is on the 2,000 test images of the two classes. Writes
 <directory>/report.md and results.csv; the same command resumes.
@@ -24,7 +24,7 @@ from keras_resnet.training import Run, load_data
 from keras_resnet.training.datasets import Arrays, in_memory
 from keras_resnet.training.environment import commit, machine, versions
 
-NEW = ("cat", "dog")
+NEW = ("ship", "truck")
 SHOTS = (5, 20, 100)
 SEEDS = 5
 # title -> recipe, changes of the recipe, whether the network was trained before
@@ -119,11 +119,11 @@ def report(directory: Path, command: str) -> str:
     old = read_json(directory / "old-run" / "result.json")
     text = "\n".join(
         [
-            "# Fine-tuning on cat and dog\n",
+            "# Fine-tuning on ship and truck\n",
             f"    {command}\n",
             f"{machine()}; {versions()}; commit {commit()}.\n",
             f"ResNet-20, trained on the other eight classes of CIFAR-10 for {old['epochs']} epochs: "
-            f"{old['test_accuracy']:.2%} of their test images. Test accuracy on cat and dog in per cent, "
+            f"{old['test_accuracy']:.2%} of their test images. Test accuracy on ship and truck in per cent, "
             f"minimum / **median** / maximum of {SEEDS} seeds, which also choose the images.\n",
             *lines,
         ]

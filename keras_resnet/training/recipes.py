@@ -176,6 +176,7 @@ class Recipe:
         freeze_batch_norm: Whether all BatchNormalization layers use their moving statistics and keep them.
         image_size: Height and width of the training images. None: that of the data set or of the row.
         evaluation_size: Height and width of the images of the evaluation. None: `image_size`.
+        crop: Fraction of the shorter side that the center crop of the evaluation keeps.
         fields: Fields of `keras_resnet.Variant` that the recipe sets, as pairs.
         scale: Name of `SCALES`: how the recipe depends on the number of training images and on the batch.
 
@@ -207,6 +208,7 @@ class Recipe:
     freeze_batch_norm: bool = False
     image_size: int | None = None
     evaluation_size: int | None = None
+    crop: float = 1.0
     fields: tuple[tuple[str, Any], ...] = ()
     scale: str = "none"
 
@@ -224,6 +226,7 @@ class Recipe:
         positive(self.accumulate, "accumulate")
         within(self.learning_rate, "learning_rate", "more than 0")
         within(self.weight_decay, "weight_decay", "0 or more")
+        within(self.crop, "crop", "in (0, 1]")
         for name in ("warmup", "label_smoothing"):
             within(getattr(self, name), name, "in [0, 1)")
         if self.ema is not None:
@@ -343,7 +346,7 @@ def find_recipe(name: str, changes: Mapping[str, Any], examples: int) -> Recipe:
     return replace(SCALES[recipe.scale](recipe, examples), **changes)
 
 
-IMAGENET: dict[str, Any] = dict(batch_size=256, learning_rate=0.1, weight_decay=1e-4)
+IMAGENET: dict[str, Any] = dict(batch_size=256, learning_rate=0.1, weight_decay=1e-4, crop=224 / 256)
 
 RECIPES = {
     # 64k iterations of 128 of 50,000 images are 164 epochs. The paper subtracts the mean of each pixel; here the mean
@@ -405,6 +408,7 @@ RECIPES = {
         augmentation="imagenet_a3",
         image_size=160,
         evaluation_size=224,
+        crop=0.95,
     ),
     "finetune": Recipe(
         "after BiT-HyperRule: Kolesnikov et al. 2020, arXiv:1912.11370, section 3.3, with a batch of 64",

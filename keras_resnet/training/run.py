@@ -315,7 +315,8 @@ class _Training:
         self.evaluation_size = size if run.image_size else recipe.evaluation_size or size
         shared = {} if run.devices == 1 else {"norm": "sync_bn"}
         fields = recipe.variant_fields() | dict(run.fields)
-        self.preprocess = preprocessing.at_size(self.evaluation_size)
+        whole = round(self.evaluation_size / recipe.crop)
+        self.preprocess = replace(preprocessing, size=self.evaluation_size, resize=whole)
         self.arguments: dict[str, Any] = dict(
             variant=run.net,
             classes=len(self.data.class_names),
