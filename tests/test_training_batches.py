@@ -291,7 +291,7 @@ def test_sets_in_memory_give_batches(augmentation, flip):
         ({"batch_size": 10, "multiple": 2, "hosts": (0, 2)}, "batch_size must be a multiple of 4. Received: 10"),
         ({"hosts": (2, 2)}, "hosts must be .* Received: .2, 2"),
         ({"steps": 0}, "steps must be a positive integer. Received: 0"),
-        ({"augmentation": "cifar_alternating"}, "must not be 'cifar_alternating', unless the images are in memory"),
+        ({"augmentation": "cifar_alternating"}, "augmentation 'cifar_alternating' needs images in memory"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -105,7 +105,7 @@ class Batches(keras.utils.PyDataset):
 
 
 class Feed(NamedTuple):
-    """What `fit` trains on.
+    """What `fit` trains on. Pass `shuffle=False` to `fit`.
 
     Attributes:
         data: A `keras.utils.PyDataset` or a `tf.data.Dataset`, the first argument of `fit`.
@@ -184,8 +184,8 @@ def training_batches(
         return Feed(batches, len(batches), None)
     if row.alternate:
         raise ValueError(
-            f"augmentation must not be {augmentation!r}, unless the images are in memory and have the size image_size. "
-            f"Received: {data.name!r}, image_size={image_size}"
+            f"augmentation {augmentation!r} needs images in memory of the size image_size, on one host, without steps. "
+            f"Received: {data.name!r}, image_size={image_size}, hosts={hosts}, steps={steps}"
         )
 
     import tensorflow as tf

@@ -272,7 +272,9 @@ def load_data(
             raise ValueError(f"data_dir must be None for a folder. Received: {data_dir!r}")
         return _load_folder(source, path, seed, train_examples, validation, strict)
     if strict:
-        raise ValueError(f"strict must be False for {source!r}: only the files of a folder are checked")
+        raise ValueError(
+            f"strict must be False for {source!r}: only the files of a folder are checked. Received: {strict}"
+        )
     if source in DATASETS:
         return _load_arrays(source, data_dir, seed, train_examples, validation)
     return _load_records(source, data_dir, train_examples, validation)
@@ -375,8 +377,9 @@ def _load_records(source, data_dir, train_examples, validation) -> ImageData:
             choose(dict.fromkeys(known), name, "source")
         except ValueError as error:
             raise ValueError(f"{error}{hint}") from None
-    directory = prepare(source, data_dir)
-    builder = import_tfds(source).builder(source, data_dir=directory)
+    tfds = import_tfds(source)
+    _check_features(tfds.builder(source, data_dir=directory_of(data_dir)))
+    builder = tfds.builder(source, data_dir=prepare(source, data_dir))
     splits = builder.info.splits
     if "train" not in splits:
         raise ValueError(f"source must be a data set with a split 'train'. {source!r} has {list(splits)}")
@@ -394,7 +397,9 @@ def _load_records(source, data_dir, train_examples, validation) -> ImageData:
     words = dict(imagenet_classes())
     return ImageData(
         name=source,
-        class_names=tuple(words.get(name, name) for name in _class_names(builder)),
+        class_names=tuple(
+            words.get(name, name) for name in builder.info.features[builder.info.supervised_keys[1]].names
+        ),
         train=Records(builder, f"train[:{count}]"),
         validation=Records(builder, f"train[{rest}:]") if validation else held_out,
         test=test,
@@ -404,17 +409,17 @@ def _load_records(source, data_dir, train_examples, validation) -> ImageData:
     )
 
 
-def _class_names(builder) -> list[str]:
-    """Returns the names of the classes; ValueError unless the set is one of single images and single labels."""
+def _check_features(builder) -> None:
+    """ValueError unless the set has single images and single labels."""
     import tensorflow_datasets as tfds
 
     features, keys = builder.info.features, builder.info.supervised_keys
     kinds = (tfds.features.Image, tfds.features.ClassLabel)
     if not keys or len(keys) != 2 or not all(type(features[k]) is kind for k, kind in zip(keys, kinds, strict=True)):
         raise ValueError(
-            f"source must be a data set of images with one label each. Received: {builder.name!r} with {features}"
+            f"source must be a data set of images with one label each. {builder.name!r} has the features "
+            f"{list(features)} and the supervised keys {keys}"
         )
-    return features[keys[1]].names
 
 
 # --------------------------------------------------------------------------- preparing tfds sets
@@ -433,7 +438,7 @@ def prepare(name: str, data_dir: Directory = None) -> str:
     tfds = import_tfds(name)
     if name in DATASETS:
         routes = DATASETS[name].routes
-    elif tfds.builder_cls(name).MANUAL_DOWNLOAD_INSTRUCTIONS:
+    elif tfds.builder_cls(re.split("[/:]", name)[0]).MANUAL_DOWNLOAD_INSTRUCTIONS:
         manual = os.path.join(directory, "downloads", "manual")
         routes = {f"the archives in {manual}": partial(from_archives, manual)}
     else:
@@ -566,6 +571,7 @@ PARTS = {"train": ("train",), "validation": ("val", "validation"), "test": ("tes
 # format and mode of the files that TensorFlow decodes as Pillow does
 DECODED_ALIKE = {
     *(("JPEG", mode) for mode in ("L", "RGB")),
+    ("MPO", "RGB"),  # a JPEG file with further images, of some cameras
     *(("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")),
     ("BMP", "RGB"),
 }
@@ -662,12 +668,15 @@ def _list_files(root: Path, class_names: tuple[str, ...]) -> Files:
 
 def _without_damaged(root: Path, parts: dict[str, Files], strict: bool) -> dict[str, Files]:
     """Checks every file; lists in one warning those that are no readable images, and leaves them out."""
+    from tqdm import tqdm
+
     whole = sum(files.size for files in parts.values()) <= CHECKED_WHOLE
     damaged: list[str] = []
     checked: dict[str, Files] = {}
     with ThreadPoolExecutor() as pool:  # Pillow decodes without the lock of Python
         for part, files in parts.items():
-            results = list(pool.map(partial(_check_file, whole=whole), files.paths))
+            results = pool.map(partial(_check_file, whole=whole), files.paths)
+            results = list(tqdm(results, f"Checking {part} images", files.size, leave=False, disable=None))
             damaged += [
                 f"{Path(path).relative_to(root)}: {result}"
                 for path, result in zip(files.paths, results, strict=True)
