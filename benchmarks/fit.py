@@ -61,7 +61,8 @@ def measure(source: str, options: argparse.Namespace) -> None:
 
     import keras_resnet
     from keras_resnet.training.batches import training_batches
-    from keras_resnet.training.datasets import Arrays, load_data
+    from keras_resnet.training.datasets import load_data
+    from keras_resnet.training.parts import Arrays
 
     keras.config.set_dtype_policy(PRECISIONS[options.precision])
     data, choices = load_data(source, validation=0), dict(augmentation=options.augmentation, seed=0)

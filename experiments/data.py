@@ -15,8 +15,9 @@ import numpy as np
 
 from keras_resnet.errors import choose
 from keras_resnet.training.batches import Batches
-from keras_resnet.training.datasets import DATASETS, DataUnavailable, Directory, directory_of, load_data
-from keras_resnet.training.datasets import Arrays as Split
+from keras_resnet.training.datasets import DATASETS, load_data
+from keras_resnet.training.parts import Arrays as Split
+from keras_resnet.training.preparation import DataUnavailable, Directory, directory_of
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataUnavailable, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    place = directory_of(options.data_dir) if DATASETS[data.name].routes else "scikit-learn"
+    place = "scikit-learn" if data.name == "digits" else directory_of(options.data_dir)
     height, width, _ = data.image_shape
     mean, std = ((np.array(x) / 255).round(4).tolist() for x in (data.mean, data.std))
     print(

@@ -13,9 +13,11 @@ from synthetic_imagenet import label_of, write_archives
 
 from experiments import data
 from keras_resnet.preprocessing import decode_file
-from keras_resnet.training import datasets
+from keras_resnet.training import datasets, preparation
 from keras_resnet.training.batches import evaluation_batches, training_batches
-from keras_resnet.training.datasets import Arrays, DataUnavailable, Order, load_data
+from keras_resnet.training.datasets import load_data
+from keras_resnet.training.parts import Arrays, Order
+from keras_resnet.training.preparation import DataUnavailable
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -171,7 +173,7 @@ def test_a_folder_with_parts(tmp_path, name):
     assert [part.size for part in (loaded.train, loaded.validation, loaded.test)] == [8, 4, 6]
     assert names(loaded.test) == {f"{label}/test{i}.png" for label in "ab" for i in range(3)}
     assert load_data(f"folder:{tmp_path}", validation=0).validation is None
-    with pytest.raises(ValueError, match=f"validation must be None or 0: .* has a folder {name}. Received: 2"):
+    with pytest.raises(ValueError, match="validation must be None or 0: .* has a validation part. Received: 2"):
         load_data(f"folder:{tmp_path}", validation=2)
 
 
@@ -359,7 +361,7 @@ def test_a_tfds_set_that_cannot_be_downloaded(source, tmp_path, monkeypatch):
     def no_origin(url):
         raise ConnectionError("no origin here")
 
-    monkeypatch.setattr(datasets, "probe", no_origin)
+    monkeypatch.setattr(preparation, "probe", no_origin)
     with pytest.raises(DataUnavailable, match=f"{source} is not in {tmp_path}.*\n.*ConnectionError: no origin here"):
         load_data(source, data_dir=tmp_path)
 
@@ -374,7 +376,7 @@ def imagenet(tmp_path_factory):
     """The directory of a prepared synthetic ImageNet, and the labels of its validation images."""
     directory = tmp_path_factory.mktemp("tfds")
     labels = write_archives(directory / "downloads" / "manual")
-    datasets.prepare("imagenet2012", directory)
+    preparation.prepare("imagenet2012", directory)
     return directory, labels
 
 

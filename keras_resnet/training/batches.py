@@ -8,7 +8,8 @@ import numpy as np
 from keras_resnet.errors import choose, positive
 from keras_resnet.preprocessing import Preprocessing, decode_file, resize_pixels
 from keras_resnet.training.augmentation import AUGMENTATIONS, Augmenter
-from keras_resnet.training.datasets import Arrays, ImageData, Order, Part
+from keras_resnet.training.datasets import ImageData
+from keras_resnet.training.parts import Arrays, Order, Part, import_tensorflow
 
 
 class Batches(keras.utils.PyDataset):
@@ -188,7 +189,7 @@ def training_batches(
             f"Received: {data.name!r}, image_size={image_size}, hosts={hosts}, steps={steps}"
         )
 
-    import tensorflow as tf
+    tf = import_tensorflow()
 
     batch_size = min(batch_size, part.size - part.size % (multiple * number))
     if not batch_size:
@@ -245,7 +246,7 @@ def evaluation_batches(
     if isinstance(part, Arrays) and part.images.shape[1:3] == (image_size, image_size):
         return part if classes is None else Arrays(part.images, np.eye(classes, dtype="float32")[part.labels])
 
-    import tensorflow as tf
+    tf = import_tensorflow()
 
     preprocessing = preprocessing.at_size(image_size)
 
