@@ -2,7 +2,7 @@
 
     python -m experiments.transfer --directory runs/transfer
 
-ResNet-20 is trained on eight classes of CIFAR-10, with the recipe `fast`. Then the other two, ship and truck, are learned
+ResNet-20 is trained on eight classes of CIFAR-10, with the recipe `fast`. The other two, ship and truck, are learned
 from folders of 5, 20 and 100 images per class: from random weights, by fine-tuning with BN as in training or frozen,
 and by training only the classifier. Each accuracy is on the 2,000 test images of the two classes. Writes
 <directory>/report.md and results.csv; the same command resumes.
@@ -21,8 +21,9 @@ from PIL import Image
 from experiments.runner import Task, add_runner_flags, make_runner
 from keras_resnet.files import read_json, write_text
 from keras_resnet.training import Run, load_data
-from keras_resnet.training.datasets import Arrays, in_memory
+from keras_resnet.training.datasets import in_memory
 from keras_resnet.training.environment import commit, machine, versions
+from keras_resnet.training.parts import Arrays
 
 NEW = ("ship", "truck")
 SHOTS = (5, 20, 100)

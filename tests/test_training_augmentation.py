@@ -231,5 +231,7 @@ def test_a_resumed_stream_with_layers_makes_the_batches_of_an_undisturbed_one():
         training_batches(data, 8, augmentation="imagenet_v2", image_size=16, seed=0, epoch=epoch).data
         for epoch in (0, 1)
     )
+    (_, x), (_, y) = whole.take(2)
+    assert (np.sort(x.numpy().max(axis=1)) != np.sort(y.numpy().max(axis=1))).any()  # each batch is mixed differently
     for (a, x), (b, y) in zip(whole.skip(2).take(2), resumed.take(2), strict=True):
         assert (a.numpy() == b.numpy()).all() and (x.numpy() == y.numpy()).all()

@@ -2,15 +2,19 @@
 
 import copy
 import pickle
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
+from benchmarks import fit
 from keras_resnet.preprocessing import Preprocessing, resize_image
 from keras_resnet.training.batches import Batches, evaluation_batches, training_batches
-from keras_resnet.training.datasets import Arrays, ImageData, load_data
+from keras_resnet.training.datasets import ImageData, load_data
+from keras_resnet.training.parts import Arrays, import_tensorflow
 
 
 def numbered(n, size=8):
@@ -324,3 +328,25 @@ def test_arrays_of_the_right_size_stay_arrays():
     assert soft.images is data.train.images and (soft.labels == np.eye(20)).all()
     resized = evaluation_batches(data.train, 8, preprocessing=Preprocessing(24, 24), image_size=12)
     assert len(resized) == 3 and resized.element_spec[0].shape == (None, 12, 12, 3)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_tensorflow_leaves_the_gpus_to_another_backend(backend, monkeypatch):
+    hidden = []
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *arguments: hidden.append(arguments))
+    import_tensorflow()
+    assert hidden == ([] if backend == "tensorflow" else [([], "GPU")])
+
+
+# ------------------------------------------------------------------------------------- benchmark
+
+
+@pytest.mark.parametrize("source, net", [("digits", "resnet20"), ("jpegs", "none")])
+def test_the_benchmark_of_the_pipeline(source, net, capsys, monkeypatch):
+    monkeypatch.setattr(fit, "write_jpegs", partial(fit.write_jpegs, count=8))
+    arguments = [source, net, "--steps", "2", "--batch-size", "4", "--rounds", "1"]
+    assert fit.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert f"{source}, cifar, 32 pixels, batch 4: pipeline alone " in printed
+    assert ("resnet20, float32: fit / in memory: median " in printed) == (net == "resnet20")

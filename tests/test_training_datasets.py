@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from synthetic_imagenet import label_of, write_archives
 
 from keras_resnet import __main__ as shell
-from keras_resnet.training import datasets
+from keras_resnet.preprocessing import decode_file
+from keras_resnet.training import datasets, preparation
 from keras_resnet.training.batches import evaluation_batches, training_batches
-from keras_resnet.training.datasets import Arrays, DataUnavailable, Order, load_data
+from keras_resnet.training.datasets import load_data
+from keras_resnet.training.parts import Arrays, Order
+from keras_resnet.training.preparation import DataUnavailable
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -169,7 +173,7 @@ def test_a_folder_with_parts(tmp_path, name):
     assert [part.size for part in (loaded.train, loaded.validation, loaded.test)] == [8, 4, 6]
     assert names(loaded.test) == {f"{label}/test{i}.png" for label in "ab" for i in range(3)}
     assert load_data(f"folder:{tmp_path}", validation=0).validation is None
-    with pytest.raises(ValueError, match=f"validation must be None or 0: .* has a folder {name}. Received: 2"):
+    with pytest.raises(ValueError, match="validation must be None or 0: .* has a validation part. Received: 2"):
         load_data(f"folder:{tmp_path}", validation=2)
 
 
@@ -269,15 +273,18 @@ KINDS = [
 
 
 def test_every_kind_of_file_is_decoded_as_by_pillow(tmp_path):
-    from keras_resnet.preprocessing import decode_file
-
     for i, (suffix, mode) in enumerate(KINDS):
         write(tmp_path / "ab"[i % 2] / f"{i}.{suffix}", mode=mode, seed=i)
+    rng = np.random.default_rng(0)
+    deep = tf.io.encode_png(rng.integers(0, 65536, (20, 30, 3), dtype=np.uint16))
+    (tmp_path / "a" / "deep.png").write_bytes(deep.numpy())
+    views = [Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)) for _ in range(2)]
+    views[0].save(tmp_path / "b" / "stereo.jpg", "MPO", save_all=True, append_images=views[1:])
     write(tmp_path / "a" / "tiny.png", size=(1, 1))
     Image.new("P", (9, 9), 3).save(tmp_path / "a" / "palette.png", transparency=3)
     Image.new("1", (9, 9), 1).save(tmp_path / "a" / "bits.png")
     loaded = load_data(f"folder:{tmp_path}", validation=0, strict=True)
-    assert loaded.train.size == len(KINDS) + 3
+    assert loaded.train.size == len(KINDS) + 5
     for index, content, label in loaded.train.examples():
         path = loaded.train.paths[index]
         with Image.open(path) as image:
@@ -322,6 +329,20 @@ def test_unknown_names(source):
         load_data(source)
 
 
+def test_close_names_are_proposed(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"Received: 'imagenet2013'. Did you mean 'imagenet2012'"):
+        load_data("imagenet2013")
+    (tmp_path / "flowers").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="Did you mean 'folder:flowers'"):
+        load_data("flowers")
+
+
+def test_only_folders_can_be_strict():
+    with pytest.raises(ValueError, match="strict must be False for 'digits'"):
+        load_data("digits", strict=True)
+
+
 # ------------------------------------------------------------------------- streamed tfds sets
 
 
@@ -335,12 +356,27 @@ def test_imagenet_without_its_archives(tmp_path):
         (tmp_path / "downloads" / "manual" / "ILSVRC2012_img_train.tar").touch()
 
 
+@pytest.mark.parametrize("source", ["oxford_flowers102", "cifar10_corrupted/fog_1", "mnist:3.0.1"])
+def test_a_tfds_set_that_cannot_be_downloaded(source, tmp_path, monkeypatch):
+    def no_origin(url):
+        raise ConnectionError("no origin here")
+
+    monkeypatch.setattr(preparation, "probe", no_origin)
+    with pytest.raises(DataUnavailable, match=f"{source} is not in {tmp_path}.*\n.*ConnectionError: no origin here"):
+        load_data(source, data_dir=tmp_path)
+
+
+def test_a_tfds_set_of_another_kind_is_refused_before_it_is_downloaded(tmp_path):
+    with pytest.raises(ValueError, match="must be a data set of images with one label each. 'coco' has the features"):
+        load_data("coco/2017", data_dir=tmp_path)
+
+
 @pytest.fixture(scope="module")
 def imagenet(tmp_path_factory):
     """The directory of a prepared synthetic ImageNet, and the labels of its validation images."""
     directory = tmp_path_factory.mktemp("tfds")
     labels = write_archives(directory / "downloads" / "manual")
-    datasets.prepare("imagenet2012", directory)
+    preparation.prepare("imagenet2012", directory)
     return directory, labels
 
 
@@ -371,8 +407,6 @@ def test_a_synthetic_imagenet(imagenet):
 
 @pytest.mark.slow
 def test_the_order_of_records_resumes_and_does_not_depend_on_the_global_seed(imagenet):
-    import tensorflow as tf
-
     part = load_data("imagenet2012", data_dir=imagenet[0], train_examples=100, validation=0).train
     order = Order(seed=0, batch_size=16, size=96)
     whole = np.reshape(drawn(part, order, 288), (3, 96))

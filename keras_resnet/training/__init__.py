@@ -1,9 +1,10 @@
 """Training, evaluation and prediction: data sets, augmentation, recipes, one training loop."""
 
 from keras_resnet.training.augmentation import AUGMENTATIONS
-from keras_resnet.training.datasets import DataUnavailable, ImageData, load_data
+from keras_resnet.training.datasets import ImageData, load_data
 from keras_resnet.training.evaluation import Evaluation, evaluate, predict
 from keras_resnet.training.fine_tune import Finetuned, finetune
+from keras_resnet.training.preparation import DataUnavailable
 from keras_resnet.training.recipes import RECIPES, Recipe
 from keras_resnet.training.run import Run
 

@@ -8,7 +8,8 @@ import numpy as np
 from keras_resnet.errors import choose, positive
 from keras_resnet.preprocessing import Preprocessing, decode_file, resize_pixels
 from keras_resnet.training.augmentation import AUGMENTATIONS, Augmenter
-from keras_resnet.training.datasets import Arrays, ImageData, Order, Part
+from keras_resnet.training.datasets import ImageData
+from keras_resnet.training.parts import Arrays, Order, Part, import_tensorflow
 
 
 class Batches(keras.utils.PyDataset):
@@ -105,7 +106,7 @@ class Batches(keras.utils.PyDataset):
 
 
 class Feed(NamedTuple):
-    """What `fit` trains on.
+    """What `fit` trains on. Pass `shuffle=False` to `fit`.
 
     Attributes:
         data: A `keras.utils.PyDataset` or a `tf.data.Dataset`, the first argument of `fit`.
@@ -183,7 +184,7 @@ def training_batches(
             classes=classes,
         )
         return Feed(batches, len(batches), None)
-    import tensorflow as tf
+    tf = import_tensorflow()
 
     batch_size = min(batch_size, part.size - part.size % (multiple * number))
     if not batch_size:
@@ -240,7 +241,7 @@ def evaluation_batches(
     if isinstance(part, Arrays) and part.images.shape[1:3] == (image_size, image_size):
         return part if classes is None else Arrays(part.images, np.eye(classes, dtype="float32")[part.labels])
 
-    import tensorflow as tf
+    tf = import_tensorflow()
 
     preprocessing = preprocessing.at_size(image_size)
 

@@ -19,7 +19,8 @@ from keras_resnet.files import whole, write_json, write_text
 from keras_resnet.network import Network, the_network
 from keras_resnet.preprocessing import INTERPOLATIONS, Preprocessing, decode_file, preprocess_input, resize_pixels
 from keras_resnet.resnet import ResNet
-from keras_resnet.training.datasets import Files, ImageData, load_data
+from keras_resnet.training.datasets import ImageData, load_data
+from keras_resnet.training.parts import Files
 
 SCALES = (224, 256, 384, 480, 640)  # He 2015, section 3.4, for networks of 224 pixels
 BINS = 15  # of the calibration error: Guo et al. 2017, arXiv:1706.04599

