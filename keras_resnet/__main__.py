@@ -87,7 +87,9 @@ def add_export(commands) -> None:
     others.add_argument("--int8", help="a folder of images to calibrate 8 bits with (litert, openvino)")
     served = parser.add_argument_group("the format saved_model")
     served.add_argument("--version", type=int, help="default: the next")
-    served.add_argument("--signatures", nargs="+", help="default: images image_bytes classify; there is embedding, too")
+    served.add_argument(
+        "--signatures", nargs="+", help="default: images image_bytes classify; also embedding, cam, cam_bytes"
+    )
     served.add_argument("--top-k", type=int, help="default: 5")
     served.add_argument("--optimize", choices=["none", "freeze", "bfloat16"], help="default: freeze")
     served.add_argument(

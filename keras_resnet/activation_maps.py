@@ -53,11 +53,17 @@ def explain(model: keras.Model, images, classes=None) -> np.ndarray:
         >>> picture = keras_resnet.overlay(images[0], heatmaps[0])
     """
     maps, _ = class_activation(model, images, classes)
-    size = tuple(images.shape[1:3])
-    maps = ops.image.resize(np.maximum(maps, 0)[..., np.newaxis], size, data_format="channels_last")
-    heatmaps = ops.convert_to_numpy(maps)[..., 0]
-    highest = heatmaps.max(axis=(1, 2), keepdims=True)
-    return np.divide(heatmaps, highest, out=np.zeros_like(heatmaps), where=highest > 0)
+    return ops.convert_to_numpy(heatmaps_of(maps, tuple(images.shape[1:3])))
+
+
+def heatmaps_of(maps, size: tuple):
+    """Maps (b, h', w') -> heatmaps (b, *size) in 0..1: ReLU, bilinear resizing, division by the maximum."""
+    maps = ops.relu(maps)[..., np.newaxis]
+    if tf is None:
+        maps = ops.image.resize(maps, size, data_format="channels_last")[..., 0]
+    else:  # Keras refuses sizes that are not known before the graph runs
+        maps = tf.image.resize(maps, size)[..., 0]
+    return ops.divide_no_nan(maps, ops.max(maps, axis=(1, 2), keepdims=True))
 
 
 def class_activation(model: keras.Model, images, classes=None) -> tuple[np.ndarray, np.ndarray]:
@@ -136,6 +142,7 @@ class Dissected(NamedTuple):
     head: list[Step]
     output: keras.KerasTensor
     classifier: keras.layers.Dense | None  # of whose inputs `output` is; its activation is left out
+    tail: list[Step]  # from the scores to the output of the model
 
     def features(self, images):
         return run(self.trunk, self.image, images, self.feature_map)
@@ -189,8 +196,10 @@ def _dissect(model: keras.Model) -> Dissected:
         )
     steps, (image,), (output,) = trace(model)
     producers = {id(x): step for step in steps for x in step.outputs}
+    tail: list[Step] = []
     while isinstance(producers[id(output)].operation, ACTIVATIONS) or producers[id(output)].operation is same:
-        (output,) = producers[id(output)].inputs
+        tail.insert(0, producers[id(output)])
+        (output,) = tail[0].inputs
     last = producers[id(output)]
     classifier = last.operation if type(last.operation) is keras.layers.Dense else None
     if classifier is not None:
@@ -206,7 +215,7 @@ def _dissect(model: keras.Model) -> Dissected:
     (feature_map,) = maps.values()
     end = next(number for number, step in enumerate(steps, 1) if any(x is feature_map for x in step.outputs))
     ordered = [step for step in steps if id(step) in head]
-    return Dissected(image, steps[:end], feature_map, ordered, output, classifier)
+    return Dissected(image, steps[:end], feature_map, ordered, output, classifier, tail)
 
 
 def _last_maps(output, producers: dict[int, Step], head: dict[int, Step]) -> Iterator[keras.KerasTensor]:
@@ -246,6 +255,56 @@ def trace(model: keras.Model) -> tuple[list[Step], list[keras.KerasTensor], list
 
 def same(x):
     return x
+
+
+class MappedDense(keras.layers.Dense):
+    """A classifier that also returns the heatmaps of the classes with the highest scores, float32 (b, h, w).
+
+    It is called with its usual input (b, k), the feature map (b, h', w', k) whose mean that is, and the images, of
+    which only the size counts.
+    """
+
+    def call(self, x, feature_map, images):
+        scores = ops.matmul(x, self.kernel)
+        if self.use_bias:
+            scores = scores + self.bias
+        weights = ops.take(self.kernel, ops.argmax(scores, axis=-1), axis=1)
+        maps = ops.einsum("bhwk,kb->bhw", ops.cast(feature_map, "float32"), ops.cast(weights, "float32"))
+        outputs = scores if self.activation is None else self.activation(scores)
+        return outputs, heatmaps_of(maps, tuple(ops.shape(images)[1:3]))
+
+    def compute_output_spec(self, x, feature_map, images):
+        scores = keras.KerasTensor((*x.shape[:-1], self.units), self.compute_dtype)
+        return scores, keras.KerasTensor(images.shape[:3], "float32")
+
+
+def with_heatmaps(model: keras.Model) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
+    """Returns the output of `model`, the input of its classifier and the heatmaps, computed from `model.inputs[0]`.
+
+    Models inside `model` are unrolled. The classifier becomes a `MappedDense` with a copy of its weights. Raises
+    ValueError if the head of `model` is not global average pooling and one dense layer.
+    """
+    network = dissected(model)
+    idle = (keras.layers.Dropout, keras.layers.Identity)
+    head = [step.operation for step in network.head if step.operation is not same]
+    kinds = [type(operation) for operation in head if not isinstance(operation, idle)]
+    classifier = network.classifier
+    if kinds != [keras.layers.GlobalAveragePooling2D] or classifier is None or classifier.quantization_mode:
+        quantized = ", quantized" if classifier is not None and classifier.quantization_mode else ""
+        ends = [f"{one.name} ({type(one).__name__})" for one in (*head, *([classifier] if classifier else []))]
+        raise ValueError(
+            "The signature 'cam' needs a model that ends in global average pooling and one dense layer, not quantized. "
+            f"Received: {model.name!r}, whose layers after the last feature map are {ends}{quantized}"
+        )
+    images = model.inputs[0]
+    feature_map = network.features(images)
+    vector = run(network.head, network.feature_map, feature_map, network.output)
+    mapped = MappedDense.from_config(classifier.get_config())
+    scores, heatmaps = mapped(vector, feature_map, images)
+    mapped.set_weights(classifier.get_weights())
+    if not network.tail:
+        return scores, vector, heatmaps
+    return run(network.tail, network.tail[0].inputs[0], scores, network.tail[-1].outputs[0]), vector, heatmaps
 
 
 def _features(network: Dissected, images) -> tuple[np.ndarray, np.ndarray]:

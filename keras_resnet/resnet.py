@@ -76,7 +76,7 @@ def ResNet(
             `"imagenet"`, `"keras"` or `"cifar10"`; see `load_pretrained`. Defaults to None, random initialization
             (He et al. 2015, arXiv:1502.01852).
         input_tensor: Keras tensor of floats, `(b, h, w, c)`, to use as the input. Defaults to None, a new `keras.Input`
-            with the name `"image"`. Its height and width may be unknown.
+            with the name `"image"`. Its height and width may be unknown, with the top as well.
         input_shape: Tuple `(height, width, channels)`, in pixels, or `(frames, height, width, channels)` for networks
             of clips. Height and width must be at least the stride of the network (32 for ImageNet rows, 4 for most
             CIFAR rows); without the top they may be None. Defaults to `(image_size, image_size, 3)`, with `frames`
@@ -135,9 +135,11 @@ def ResNet(
             f"`input_tensor` must be a Keras tensor of floats, as keras.Input gives. Received: {input_tensor!r}"
         )
     else:
-        # As in keras.applications, only `input_shape` must be static with the top: global pooling takes any size.
+        # As in keras.applications, `input_shape` must be static with the top, and `input_tensor` need not be: global
+        # pooling takes any size.
         shape = _check_shape(row, False, tuple(input_tensor.shape[1:]))
-        if input_shape is not None and tuple(input_shape) != shape:
+        given = shape if input_shape is None else _check_shape(row, include_top, input_shape)
+        if any(size not in (None, wanted) for size, wanted in zip(shape, given, strict=True)):
             raise ValueError(f"`input_shape` must be that of `input_tensor`, {shape}. Received: {input_shape}")
         inputs = keras.utils.get_source_inputs(input_tensor)
         inputs = inputs[0] if len(inputs) == 1 else inputs

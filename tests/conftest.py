@@ -150,6 +150,6 @@ def trained():
 def artifact(trained, tmp_path_factory):
     """The report of `export_saved_model` for it, with every signature."""
     settings = dict(labels="cifar10", preprocessing="cifar10", top_k=3, warmup=(1, 4))
-    signatures = ("images", "image_bytes", "classify", "embedding")
+    signatures = ("images", "image_bytes", "classify", "embedding", "cam", "cam_bytes")
     place = tmp_path_factory.mktemp("models") / "resnet20"
     return keras_resnet.export_saved_model(trained, place, signatures=signatures, **settings)

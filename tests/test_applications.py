@@ -339,6 +339,20 @@ def test_a_setting_without_effect_is_refused():
         applications.ResNet50(weights=None, input_tensor=keras.Input((64, 64, 3)), input_shape=(96, 96, 3))
 
 
+@pytest.mark.parametrize("package", [applications, keras.applications])
+def test_sizes_that_are_not_known_with_the_top(package):
+    """The same as in Keras: of `input_tensor` they are accepted, of `input_shape` not."""
+    options = {"weights": None, "input_tensor": keras.Input((None, None, 3))}
+    for shape in ({}, {"input_shape": (224, 224, 3)}):
+        net = package.ResNet50(**options, **shape)
+        assert (net.input_shape, net.output_shape) == ((None, None, None, 3), (None, 1000))
+    for others in (options, {"weights": None}):
+        with pytest.raises(ValueError, match="If `include_top` is True, you should specify a static `input_shape`"):
+            package.ResNet50(input_shape=(None, None, 3), **others)
+    with pytest.raises(ValueError, match="Input size must be at least 32x32"):
+        package.ResNet50(input_shape=(8, 8, 3), **options)
+
+
 @pytest.mark.parametrize("name", ["ResNet50", *(pytest.param(name, marks=pytest.mark.slow) for name in BUILDERS[1:])])
 def test_examples_in_docstrings(name):
     build = getattr(applications, name)

@@ -45,6 +45,7 @@ PREDICTIONS = {
     "top_ids": ("int32", [-1, 3]),
 }
 IMAGE = {"image": ("float32", [-1, 32, 32, 3])}
+CAM = {"cam": ("float32", [-1, 32, 32])}
 
 
 def test_signatures(artifact):
@@ -63,6 +64,8 @@ def test_signatures(artifact):
             "tensorflow/serving/classify",
         ),
         "embedding": (IMAGE, {"embedding": ("float32", [-1, 64])}, "tensorflow/serving/predict"),
+        "cam": (IMAGE, CAM, "tensorflow/serving/predict"),
+        "cam_bytes": ({"image_bytes": ("string", [-1])}, CAM, "tensorflow/serving/predict"),
     }
 
 
@@ -104,7 +107,7 @@ def test_warm_up_requests_for_every_signature_and_size(artifact):
             (tensor,) = request.inputs.values()
             size = tensor.tensor_shape.dim[0].size
         found.add((request.model_spec.signature_name, size))
-    keys = ("serving_default", "image_bytes", "classify", "embedding")
+    keys = ("serving_default", "image_bytes", "classify", "embedding", "cam", "cam_bytes")
     assert found == {(key, size) for key in keys for size in (1, 4)}
 
 

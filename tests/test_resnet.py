@@ -459,3 +459,16 @@ def test_an_input_tensor_of_unknown_size_with_the_top(rng):
     x = rng.normal(size=(2, 16, 16, 3)).astype("float32")
     np.testing.assert_allclose(free(x), fixed(x), rtol=1e-5, atol=1e-6)
     assert free(x[:, :9]).shape == (2, fixed.output_shape[-1])
+
+
+def test_input_shape_beside_an_input_tensor_of_unknown_size():
+    """As in keras.applications, `input_shape` must be static with the top, and the input stays as it is."""
+    anything, row = keras.Input((None, None, 3)), tiny().variant
+    assert ResNet(row, input_tensor=anything, input_shape=(16, 16, 3)).input_shape == (None, None, None, 3)
+    free = ResNet(row, include_top=False, input_tensor=anything, input_shape=(None, None, 3))
+    assert free.input_shape == (None, None, None, 3)
+    for options in ({}, {"input_tensor": anything}):
+        with pytest.raises(ValueError, match="you should specify a static `input_shape`"):
+            ResNet(row, input_shape=(None, None, 3), **options)
+    with pytest.raises(ValueError, match="`input_shape` must be that of `input_tensor`"):
+        ResNet(row, input_tensor=anything, input_shape=(16, 16, 1))

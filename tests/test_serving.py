@@ -142,6 +142,128 @@ def test_the_embedding_is_the_input_of_the_classifier(net, rng, tmp_path):
     np.testing.assert_allclose(outputs_of(report, "embedding", image=x)["embedding"], features(x), 1e-4, 1e-5)
 
 
+CAM = dict(signatures=("images", "cam"), warmup=False)
+
+
+def headed(*head, **options):
+    """A network without the top inside another model, with more than one position in its last feature map."""
+    variant = keras_resnet.Variant("building_block", (1, 1), 4, stem="3x3", image_size=8, first_stride=2)
+    base = keras_resnet.ResNet(variant, include_top=False, input_shape=(8, 8, 3), **options)
+    return randomize(keras.Sequential([keras.Input((8, 8, 3)), base, *head]))
+
+
+def pool_and_dense(**options):
+    return headed(keras.layers.GlobalAveragePooling2D(), keras.layers.Dropout(0.5), keras.layers.Dense(3, **options))
+
+
+def of_any_size():
+    return randomize(keras_resnet.ResNet(tiny().variant, input_tensor=keras.Input((None, None, 3))))
+
+
+MAPPED = {
+    "softmax": tiny,
+    "sigmoid": lambda: tiny(order="preactivation", classes=1),
+    "logits": lambda: pool_and_dense(use_bias=False),
+    "pooling inside": lambda: headed(keras.layers.Dense(3, "softmax"), pooling="avg"),
+    "classifier inside": lambda: keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Rescaling(0.5), tiny()]),
+    "any size": of_any_size,
+}
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_cam_is_what_explain_returns(name, rng, tmp_path):
+    net, x = randomize(MAPPED[name]()), noise(rng, 4)
+    report = export_saved_model(net, tmp_path, **CAM)
+    found = outputs_of(report, "cam", image=x)["cam"]
+    assert (found.shape, found.dtype) == ((4, 8, 8), "float32")
+    np.testing.assert_allclose(found, keras_resnet.explain(net, x), atol=1e-4)
+    assert found.max() == 1
+    expected = export_saved_model(net, tmp_path, **QUICK)  # the other signatures stay as they are
+    probabilities = outputs_of(expected, image=x)["probabilities"]
+    np.testing.assert_allclose(outputs_of(report, image=x)["probabilities"], probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimize", [None, "bfloat16"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"], indirect=True)
+def test_cam_in_every_precision(policy, optimize, rng, tmp_path, monkeypatch):
+    monkeypatch.setattr(freezing, "bfloat16_pays", lambda: True)
+    net, x = randomize(tiny()), noise(rng)
+    found = outputs_of(export_saved_model(net, tmp_path, optimize=optimize, **CAM), "cam", image=x)["cam"]
+    np.testing.assert_allclose(found, keras_resnet.explain(net, x), atol=0.05)
+
+
+def test_cam_of_files(rng, tmp_path):
+    row = keras_resnet.Preprocessing(8, 8, mean=(0.2, 0.5, 0.7), std=(0.2, 0.3, 0.4))
+    net, pixels = randomize(tiny()), rng.integers(0, 256, (8, 8, 3), "uint8")
+    report = export_saved_model(net, tmp_path, signatures="cam_bytes", preprocessing=row, warmup=(1, 2))
+    assert report["signatures"] == {"cam_bytes": {"inputs": {"image_bytes": [None]}, "outputs": {"cam": [None, 8, 8]}}}
+    found = outputs_of(report, "cam_bytes", image_bytes=[tf.io.encode_png(pixels).numpy()])["cam"]
+    image = (pixels[np.newaxis] / 255 - row.mean) / row.std
+    np.testing.assert_allclose(found, keras_resnet.explain(net, image.astype("float32")), atol=0.01)
+
+
+def test_the_class_of_cam_where_probabilities_are_ties(tmp_path):
+    """Two sigmoids are 1 in float32; the class is that of the highest logit."""
+    image = keras.Input((4, 4, 2))
+    net = keras.Model(image, keras.layers.Dense(2, "sigmoid")(keras.layers.GlobalAveragePooling2D()(image)))
+    images = np.zeros((1, 4, 4, 2), "float32")
+    images[0, 0, 0, 0] = images[0, 3, 3, 1] = 16  # the mean of each channel is 1
+    cut = keras.Sequential([keras.Input((4, 4, 2)), keras.layers.Conv2D(2, 1, use_bias=False), *net.layers[1:]])
+    cut.layers[0].set_weights([np.eye(2).reshape(1, 1, 2, 2)])
+    cut.layers[-1].set_weights([np.diag([30.0, 40.0]), np.zeros(2)])
+    report = export_saved_model(cut, tmp_path, **CAM)
+    assert (outputs_of(report, image=images)["probabilities"] == 1).all()
+    found = outputs_of(report, "cam", image=images)["cam"]
+    assert found[0, 3, 3] == 1 and found.sum() == 1
+
+
+def test_the_default_has_no_cam(net, tmp_path):
+    """Nothing of it in the graph, and not in the outputs of the model."""
+    default, mapped = (
+        (Path(export_saved_model(net, tmp_path, **options)["path"]) / "saved_model.pb").read_bytes()
+        for options in (QUICK, CAM)
+    )
+    assert b"Einsum" in mapped and b"Einsum" not in default
+    assert b"ResizeBilinear" in mapped and b"ResizeBilinear" not in default
+
+
+def quantized():
+    net = tiny()
+    net.get_layer("predictions").quantize("int8")
+    return net
+
+
+def convolutional_head():
+    layers = [keras.layers.Conv2D(3, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Softmax()]
+    return keras.Sequential([keras.Input((8, 8, 3)), *layers])
+
+
+ENDS_OTHERWISE = {
+    "no classifier": (lambda: pooled(), "needs a model with a classifier. Received: 'resnet'"),
+    "max pooling": (
+        lambda: headed(keras.layers.Dense(3), pooling="max"),
+        r"are \['max_pool \(GlobalMaxPooling2D\)', '",
+    ),
+    "convolution": (convolutional_head, r"are \['global_average_pooling2d\w* \(GlobalAveragePooling2D\)'\]"),
+    "two dense layers": (
+        lambda: headed(keras.layers.Dense(4, "relu"), keras.layers.Dense(3), pooling="avg"),
+        r"are \['avg_pool \(\w+\)', 'dense\w* \(Dense\)', 'dense\w* \(Dense\)'\]",
+    ),
+    "flat": (lambda: headed(keras.layers.Flatten(), keras.layers.Dense(3)), r"are \['flatten\w* \(Flatten\)', '"),
+    "no feature map": (lambda: dense(units=3), "model must have one last feature map"),
+    "8 bits": (quantized, r"'predictions \(Dense\)'\], quantized"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS_OTHERWISE)
+@pytest.mark.parametrize("signature", ["cam", "cam_bytes"])
+def test_cam_needs_global_average_pooling_and_one_dense_layer(signature, end, tmp_path):
+    make, message = ENDS_OTHERWISE[end]
+    with pytest.raises(ValueError, match=message):
+        export_saved_model(make(), tmp_path / "models", signatures=("images", signature), warmup=False)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("preprocessing", [None, dict(size=8, resize=8)])
 def test_files_without_a_preprocessing_are_warned_of(net, preprocessing, tmp_path):
     row = preprocessing and replace(keras_resnet.PREPROCESSINGS["torch"], **preprocessing)
@@ -336,10 +458,10 @@ def test_from_the_shell(tmp_path, capsys):
     net = tmp_path / "net.keras"
     randomize(tiny()).save(net)
     (tmp_path / "labels").write_text("a\nb\nc\n")
-    flags = f"--labels {tmp_path}/labels --optimize none --warmup --signatures images embedding --top-k 2".split()
+    flags = f"--labels {tmp_path}/labels --optimize none --warmup --signatures images embedding cam --top-k 2".split()
     assert main(["export", str(net), f"{tmp_path}/models/net", "--version", "7", *flags]) == 0
     written = json.loads((tmp_path / "models/net/7/assets.extra/metadata.json").read_text())
-    assert written["optimize"] is None and set(written["signatures"]) == {"serving_default", "embedding"}
+    assert written["optimize"] is None and set(written["signatures"]) == {"serving_default", "embedding", "cam"}
     assert written["signatures"]["serving_default"]["outputs"]["top_ids"] == [None, 2]
     assert main(["export", str(net), f"{tmp_path}/models/net", "--version", "7"]) == 1
     assert "version must not exist in" in capsys.readouterr().err

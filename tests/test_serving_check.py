@@ -9,7 +9,7 @@ import tensorflow as tf
 from conftest import randomize, tiny
 
 import keras_resnet
-from keras_resnet import export_saved_model
+from keras_resnet import activation_maps, export_saved_model
 from keras_resnet.serving import check, formats, freezing, images, saved_model, signatures
 from keras_resnet.serving.check import agreement
 
@@ -121,6 +121,40 @@ def test_another_embedding_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(saved_model, "freeze", scaled)
     assert_refused(randomize(tiny()), tmp_path, signatures=("images", "embedding"))
+
+
+WRONG_HEATMAPS = {
+    "upside down": lambda heatmaps: heatmaps[:, ::-1],
+    "not divided by the maximum": lambda heatmaps: 0.9 * heatmaps,
+    "not a number": lambda heatmaps: np.nan * heatmaps,
+}
+
+
+@pytest.mark.parametrize("key", ["cam", "cam_bytes"])
+@pytest.mark.parametrize("wrong", WRONG_HEATMAPS)
+def test_other_heatmaps_are_refused(wrong, key, tmp_path, monkeypatch):
+    def heatmaps(maps, size):
+        return WRONG_HEATMAPS[wrong](right(maps, size))
+
+    right = activation_maps.heatmaps_of
+    monkeypatch.setattr(activation_maps, "heatmaps_of", heatmaps)
+    assert_refused(randomize(tiny()), tmp_path, signatures=(key,))
+
+
+def test_heatmaps_of_another_class_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(activation_maps.ops, "argmax", keras.ops.argmin)
+    assert_refused(randomize(tiny()), tmp_path, signatures=("cam",))
+
+
+def test_heatmaps_of_either_class_of_a_tie_are_accepted(rng):
+    net, images = randomize(tiny()), rng.normal(size=(4, 8, 8, 3)).astype("float32")
+    scores = activation_maps.class_activation(net, images)[1]
+    second, first = np.sort(scores)[:, -2:].T
+    heatmaps = keras_resnet.explain(net, images, scores.argsort()[:, -2])
+    gap = ((first - second) / check.spread_of(scores)).max()
+    assert check.compare_heatmaps(heatmaps, net, images, 0.51 * gap).difference < 1e-6
+    assert check.compare_heatmaps(heatmaps, net, images, 1e-3).difference > 0.01
+    assert check.compare_heatmaps(keras_resnet.explain(net, images), net, images, 1e-3).difference < 1e-6
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("litert", "tflite"), ("openvino", "xml")])

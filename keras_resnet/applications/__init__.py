@@ -19,7 +19,7 @@ Other differences:
 - With `weights=None` kernels are initialized by `HeNormal`, in Keras by `GlorotUniform`.
 - Under a 16-bit policy pooling and classifier compute in float32.
 - On TensorFlow, training updates `moving_variance` with the unbiased variance, as PyTorch does.
-- Only `channels_last` is supported. With `include_top=True`, the shape of `input_tensor` must be static.
+- Only `channels_last` is supported. `input_shape` must agree with `input_tensor`, where Keras ignores it.
 - A file of `weights` may be of a model with a classifier where `include_top=False`, and of another number of classes:
   then the classifier keeps its random initialization, with a warning.
 - `preprocess_input` does not modify its argument, `decode_predictions` does not download anything.

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from keras_resnet.activation_maps import class_activation, heatmaps_of
 from keras_resnet.errors import within
 from keras_resnet.layers import tf
 from keras_resnet.preprocessing import Preprocessing, resize_image
@@ -85,8 +86,7 @@ def agreement(written, expected, tolerance: float, *, logits=None, ids=None, sma
     errors = logits_of(written, expected, smallest) - logits_of(wanted, expected, smallest)
     if not is_embedding:  # probabilities too small for both are not compared; NaN is
         errors = errors[~(np.maximum(written, wanted) <= smallest)]
-    centred = logits - logits.mean(1, keepdims=True) if expected.shape[1] > 1 else logits
-    spread = max(centred.std(), LEAST_SPREAD * np.abs(logits).max(), 1e-30)
+    spread = spread_of(logits)
     difference = float(np.sqrt(np.mean(errors**2)) / spread) if errors.size else np.inf
     same = np.ones(len(expected), bool)
     if expected.shape[1] > 1 and not is_embedding:
@@ -94,6 +94,11 @@ def agreement(written, expected, tolerance: float, *, logits=None, ids=None, sma
         best = np.take_along_axis(ids, written.argmax(1)[:, np.newaxis], 1)[:, 0]
         same = (best == logits.argmax(1)) | (first - second <= 2 * tolerance * spread)
     return Agreement(len(expected), int(same.sum()), difference if np.isfinite(difference) else np.inf)
+
+
+def spread_of(logits: np.ndarray) -> float:
+    centred = logits - logits.mean(1, keepdims=True) if logits.shape[1] > 1 else logits
+    return max(centred.std(), LEAST_SPREAD * np.abs(logits).max(), 1e-30)
 
 
 def check_tolerance(tolerance: float | None, model: keras.Model, precision: str | None) -> float:
@@ -120,14 +125,17 @@ def compare_signatures(
     the model are no probabilities.
     """
     files = sample_files(reader.height, reader.width, served.row) if reader else []
-    inputs = {False: sample_images(served), True: read_as_pil(reader, files, served.row) if reader else None}
+    inputs = {False: sample_images(served)} | ({True: read_as_pil(reader, files, served.row)} if reader else {})
     signatures, model, found = tf.saved_model.load(str(path)).signatures, as_function(served.reference), []
     with without_tf32():
         for signature in chosen:
             takes_files = signature.decode is not None
             requests = list(map(signature.encode, files)) if takes_files else inputs[False]
             written = to_numpy(signatures[signature.key](**{signature.input: tf.constant(requests)}))
-            found.append(compare(written, to_numpy(model(inputs[takes_files])), tolerance, served.labels))
+            if signature.extra == "cam":
+                found.append(compare_heatmaps(written["cam"], served.source, inputs[takes_files], tolerance))
+            else:
+                found.append(compare(written, to_numpy(model(inputs[takes_files])), tolerance, served.labels))
     images, same, difference = zip(*found, strict=True)
     return Agreement(sum(images), sum(same), max(difference))
 
@@ -158,6 +166,29 @@ def compare(
         if (np.array(labels)[written.get("top_ids", ids)] != names).any():
             found.append(found[0]._replace(same_top_1=0))
     return Agreement(len(probabilities), min(one.same_top_1 for one in found), max(one.difference for one in found))
+
+
+def compare_heatmaps(written: np.ndarray, model: keras.Model, images: np.ndarray, tolerance: float) -> Agreement:
+    """Compares heatmaps of the top-1 class with those of `explain`.
+
+    The difference is multiplied by the maximum of the map that `explain` divides by, and divided by the root mean
+    square of that map before ReLU: where the maximum is small, rounding errors are large in 0..1. If the two best
+    logits are ties, as in `agreement`, the heatmap may be that of either class.
+    """
+    _, logits = class_activation(model, images)
+    logits = logits.astype("float64")
+    spread, ranking = spread_of(logits), logits.argsort(1)[:, ::-1][:, :2].T
+    errors = []
+    for classes in ranking:
+        maps, _ = class_activation(model, images, classes)
+        differences = written - np.asarray(heatmaps_of(maps, images.shape[1:3]), "float64")
+        size = np.sqrt(np.mean(maps.astype("float64") ** 2, axis=(1, 2))).clip(1e-30)
+        highest = maps.max(axis=(1, 2)).clip(0)
+        gap = (logits.max(1) - np.take_along_axis(logits, classes[:, np.newaxis], 1)[:, 0]) / spread
+        root = np.sqrt(np.mean(differences**2, axis=(1, 2))) * highest / size
+        errors.append(np.where(gap <= 2 * tolerance, root, np.inf))
+    difference = float(np.sqrt(np.mean(np.min(errors, axis=0) ** 2)))
+    return Agreement(len(images), len(images), difference if np.isfinite(difference) else np.inf)
 
 
 def to_numpy(outputs: dict) -> dict[str, np.ndarray]:

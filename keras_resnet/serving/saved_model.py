@@ -13,7 +13,7 @@ from keras_resnet.serving.check import check_agreement, check_tolerance, compare
 from keras_resnet.serving.freezing import OPTIMIZE, as_function, freeze
 from keras_resnet.serving.images import make_reader
 from keras_resnet.serving.server_files import WARMUP, check_warmup, read_models, write_server_config, write_warmup
-from keras_resnet.serving.signatures import PREDICT, Signature, choose_signatures, serve
+from keras_resnet.serving.signatures import PREDICT, Signature, choose_signatures, extras_of, serve
 from keras_resnet.serving.versions import check_version, publish, unpublished
 
 
@@ -44,7 +44,10 @@ def export_saved_model(
     - "images" (key `serving_default`): `image`, (b, h, w, c) float32, which the model gets as it is;
     - "image_bytes": `image_bytes`, (b,) strings: JPEG, PNG, GIF or BMP files, in any mix of sizes;
     - "classify": `inputs`, (b,) tf.Examples with `image/encoded`, for the Classify API: `classes` and `scores`, (b, k);
-    - "embedding": `image` -> `embedding`, (b, features), what the last dense layer gets.
+    - "embedding", on request: `image` -> `embedding`, (b, features), what the last dense layer gets;
+    - "cam", on request: `image` -> `cam`, (b, h, w) in 0..1, the class activation map of the top-1 class as `explain`
+      returns it, for models that end in global average pooling and one dense layer; "cam_bytes" is the same for files,
+      at the size of the model's images.
 
     The first two output `probabilities` (b, classes) and, best first, `top_labels`, `top_scores`, `top_ids` (b, k).
     Logits of a model without classifier activation go through a softmax. All numbers are float32 or int32: TF Serving
@@ -56,7 +59,7 @@ def export_saved_model(
         directory: The directory of the versions. Its name is the name of the model on the server.
         version: A positive integer. Defaults to the highest version plus one.
         overwrite: Whether to replace `version` if it exists.
-        signatures: Names of SIGNATURES. Defaults to all but "embedding".
+        signatures: Names of SIGNATURES. Defaults to all but those on request.
         labels: Names of the classes, or "imagenet" or "cifar10". Defaults to `model.class_names` of a network
             that has them, and otherwise to the positions of the classes.
         top_k: Number of best classes in the outputs, at most the number of classes.
@@ -93,7 +96,7 @@ def export_saved_model(
         directory = directory.resolve()  # its name is that of the model
     if optimize is not None:
         choose(OPTIMIZE, optimize, "optimize")
-    served = serve(model, labels, preprocessing, embedding="embedding" in (signatures or ()))
+    served = serve(model, labels, preprocessing, extras=extras_of(signatures))
     chosen, top_k = choose_signatures(signatures, served.output), positive(top_k, "top_k")
     version = check_version(directory, version, overwrite)
     takes_files = any(signature.decode for signature in chosen)
@@ -119,7 +122,7 @@ def export_saved_model(
     functions = {one.key: one.function(core, served.shape, reader, served.labels, top_k) for one in chosen}
     with unpublished(directory) as path:
         module = tf.Module()
-        module.weights = [] if frozen else [weight.value for weight in model.variables]
+        module.weights = [] if frozen else [weight.value for weight in served.model.variables]
         tf.saved_model.save(module, str(path), signatures=functions)
         check_no_xla(path)
         set_methods(path, chosen)

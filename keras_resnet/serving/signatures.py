@@ -1,17 +1,18 @@
 """What a model is served as: its outputs, the names of its classes and the signatures of its SavedModel."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import keras
 
+from keras_resnet.activation_maps import with_heatmaps
 from keras_resnet.errors import choose
 from keras_resnet.layers import tf
 from keras_resnet.network import find_network
 from keras_resnet.preprocessing import Preprocessing, imagenet_classes
 from keras_resnet.resnet import recursion_limit
-from keras_resnet.serving.folding import check_functional
+from keras_resnet.serving.folding import all_layers, check_functional
 from keras_resnet.serving.freezing import check_backend
 from keras_resnet.serving.images import check_preprocessing, input_normalization
 
@@ -36,14 +37,16 @@ class Served(NamedTuple):
     """A model as it is served.
 
     Attributes:
-        model: The layers of the model. Its outputs are a dict of `probabilities` or `embedding`, or of both.
-        reference: The same with the `logits`, if the model ends in a dense layer on a vector.
+        model: The layers of the model. Its outputs are a dict of `probabilities` or `embedding`, and of the extras.
+        source: The model that was given.
+        reference: The same as `model` with the `logits`, if the model ends in a dense layer on a vector.
         labels: The names of the classes; empty for a model without a classifier.
         row: The preprocessing that files must get, or None.
         white: The value of white pixels, 1 or 255, if the model normalizes its input; otherwise None.
     """
 
     model: keras.Model
+    source: keras.Model
     reference: keras.Model
     labels: tuple[str, ...]
     row: Preprocessing | None
@@ -68,8 +71,12 @@ class Served(NamedTuple):
         }
 
 
-def serve(model, labels, preprocessing, *, embedding: bool = False) -> Served:
-    """Checks a model and the arguments of an export. `embedding` adds what the last dense layer gets, (b, features)."""
+def serve(model, labels, preprocessing, *, extras: Collection[str] = ()) -> Served:
+    """Checks a model and the arguments of an export.
+
+    `extras` are outputs to add: "embedding", what the last dense layer gets, (b, features), and "cam", the class
+    activation map of the top-1 class, (b, h, w).
+    """
     check_backend()
     check_functional(model)
     if [len(x.shape) for x in (*model.inputs, *model.outputs)] != [4, 2]:
@@ -84,28 +91,32 @@ def serve(model, labels, preprocessing, *, embedding: bool = False) -> Served:
     if labels is None and network is model and network is not None and output == "probabilities":
         labels = network.class_names
     names = check_labels(labels, model.outputs[0].shape[-1] if output == "probabilities" else 0)
-    outputs = {output: model.outputs[0]}
-    if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear:  # logits
-        outputs[output] = keras.layers.Activation("softmax" if len(names) > 1 else "sigmoid", dtype="float32")(
-            model.outputs[0]
-        )
     on_vector = isinstance(last, keras.layers.Dense) and last in model.layers and len(last.input.shape) == 2
-    if embedding:
+    result, vector = model.outputs[0], last.input if on_vector else None
+    outputs = {}
+    if "cam" in extras:
+        if output != "probabilities":
+            raise ValueError(f"The signature 'cam' needs a model with a classifier. Received: {model.name!r}")
+        result, vector, outputs["cam"] = with_heatmaps(model)
+    outputs[output] = result
+    if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.linear:  # logits
+        outputs[output] = keras.layers.Activation("softmax" if len(names) > 1 else "sigmoid", dtype="float32")(result)
+    if "embedding" in extras:
         if not on_vector:
             raise ValueError(
                 "The signature 'embedding' needs a model that ends in a dense layer on a vector. "
                 f"Received: a model that ends in {last.name!r}, a {type(last).__name__}"
             )
-        outputs["embedding"] = last.input
+        outputs["embedding"] = vector
     all_outputs = dict(outputs)
     if on_vector and names:
         config = last.get_config() | {"activation": "linear", "name": f"{last.name}_logits"}
         dense = keras.layers.Dense.from_config(config)
-        all_outputs["logits"] = dense(last.input)
+        all_outputs["logits"] = dense(vector)
         dense.set_weights(last.get_weights())
-    with recursion_limit(10 * len(model.layers)):
+    with recursion_limit(10 * sum(1 for _ in all_layers(model))):
         whole, reference = (keras.Model(model.inputs[0], ends, name=model.name) for ends in (outputs, all_outputs))
-    return Served(whole, reference, names, row, own.white if own else None)
+    return Served(whole, model, reference, names, row, own.white if own else None)
 
 
 def end_of(model: keras.Model) -> tuple[Any, str]:
@@ -161,6 +172,10 @@ def classes(outputs: dict, labels: Sequence[str], top_k: int) -> dict:
     return {"classes": best["top_labels"], "scores": best["top_scores"]}
 
 
+def only(name: str) -> Callable:
+    return lambda outputs, labels, top_k: {name: outputs[name]}
+
+
 class Signature(NamedTuple):
     """A row of SIGNATURES."""
 
@@ -170,6 +185,7 @@ class Signature(NamedTuple):
     decode: Callable | None = None  # strings -> files; None for a signature that takes images
     encode: Callable = bytes  # a file -> the string that a client sends
     method: str = PREDICT
+    extra: str | None = None  # an output that is made for signatures on request only
 
     def function(self, core: Callable, shape: tuple, reader: Any, labels: Sequence[str], top_k: int):
         """Returns a `tf.function` of the input. `core` is the model."""
@@ -190,14 +206,25 @@ SIGNATURES = {
     "images":      Signature("serving_default", "image",       predictions),
     "image_bytes": Signature("image_bytes",     "image_bytes", predictions, lambda files: files),
     "classify":    Signature("classify",        "inputs",      classes, files_of, example_of, CLASSIFY),
-    "embedding":   Signature("embedding",       "image",       lambda outputs, *_: {"embedding": outputs["embedding"]}),
+    "embedding":   Signature("embedding",       "image",       only("embedding"), extra="embedding"),
+    "cam":         Signature("cam",             "image",       only("cam"), extra="cam"),
+    "cam_bytes":   Signature("cam_bytes",       "image_bytes", only("cam"), lambda files: files, extra="cam"),
 }  # fmt: skip
 
 
+def names_of(signatures: Sequence[str] | None) -> list[str]:
+    return [signatures] if isinstance(signatures, str) else list(signatures or ())
+
+
+def extras_of(signatures: Sequence[str] | None) -> set[str]:
+    """Returns the outputs that only these signatures need. Unknown names are left to `choose_signatures`."""
+    rows = (SIGNATURES[name] for name in names_of(signatures) if name in SIGNATURES)
+    return {row.extra for row in rows if row.extra}
+
+
 def choose_signatures(signatures: Sequence[str] | None, output: str) -> list[Signature]:
-    """Returns the rows; None is all that the model has, but "embedding"."""
+    """Returns the rows; None is all that the model has, but those on request."""
     of_features = ("images", "image_bytes")
     allowed = {name: row for name, row in SIGNATURES.items() if output == "probabilities" or name in of_features}
-    names = [signatures] if isinstance(signatures, str) else signatures
-    names = names or [name for name in allowed if name != "embedding"]
+    names = names_of(signatures) or [name for name, row in allowed.items() if not row.extra]
     return [choose(allowed, name, "signatures") for name in dict.fromkeys(names)]
