@@ -73,9 +73,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     shortcuts = [*SHORTCUTS, *OPTIONS]
 
     space = parser.add_argument_group("the search space (several values each)")
-    space.add_argument("--depths", nargs="+", type=positive, default=[8, 20, 56], help="6n + 2; bottlenecks 9n + 2")
+    space.add_argument("--depths", nargs="+", type=positive, default=[8, 14, 20], help="6n + 2; bottlenecks 9n + 2")
     space.add_argument(
-        "--shortcuts", nargs="+", choices=shortcuts, default=["zero_pad", "none"], metavar="SHORTCUT",
+        "--shortcuts", nargs="+", choices=shortcuts, default=["zero_pad", "projection", "none"], metavar="SHORTCUT",
         help=f"of {', '.join(shortcuts)}",
     )  # fmt: skip
     space.add_argument(
@@ -95,7 +95,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--max-trials", type=positive,
         help="default: all combinations; bayesian: at most 10; hyperband: at least those of its first bracket",
     )  # fmt: skip
-    search.add_argument("--seeds", type=positive, default=2, help="training runs per trial; default: 2")
+    search.add_argument("--seeds", type=positive, default=1, help="training runs per trial; default: 1")
     search.add_argument("--seed", type=not_negative, default=0, help="of the search, and of the first run of a trial")
     search.add_argument(
         "--max-params", "--max-parameters", type=positive, dest="max_parameters", metavar="N",

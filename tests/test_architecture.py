@@ -15,10 +15,10 @@ PACKAGE = Path(__file__).parent.parent / "keras_resnet"
 
 # Imports go downwards only.
 FLOORS = [
-    {"errors", "files", "initialization", "machine", "macs", "quiet", "ranks"},
+    {"errors", "files", "initialization", "machine", "quiet", "ranks"},
     {"variants", "layers", "preprocessing"},
     {"network", "shortcuts", "stems", "gates"},
-    {"blocks", "densenet", "weights"},
+    {"blocks", "densenet", "macs", "weights"},
     {"resnet"},
     {"activation_maps"},
     {"applications", "builders", "fine_tuning", "plain_keras", "pyramid", "serving", "tuner"},
