@@ -139,7 +139,7 @@ def add_evaluate(commands) -> None:
     parser.add_argument("model", help="the directory of a run, a .keras file, or a row with --weights")
     parser.add_argument("dataset", help="folder:PATH, cifar10, cifar100, digits, or a tfds data set")
     parser.add_argument("--weights", help='for a row: "imagenet", "cifar10", a file, a name on the hub')
-    parser.add_argument("--split", default="test", help="test (default), validation or train")
+    parser.add_argument("--split", help="test, validation, train or all (a folder without parts); default: test")
     parser.add_argument("--crops", default="1", help="1 (default), 10 or multiscale")
     parser.add_argument("--image-size", type=int, help="height and width of the crops; default: that of the model")
     parser.add_argument("--batch-size", type=int, default=64)
@@ -179,7 +179,7 @@ def add_predict(commands) -> None:
     parser.add_argument("images", nargs="+", type=Path, help="image files")
     parser.add_argument("--weights", help='for a row: "imagenet", "cifar10", a file, a name on the hub')
     parser.add_argument("--top", type=int, default=5, help="classes per image; default: 5")
-    parser.add_argument("--explain", action="store_true", help="write IMAGE_cam.png, where the net sees the class")
+    parser.add_argument("--explain", action="store_true", help="write IMAGE.cam.png, where the net sees the class")
 
 
 def run_predict(options) -> None:
@@ -190,7 +190,7 @@ def run_predict(options) -> None:
     for path, classes in zip(options.images, found, strict=True):
         print(f"{path}: " + ", ".join(f"{name} {100 * probability:.2f} %" for name, probability in classes))
         if options.explain:
-            target = path.with_name(f"{path.stem}_cam.png")
+            target = path.with_name(f"{path.name}.cam.png")
             Image.fromarray(training().evaluation.explained(model, path)).save(target)
             print(f"  {target}")
 

@@ -25,7 +25,8 @@ from keras_resnet.training.parts import Files
 SCALES = (224, 256, 384, 480, 640)  # He 2015, section 3.4, for networks of 224 pixels
 BINS = 15  # of the calibration error: Guo et al. 2017, arXiv:1706.04599
 MISTAKES = 16
-SPLITS = ("test", "validation", "train")
+SPLITS = ("test", "validation", "train", "all")
+PARTS = ("test", "validation", "val")  # names of folders that are a part themselves
 
 
 # --------------------------------------------------------------------- crops: an image -> the crops that are averaged
@@ -189,6 +190,7 @@ class Evaluation:
         rows = [[name, *counts] for name, counts in zip(self.class_names, self.confusion.tolist(), strict=True)]
         write_text(directory / "confusion.csv", _csv(["true class", *self.class_names], rows))
         draw_confusion(self, directory / "confusion.png")
+        (directory / "mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
         if self.mistakes() and Path(self.names[0]).is_file():
             draw_mistakes(self, directory / "mistakes.png")
 
@@ -203,7 +205,7 @@ def evaluate(
     model: keras.Model | str | os.PathLike,
     dataset: str | ImageData,
     *,
-    split: str = "test",
+    split: str | None = None,
     crops: int | str = 1,
     image_size: int | None = None,
     batch_size: int = 64,
@@ -216,7 +218,8 @@ def evaluate(
         model: A network of this package or a model that contains one, the path of a `.keras` file, or the directory of
             a run.
         dataset: What `load_data` takes, or what it returned.
-        split: `"test"`, `"validation"` or `"train"`. Defaults to `"test"`.
+        split: `"test"`, `"validation"`, `"train"`, or `"all"`, all images of a folder without parts. Defaults to
+            `"test"`, and to `"all"` for a folder that is called `test`, `val` or `validation`.
         crops: `1`, the center; `10`, the corners and the center, and the same mirrored; or `"multiscale"`, the whole
             image at five sizes (224, 256, 384, 480 and 640 pixels for networks of 224) and mirrored, for which the
             network is applied fully convolutionally. The probabilities are averaged. Defaults to 1.
@@ -230,7 +233,7 @@ def evaluate(
 
     Raises:
         ValueError: If an argument is not allowed, if the preprocessing is not known, if the model and the data set have
-            different numbers of classes, or if there is no such split.
+            different classes, or if there is no such split.
 
     Example:
         >>> import keras_resnet
@@ -240,13 +243,18 @@ def evaluate(
     """
     start = time.perf_counter()
     crop = choose({str(name): function for name, function in CROPS.items()}, str(crops), "crops")
+    if split is None:
+        is_part = isinstance(dataset, str) and dataset.startswith("folder:") and Path(dataset[7:]).name in PARTS
+        split = "all" if is_part else "test"
     choose(dict.fromkeys(SPLITS), split, "split")
     positive(batch_size, "batch_size")
     model = read_model(model)
+    if split == "all":
+        settings["validation"] = 0
     data = load_data(dataset, data_dir=data_dir, **settings) if isinstance(dataset, str) else dataset
-    part = getattr(data, split)
+    part = data.train if split == "all" and data.test is None else getattr(data, split, None)
     if part is None:
-        there = [name for name in SPLITS if getattr(data, name) is not None]
+        there = [name for name in SPLITS[:3] if getattr(data, name) is not None]
         raise ValueError(f"split must be one of {there}, which {data.name} has. Received: {split!r}")
     classes = model.output_shape[-1]
     if classes != len(data.class_names):
@@ -254,19 +262,24 @@ def evaluate(
             f"model must have {len(data.class_names)} classes, as {data.name} has. Received: {model.name!r} with "
             f"{classes} classes"
         )
+    names = getattr(model, "class_names", None)
+    if names is not None and tuple(names) != tuple(data.class_names):
+        raise ValueError(
+            f"model must have the classes of {data.name}, {list(data.class_names)[:5]}. Received: {list(names)[:5]}"
+        )
     size = image_size or model.input_shape[1] or the_network(model).variant.image_size
     row, name = known_preprocessing(model).at_size(positive(size, "image_size")), model.name
     if crop is scales or model.input_shape[1] not in (None, size):
         model = any_size(model)
-    labels, probabilities = [], []
+    labels, scores = [], []
     for images, label, weights in _batches(part, crop, row, batch_size):
         outputs = _forward(model, images, row)
         labels.append(label)
-        probabilities.append(np.einsum("ij,jk->ik", weights, outputs))
+        scores.append(np.einsum("ij,jk->ik", weights, outputs))
     names = part.paths if isinstance(part, Files) else tuple(map(str, range(part.size)))
     about = {"dataset": data.name, "split": split, "crops": str(crops), "image_size": size, "model": name}
     return Evaluation(
-        data.class_names, np.concatenate(labels), np.concatenate(probabilities), names, about,
+        data.class_names, np.concatenate(labels), np.concatenate(scores), names, about,
         time.perf_counter() - start,
     )  # fmt: skip
 
@@ -294,9 +307,16 @@ def _forward(model: keras.Model, images: Sequence[np.ndarray], row: Preprocessin
     """The outputs for lists of images (b, h, w, 3) of pixels of 0 to 255."""
     if not the_network(model).includes_preprocessing:
         images = [preprocess_input(part, "channels_last", mode=row) for part in images]
-    return np.concatenate([keras.ops.convert_to_numpy(model.predict_on_batch(part)) for part in images]).astype(
-        "float64"
-    )
+    return np.concatenate([probabilities(model, part) for part in images])
+
+
+def probabilities(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    """The outputs as probabilities (b, classes); logits go through a softmax."""
+    outputs = keras.ops.convert_to_numpy(model.predict_on_batch(inputs)).astype("float64")
+    if getattr(model.layers[-1], "activation", None) is not keras.activations.linear:
+        return outputs
+    powers = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def any_size(model: keras.Model) -> Network:
@@ -372,8 +392,7 @@ def predict(
         inputs = row.pixels(list(images[start : start + batch_size])).astype("float32")
         if not the_network(model).includes_preprocessing:
             inputs = preprocess_input(inputs, "channels_last", mode=row)
-        outputs = keras.ops.convert_to_numpy(model.predict_on_batch(inputs)).astype("float64")
-        for scores in outputs:
+        for scores in probabilities(model, inputs):
             best = np.argsort(-scores, kind="stable")[:top]
             found.append([(names[i], float(scores[i])) for i in best])
     return found
