@@ -10,11 +10,12 @@ import sys
 import textwrap
 import time
 from argparse import ArgumentParser
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from experiments.runner import ATTEMPTS, Local, Task, add_runner_flags, make_runner
+from experiments.runner import ATTEMPTS, Local, OnRay, Task, add_runner_flags, make_runner
 from keras_resnet.files import only_one, read_json, write_json
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +55,12 @@ def die(directory, report, *, times=10**6):
 
 def fill_the_disk(directory, report):
     Path("/dev/full").write_text("x")
+
+
+def needs_ray():
+    """Skips without Ray; does not import it, because Ray reads RAY_AUTH_MODE when it is imported."""
+    if find_spec("ray") is None:
+        pytest.skip("ray is not installed")
 
 
 def all_of(runner, tasks):
@@ -216,7 +223,7 @@ def test_fifty_kills_on_this_machine(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_kills_of_ray_workers(tmp_path):
-    pytest.importorskip("ray")
+    needs_ray()
     start = driver(tmp_path, "OnRay(workers=2)")
     kills = kill_at_random(start, tmp_path, ["driver", "worker", "worker"], 12, random.Random(1), "ray::train")
     assert kills > 3
@@ -226,9 +233,7 @@ def test_kills_of_ray_workers(tmp_path):
 @pytest.mark.slow
 def test_ray_on_this_machine(tmp_path):
     """Results, failures, deaths and stopping are as with one local worker."""
-    pytest.importorskip("ray")
-    from experiments.runner import OnRay
-
+    needs_ray()
     tasks = [Task(str(i), functools.partial(work, value=i), tmp_path / str(i)) for i in range(4)]
     tasks += [Task("fails", fail, tmp_path / "fails"), Task("dies", functools.partial(die, times=1), tmp_path / "dies")]
     environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
