@@ -5,7 +5,7 @@
     python -m benchmarks.fit jpegs none --augmentation imagenet_a3 --image-size 160   # the pipeline alone
 
 `jpegs` is a temporary folder of JPEG files as large as those of ImageNet; any other source of `load_data` may be given.
-The three take turns. Results: benchmarks/NOTES.md.
+The last two take turns. Results: benchmarks/NOTES.md.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -79,7 +80,23 @@ def measure(source: str, options: argparse.Namespace) -> None:
         for i in range(feed.steps):
             feed.data[i] if feed.steps_per_epoch is None else next(stream)
 
-    runs = {"alone": alone}
+    def take_turns(runs: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
+        """Prints and returns the images/s of each round of each run, after one round that is not measured."""
+        for run in runs.values():
+            run()
+        rates: dict[str, list[float]] = {name: [] for name in runs}
+        for _ in range(options.rounds):
+            for name, run in runs.items():
+                start = time.perf_counter()
+                run()
+                rates[name].append(feed.steps * len(images) / (time.perf_counter() - start))
+            print(", ".join(f"{name} {rates[name][-1]:.0f}" for name in runs) + " images/s", flush=True)
+        return rates
+
+    # before the rest: during other runs the stream would make batches ahead
+    rates = take_turns({"alone": alone})
+    setting = f"{options.source}, {options.augmentation}, {options.image_size} pixels, batch {options.batch_size}"
+    print(f"{setting}: pipeline alone {statistics.median(rates['alone']):.0f} images/s (median)")
     if options.net != "none":
         import tensorflow as tf
 
@@ -92,20 +109,12 @@ def measure(source: str, options: argparse.Namespace) -> None:
         loss = "categorical_crossentropy" if len(labels.shape) == 2 else "sparse_categorical_crossentropy"
         model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
         resident = tf.data.Dataset.from_tensors(first).repeat(feed.steps)
-        runs["fit"] = lambda: model.fit(feed.data, steps_per_epoch=feed.steps_per_epoch, shuffle=False, verbose=0)
-        runs["in memory"] = lambda: model.fit(resident, verbose=0)
-    for run in runs.values():  # trace
-        run()
-    rates: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(options.rounds):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            rates[name].append(feed.steps * len(images) / (time.perf_counter() - start))
-        print(", ".join(f"{name} {rates[name][-1]:.0f}" for name in runs) + " images/s", flush=True)
-    setting = f"{options.source}, {options.augmentation}, {options.image_size} pixels, batch {options.batch_size}"
-    print(f"{setting}: pipeline alone {statistics.median(rates['alone']):.0f} images/s (median)")
-    if "fit" in runs:
+        rates = take_turns(
+            {
+                "fit": lambda: model.fit(feed.data, steps_per_epoch=feed.steps_per_epoch, shuffle=False, verbose=0),
+                "in memory": lambda: model.fit(resident, verbose=0),
+            }
+        )
         ratios = sorted(fit / memory for fit, memory in zip(rates["fit"], rates["in memory"], strict=True))
         print(
             f"{options.net}, {options.precision}: fit / in memory: median {statistics.median(ratios):.3f}, "

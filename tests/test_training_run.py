@@ -194,17 +194,18 @@ def test_twenty_kills_at_random_moments(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([*command, str(tmp_path / "whole")], check=True, env=environment, stdout=subprocess.DEVNULL)
     whole = json.loads((tmp_path / "whole" / "result.json").read_text())
-    rng, kills, place = random.Random(0), 0, 0
-    while kills < 20 or process.returncode:
-        process = subprocess.Popen(
-            [*command, str(tmp_path / f"killed{place}")], env=environment, stdout=subprocess.PIPE
-        )
+    rng, kills, place, code = random.Random(0), 0, 0, 1
+    while kills < 20 or code:
+        target = tmp_path / f"killed{place}"
+        process = subprocess.Popen([*command, str(target)], env=environment, stdout=subprocess.PIPE)
         process.stdout.readline()  # it says what it trains, right before it does
         if kills < 20:
             time.sleep(rng.uniform(0, 6))
             process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
+        process.stdout.read()
         process.stdout.close()
-        if not process.returncode:
+        code = process.wait()
+        kills += code == -signal.SIGKILL
+        if not code:
             assert figures(json.loads((target / "result.json").read_text())) == figures(whole)
             place += 1
