@@ -256,12 +256,12 @@ def test_a_second_look_at_the_test_set_is_said(tmp_path):
         ]
     ]
     assert sweep.main([*flags, "--max-trials", "1"]) == 0
-    assert "at which nothing else has looked" in (tmp_path / "s" / "report.md").read_text()
+    assert "evaluated once" in (tmp_path / "s" / "report.md").read_text()
     assert sweep.main([*flags, "--max-trials", "2"]) == 0
     best = json.loads((tmp_path / "s" / "best.json").read_text())
     text = (tmp_path / "s" / "report.md").read_text()
     assert best["looks"] == int(best["trial"]) + 1  # 1 where the first trial stayed the best
-    assert ("look 2 at them" in text) == (best["looks"] == 2)
+    assert ("evaluation 2 on these images" in text) == (best["looks"] == 2)
     assert text.count("    python -m experiments.sweep") == 2
 
 

@@ -26,7 +26,7 @@ from keras_resnet import ResNet, Variant
 from keras_resnet.__main__ import main
 from keras_resnet.ranks import CONVOLUTIONS
 from keras_resnet.weights.names import named_variables
-from keras_resnet.weights.state_dict import load_state_dict, match_naming, to_torch
+from keras_resnet.weights.state_dict import match_naming, to_torch
 
 NAMINGS = {"full": "torchvision video", "mixed": "torchvision video", "factorized": "torchvision (2+1)D"}
 
@@ -85,7 +85,7 @@ def test_frames_are_preprocessed_as_by_torchvision(rng):
 def test_a_training_step_moves_the_statistics_as_pytorch_does(rng):
     theirs = peer("torchvision", "r2plus1d_18")
     model = ResNet("r2plus1d_18", input_shape=(4, 32, 32, 3), classifier_activation=None)
-    load_state_dict(model, state_of(theirs))
+    keras_resnet.load_pretrained(model, state_of(theirs))
     x = clips(rng, model, 4)
     model(x, training=True)
     answers(theirs.train(), x)
