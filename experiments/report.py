@@ -193,12 +193,12 @@ def depth_by_shortcut(rows: list[dict]):
         )
     axes.set_xticks(range(len(depths)), [str(depth) for depth in depths])
     legend(axes, rows, title="shortcut")
-    per_seed = " of its seeds" if any(len(trial["scores"]) > 1 for trial in means) else ""
-    numbers = ", ".join(map(str, sorted({len(trial["scores"]) for trial in means})))
+    axes.set_xlim(-0.5, len(depths) - 0.5)
+    counts = ", ".join(str(count) for count in sorted({len(trial["scores"]) for trial in means}))
     caption = (
-        "Validation accuracy by depth. A line joins, of the trials of each depth with the most seeds, the best; it "
-        f"shows the mean, and the error bar the standard deviation{per_seed} (n = {numbers} runs per trial). "
-        "A dot is one run; dots are shifted sideways so that equal ones are visible. "
+        "Validation accuracy by depth. A line joins one trial of each depth: of the trials with the most seeds, the "
+        f"best. It shows the mean over the seeds (n = {counts}), the error bar the standard deviation. A dot is one "
+        "run; dots are shifted sideways so that equal ones are visible. "
     )
     return figure, caption + difference_at_depth(means)
 
@@ -255,6 +255,8 @@ def curves(rows: list[dict]):
         axes.grid(alpha=0.3)
     pair[0].set_ylabel("error (%)")
     low, high = pair[0].get_ylim()
+    ticks = [tick for tick in pair[0].get_yticks() if low <= tick <= min(high, 100)]
+    pair[0].set_yticks(ticks)
     pair[0].set_ylim(low, high + 0.5 * (high - low))  # room for the legend
     pair[1].legend(fontsize="small", loc="upper right", ncols=2 if named and len(depths) > 3 else 1)
     return figure, (
@@ -271,7 +273,7 @@ def accuracy_by_cost(rows: list[dict]):
     costs = [row["multiply_adds"] for row in rows]
     wide = max(costs) >= 10 * min(costs)
     figure, axes = new_figure(xlabel="multiply-adds per image", xscale="log" if wide else "linear")
-    spread = 0.02 * (max(costs) - min(costs))
+    spread = 0.02 * (max(costs) - min(costs) or max(costs))
     for name, colour in colours(rows).items():
         runs = [row for row in rows if series_of(row) == name]
         at = [
@@ -281,7 +283,8 @@ def accuracy_by_cost(rows: list[dict]):
         scatter(axes, runs, at, colour, label=name)
     for trial in means:
         axes.errorbar(trial["multiply_adds"], accuracy(trial), 100 * trial["deviation"], color="grey", zorder=1)
-    front = pareto(means)
+    most = max((len(trial["scores"]) for trial in means), default=0)
+    front = pareto([trial for trial in means if len(trial["scores"]) == most])  # not those that lack seeds
     x, y = [row["multiply_adds"] for row in front], [accuracy(row) for row in front]
     axes.step(x, y, where="post", color="black", linewidth=0.8, label="Pareto front")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20) if wide else MaxNLocator(5))
@@ -290,8 +293,8 @@ def accuracy_by_cost(rows: list[dict]):
     legend(axes, rows)
     return figure, (
         "Validation accuracy by cost, a dot per run, shifted sideways so that equal ones are visible; error bars: mean "
-        "± standard deviation of a trial. Pareto front: trials for which no cheaper or equally cheap trial has a "
-        "higher mean."
+        "± standard deviation of a trial. Pareto front: of the trials with the most seeds, those for which no cheaper "
+        "or equally cheap trial has a higher mean."
     )
 
 
