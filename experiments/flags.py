@@ -2,7 +2,6 @@
 
 import argparse
 import math
-from pathlib import Path
 
 
 def positive(text: str) -> int:
@@ -31,13 +30,3 @@ def not_negative_float(text: str) -> float:
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"must be 0 or more. Received: {text}")
     return value
-
-
-def safetensors(text: str) -> Path:
-    """The path of a file that can be written there."""
-    path = Path(text).expanduser()
-    if path.suffix != ".safetensors":
-        raise argparse.ArgumentTypeError(f"must end in .safetensors. Received: {text!r}")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"must be in a folder that exists. Received: {text!r}")
-    return path

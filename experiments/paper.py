@@ -25,7 +25,7 @@ import keras
 
 from experiments.grids import GRIDS, Grid, Net
 from experiments.paper_report import layer_responses, write_report
-from experiments.runner import Task, add_runner_flags, make_runner
+from experiments.runner import Task, add_runner_flags, make_runner, run_all
 from keras_resnet.files import Held, read_json, write_json, write_text
 from keras_resnet.training import DataUnavailable, Run, load_data
 from keras_resnet.training.datasets import in_memory
@@ -114,26 +114,25 @@ def train_cell(run: Run, responses: bool, data_dir: str | None, directory: Path,
 def run_cells(numbered: list[tuple[int, Cell]], total: int, options: argparse.Namespace, cells: Path) -> int:
     """Runs the cells that are left. One that fails leaves error.txt. Returns how many failed."""
     shared = {(net.variant, *net.choices.items()) for net in GRIDS["responses"].nets}
-    left = [(number, cell) for number, cell in numbered if not (cells / cell.name / "result.json").exists()]
-    failed = running = 0
-    with make_runner(options) as runner:
-        while left or running:
-            while left and runner.free > 0:
-                number, cell = left.pop(0)
-                print(f"cell {number} of {total}: {cell.net.title}, seed {cell.seed}", flush=True)
-                responses = (cell.net.variant, *cell.net.choices.items()) in shared
-                (cells / cell.name / "error.txt").unlink(missing_ok=True)
-                train = functools.partial(train_cell, run_of(cell, options), responses, options.data_dir)
-                runner.submit(Task(cell.name, train, cells / cell.name))
-                running += 1
-            done = runner.next()
-            running -= 1
-            if done.error is not None:
-                done.task.directory.mkdir(parents=True, exist_ok=True)
-                write_text(done.task.directory / "error.txt", done.error)
-            if failure := failure_of(done.task.directory):
-                failed += 1
-                print(f"  {done.task.name} failed: {failure}", file=sys.stderr, flush=True)
+    tasks, titles, failed = [], {}, 0
+    for number, cell in numbered:
+        if not (cells / cell.name / "result.json").exists():
+            responses = (cell.net.variant, *cell.net.choices.items()) in shared
+            train = functools.partial(train_cell, run_of(cell, options), responses, options.data_dir)
+            tasks.append(Task(cell.name, train, cells / cell.name))
+            titles[cell.name] = f"cell {number} of {total}: {cell.net.title}, seed {cell.seed}"
+
+    def begin(task: Task) -> None:
+        print(titles[task.name], flush=True)
+        (task.directory / "error.txt").unlink(missing_ok=True)
+
+    for done in run_all(make_runner(options), tasks, begin):
+        if done.error is not None:
+            done.task.directory.mkdir(parents=True, exist_ok=True)
+            write_text(done.task.directory / "error.txt", done.error)
+        if failure := failure_of(done.task.directory):
+            failed += 1
+            print(f"  {done.task.name} failed: {failure}", file=sys.stderr, flush=True)
     return failed
 
 

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -236,7 +236,6 @@ class OnRay:
     ):
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        os.environ.setdefault("RAY_DEDUP_LOGS", "0")
         try:
             import ray
         except ImportError as error:
@@ -259,8 +258,8 @@ class OnRay:
             if address is not None and ("auth" in str(error).lower() or "token" in str(error).lower()):
                 raise ValueError(f"--address: {address} asks for another token ({error}). {TOKEN_HELP}") from error
             raise
-        remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_calls=runs_per_process, max_retries=ATTEMPTS - 1)
-        self.train = remote(train)
+        resources = dict(num_cpus=cpus, num_gpus=gpus)
+        self.train = ray.remote(**resources, max_calls=runs_per_process, max_retries=ATTEMPTS - 1)(train)
         if address is not None:
             mode = ray.get(ray.remote(num_cpus=0)(lambda: os.environ.get("RAY_AUTH_MODE")).remote())
             if mode != "token":
@@ -333,6 +332,22 @@ TOKEN_HELP = (
     "Start every node with the same token: run `ray get-auth-token --generate` once, copy ~/.ray/auth_token to each "
     "machine, and run `RAY_AUTH_MODE=token ray start ...`."
 )
+
+
+# ------------------------------------------------------------------------------------------------- lists of tasks
+
+
+def run_all(runner, tasks: Iterable[Task], begin: Callable[[Task], None] = lambda task: None) -> Iterator[Done]:
+    """Executes all tasks and yields them as they end; `begin` is called with each before it is submitted."""
+    left, running = list(tasks), 0
+    with runner:
+        while left or running:
+            while left and runner.free > 0:
+                begin(left[0])
+                runner.submit(left.pop(0))
+                running += 1
+            yield runner.next()
+            running -= 1
 
 
 # ------------------------------------------------------------------------------------------------------------- flags

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from experiments.runner import Task, add_runner_flags, make_runner
+from experiments.runner import Task, add_runner_flags, make_runner, run_all
 from keras_resnet.files import read_json, write_text
 from keras_resnet.training import Run, load_data
 from keras_resnet.training.datasets import in_memory
@@ -150,16 +150,10 @@ def main(arguments: list[str] | None = None) -> int:
     Run("resnet20", f"folder:{directory / 'old'}", "fast", epochs=options.epochs, validation=0, evaluations=1)(
         directory / "old-run"
     )
-    with make_runner(options) as runner:
-        left, running = [task for task in tasks(directory) if not (task.directory / "result.json").exists()], 0
-        while left or running:
-            while left and runner.free > 0:
-                runner.submit(left.pop(0))
-                running += 1
-            done = runner.next()
-            running -= 1
-            accuracy = f"{done.result['test_accuracy']:.2%}" if done.result else done.error
-            print(f"{done.task.name}: {accuracy}", flush=True)
+    left = [task for task in tasks(directory) if not (task.directory / "result.json").exists()]
+    for done in run_all(make_runner(options), left):
+        accuracy = f"{done.result['test_accuracy']:.2%}" if done.result else done.error
+        print(f"{done.task.name}: {accuracy}", flush=True)
     print(report(directory, f"python -m experiments.transfer --epochs {options.epochs}"))
     return 0
 

@@ -15,7 +15,6 @@ python -m keras_resnet train imagenet2012 resnet34 --recipe imagenet_paper --fie
 
 import argparse
 import csv
-import json
 import os
 import shutil
 import sys
@@ -220,22 +219,11 @@ def add_fields(parser) -> None:
 def fields_of(options) -> dict:
     """The values as JSON, or else as a word; ValueError for what no row of that name has."""
     import keras_resnet
-    from keras_resnet.errors import choose
     from keras_resnet.variants import field_names, find_row
 
     allowed = field_names(keras_resnet.VARIANTS[find_row(options.name, "name")])
     allowed.remove("classes")  # which is an argument of ResNet
-    fields = {}
-    for told in options.fields:
-        name, equals, value = told.partition("=")
-        choose(dict.fromkeys(allowed), name, "The name in --fields")
-        if not equals:
-            raise ValueError(f"--fields must be FIELD=VALUE each. Received: {told!r}")
-        try:
-            fields[name] = json.loads(value)
-        except ValueError:
-            fields[name] = value
-    return fields
+    return commands.pairs(options.fields, "--fields", allowed)
 
 
 def preprocessing_of(source: str, row: str):

@@ -1,7 +1,10 @@
 """The shell commands that train, evaluate and predict. They need the extra `training`."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+
+from keras_resnet.errors import choose
 
 
 def add_run(parser) -> None:
@@ -32,11 +35,13 @@ def training():
     return keras_resnet.training
 
 
-def pairs(words, argument: str) -> dict:
-    """Returns FIELD=VALUE words as a dict; values are JSON, or else strings."""
+def pairs(words, argument: str, allowed: Iterable[str] | None = None) -> dict:
+    """Returns FIELD=VALUE words as a dict; values are JSON, or else strings. ValueError for a name not in `allowed`."""
     found = {}
     for word in words:
         name, equals, value = word.partition("=")
+        if allowed is not None:
+            choose(dict.fromkeys(allowed), name, f"The name in {argument}")
         if not equals:
             raise ValueError(f"{argument} must be FIELD=VALUE each. Received: {word!r}")
         try:
@@ -134,11 +139,16 @@ def run_prepare(options) -> None:
     print(", ..." if len(data.class_names) > 10 else "")
 
 
+def add_model(parser) -> None:
+    """Adds the arguments of `trained`."""
+    parser.add_argument("model", help="the directory of a run, a .keras file, or a row with --weights")
+    parser.add_argument("--weights", help='for a row: "imagenet", "cifar10", a file, a name on the hub')
+
+
 def add_evaluate(commands) -> None:
     parser = commands.add_parser("evaluate", help="accuracy of a trained net on labelled images")
-    parser.add_argument("model", help="the directory of a run, a .keras file, or a row with --weights")
+    add_model(parser)
     parser.add_argument("dataset", help="folder:PATH, cifar10, cifar100, digits, or a tfds data set")
-    parser.add_argument("--weights", help='for a row: "imagenet", "cifar10", a file, a name on the hub')
     parser.add_argument("--split", help="test, validation, train or all (a folder without parts); default: test")
     parser.add_argument("--crops", default="1", help="1 (default), 10 or multiscale")
     parser.add_argument("--image-size", type=int, help="height and width of the crops; default: that of the model")
@@ -175,9 +185,8 @@ def run_evaluate(options) -> None:
 
 def add_predict(commands) -> None:
     parser = commands.add_parser("predict", help="the most probable classes of images")
-    parser.add_argument("model", help="the directory of a run, a .keras file, or a row with --weights")
+    add_model(parser)
     parser.add_argument("images", nargs="+", type=Path, help="image files")
-    parser.add_argument("--weights", help='for a row: "imagenet", "cifar10", a file, a name on the hub')
     parser.add_argument("--top", type=int, default=5, help="classes per image; default: 5")
     parser.add_argument("--explain", action="store_true", help="write IMAGE.cam.png, where the net sees the class")
 
@@ -197,8 +206,7 @@ def run_predict(options) -> None:
 
 def add_demo(commands) -> None:
     parser = commands.add_parser("demo", help="a page on this machine: drop an image, see labels and activation map")
-    parser.add_argument("model", help="the directory of a run, a .keras file, or a row with --weights")
-    parser.add_argument("--weights", help='for a row: "imagenet", "cifar10", a file, a name on the hub')
+    add_model(parser)
     parser.add_argument("--port", type=int, default=7860)
 
 

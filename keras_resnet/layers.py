@@ -5,6 +5,7 @@ Tensors are channels-last, `(b, h, w, c)` or, for clips, `(b, frames, h, w, c)`.
 """
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -389,6 +390,17 @@ class Layers:
             dtype=head_dtype(),
             name=name,
         )(x)
+
+
+@contextmanager
+def dtype_policy(policy):
+    """The global dtype policy, in this context."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def head_dtype():

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from itertools import groupby, product, takewhile
 from typing import Any
@@ -13,6 +12,7 @@ import keras_tuner
 
 from keras_resnet.errors import choose, positive, positives, within
 from keras_resnet.initialization import without_drawing
+from keras_resnet.layers import dtype_policy
 from keras_resnet.macs import model_size
 from keras_resnet.resnet import ResNet, checked
 from keras_resnet.shortcuts import OPTIONS
@@ -298,7 +298,7 @@ class HyperResNet(keras_tuner.HyperModel):
         Raises:
             ValueError: If there is no such network.
         """
-        with _policy(self.dtype_policy):
+        with dtype_policy(self.dtype_policy):
             image = keras.Input(self.input_shape, name="image")
             inputs = image if self.preprocessing is None else self.preprocessing(image)
             model = ResNet(self.variant(values), input_tensor=inputs, classes=self.classes)
@@ -376,17 +376,6 @@ def _declare(hp, names: list[str], combinations: Iterable[tuple], conditions: tu
             if values[name] in options:
                 values |= found
     return values
-
-
-@contextmanager
-def _policy(policy):
-    """The global dtype policy, in this context."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 @cache

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.runner import ATTEMPTS, Local, OnRay, Task, add_runner_flags, make_runner
+from experiments.runner import ATTEMPTS, Local, OnRay, Task, add_runner_flags, make_runner, run_all
 from keras_resnet.files import only_one, read_json, write_json
 
 ROOT = Path(__file__).parent.parent
@@ -64,16 +64,7 @@ def needs_ray():
 
 
 def all_of(runner, tasks):
-    done = []
-    with runner:
-        tasks, running = list(tasks), 0
-        while tasks or running:
-            while tasks and runner.free > 0:
-                runner.submit(tasks.pop(0))
-                running += 1
-            done.append(runner.next())
-            running -= 1
-    return done
+    return list(run_all(runner, tasks))
 
 
 def test_tasks_in_worker_processes(tmp_path):

@@ -305,18 +305,29 @@ def _batches(part, crop: Callable, row: Preprocessing, batch_size: int) -> Itera
 
 def _forward(model: keras.Model, images: Sequence[np.ndarray], row: Preprocessing) -> np.ndarray:
     """The outputs for lists of images (b, h, w, 3) of pixels of 0 to 255."""
-    if not the_network(model).includes_preprocessing:
-        images = [preprocess_input(part, "channels_last", mode=row) for part in images]
-    return np.concatenate([probabilities(model, part) for part in images])
+    return np.concatenate([probabilities(model, inputs_of(model, part, row)) for part in images])
+
+
+def inputs_of(model: keras.Model, pixels: np.ndarray, row: Preprocessing) -> np.ndarray:
+    """What the model takes for pixels of 0 to 255, (b, h, w, 3)."""
+    pixels = pixels.astype("float32")
+    if the_network(model).includes_preprocessing:
+        return pixels
+    return preprocess_input(pixels, "channels_last", mode=row)
+
+
+def own_preprocessing(model: keras.Model) -> Preprocessing:
+    """The preprocessing of the model, at the size of its images."""
+    row = known_preprocessing(model)
+    return row.at_size(model.input_shape[1] or row.size)
 
 
 def probabilities(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
     """The outputs as probabilities (b, classes); logits go through a softmax."""
-    outputs = keras.ops.convert_to_numpy(model.predict_on_batch(inputs)).astype("float64")
-    if getattr(model.layers[-1], "activation", None) is not keras.activations.linear:
-        return outputs
-    powers = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    outputs = model.predict_on_batch(inputs)
+    if getattr(model.layers[-1], "activation", None) is keras.activations.linear:
+        outputs = keras.ops.softmax(outputs)
+    return keras.ops.convert_to_numpy(outputs).astype("float64")
 
 
 def any_size(model: keras.Model) -> Network:
@@ -384,15 +395,12 @@ def predict(
     """
     model = read_model(model)
     names = getattr(model, "class_names", None) or tuple(map(str, range(model.output_shape[-1])))
-    row = known_preprocessing(model)
-    row = row.at_size(model.input_shape[1] or row.size)
+    row = own_preprocessing(model)
     images = images if isinstance(images, list | tuple) else [images]
     found = []
     for start in range(0, len(images), batch_size):
-        inputs = row.pixels(list(images[start : start + batch_size])).astype("float32")
-        if not the_network(model).includes_preprocessing:
-            inputs = preprocess_input(inputs, "channels_last", mode=row)
-        for scores in probabilities(model, inputs):
+        pixels = row.pixels(list(images[start : start + batch_size]))
+        for scores in probabilities(model, inputs_of(model, pixels, row)):
             best = np.argsort(-scores, kind="stable")[:top]
             found.append([(names[i], float(scores[i])) for i in best])
     return found
@@ -400,13 +408,9 @@ def predict(
 
 def explained(model: keras.Model, image: Any) -> np.ndarray:
     """Returns the pixels (h, w, 3) of an image with its class activation map for the most probable class."""
-    row = known_preprocessing(model)
-    row = row.at_size(model.input_shape[1] or row.size)
+    row = own_preprocessing(model)
     pixels = row.pixels(image)
-    inputs = pixels.astype("float32")
-    if not the_network(model).includes_preprocessing:
-        inputs = preprocess_input(inputs, "channels_last", mode=row)
-    (heatmap,) = explain(model, inputs)
+    (heatmap,) = explain(model, inputs_of(model, pixels, row))
     return overlay(pixels[0], heatmap)
 
 
@@ -432,7 +436,7 @@ def draw_confusion(evaluation: Evaluation, path: Path) -> None:
         axes.set_xticks(range(classes), evaluation.class_names, rotation=90)
         axes.set_yticks(range(classes), evaluation.class_names)
     axes.set(xlabel="predicted class", ylabel="true class", title=f"top-1 {100 * evaluation.top1:.2f} %")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_mistakes(evaluation: Evaluation, path: Path) -> None:
@@ -444,23 +448,20 @@ def draw_mistakes(evaluation: Evaluation, path: Path) -> None:
     columns = min(4, len(chosen))
     rows = -(-len(chosen) // columns)
     figure = Figure(figsize=(2.6 * columns, 3.0 * rows), layout="constrained")
-    for axes, i in zip(
-        np.ravel(figure.subplots(rows, columns, squeeze=False)),
-        [*chosen, *[None] * (rows * columns - len(chosen))],
-        strict=True,
-    ):
+    panels = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    for axes in panels:
         axes.axis("off")
-        if i is None:
-            continue
+    for axes, i in zip(panels, chosen, strict=False):
         with Image.open(evaluation.names[i]) as image:
             axes.imshow(np.asarray(image.convert("RGB")))
         predicted = evaluation.predictions[i]
         names = evaluation.class_names
         title = f"{names[predicted]} ({100 * evaluation.probabilities[i, predicted]:.0f} %)"
         axes.set_title(f"{title}\ntrue: {names[evaluation.labels[i]]}", fontsize="small")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _save(figure, path: Path) -> None:
+def save_figure(figure, path: Path) -> None:
+    """Writes a figure as PNG, whole or not at all."""
     with whole(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=120)

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_resnet.network import Network
-from keras_resnet.training.datasets import load_data
-from keras_resnet.training.evaluation import Evaluation, evaluate
+from keras_resnet.training.evaluation import Evaluation, evaluate, save_figure
 from keras_resnet.training.run import Run
 from keras_resnet.variants import DenseVariant, Variant
 
@@ -72,7 +71,8 @@ def finetune(
     """
     run = Run(net, dataset, recipe, weights=weights, **settings)
     directory = Path("runs", run.name) if directory is None else Path(directory)
-    result = run(directory, data_dir=data_dir, strict=strict)
+    data = run.load_data(data_dir, strict)
+    result = run(directory, data=data)
     if "failure" in result:
         raise ValueError(
             f"The training {result['failure']}. Use a lower learning rate, such as changes="
@@ -80,7 +80,6 @@ def finetune(
         )
     model = keras.models.load_model(directory / "model.keras")
     split = "test" if "test_accuracy" in result else "validation"
-    data = load_data(dataset, data_dir=data_dir, validation=run.validation)
     evaluation = evaluate(model, data, split=split if data.test is None else "test")
     evaluation.save(directory)
     draw_curves(result, directory / "curves.png")
@@ -109,7 +108,4 @@ def draw_curves(result: dict[str, Any], path: Path) -> None:
     for axes in panels:
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    from keras_resnet.files import whole
-
-    with whole(path) as unfinished:
-        figure.savefig(unfinished, format="png", dpi=120)
+    save_figure(figure, path)

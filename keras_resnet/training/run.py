@@ -6,8 +6,8 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ import numpy as np
 
 from keras_resnet.errors import choose, positive, warn
 from keras_resnet.files import only_one, read_json, whole, write_json
+from keras_resnet.layers import dtype_policy
 from keras_resnet.machine import bfloat16_pays
 from keras_resnet.macs import model_size
 from keras_resnet.network import Description, Network
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.resnet import ResNet, recursion_limit, weight_layers
 from keras_resnet.training.batches import Feed, evaluation_batches, training_batches
-from keras_resnet.training.datasets import load_data
+from keras_resnet.training.datasets import ImageData, load_data
 from keras_resnet.training.devices import hosts, on_devices
 from keras_resnet.training.environment import commit, machine, versions
 from keras_resnet.training.progress import EpochLines, duration
@@ -133,6 +134,7 @@ class Run:
         *,
         data_dir: str | None = None,
         strict: bool = False,
+        data: ImageData | None = None,
         report: Callable[[int, dict[str, float]], bool] | None = None,
         plan: bool = False,
         keep_backup: bool = False,
@@ -149,6 +151,7 @@ class Run:
             data_dir: Directory of tfds data sets. Defaults to `TFDS_DATA_DIR`, then `~/tensorflow_datasets`.
             strict: Whether unreadable files of an image folder are an error. Defaults to False: they are skipped with a
                 warning.
+            data: What `load_data` returned, if it was called before. Defaults to None: it is called.
             report: A function that is called after each epoch with the number of completed epochs and their last
                 figures. If it returns True, the run stops.
             plan: Whether to measure the speed first and to print how long the training will take.
@@ -172,7 +175,8 @@ class Run:
         with only_one(directory):
             result = read_json(directory / "result.json")
             if result is None:
-                training = _Training(self, directory, data_dir, strict, report, prefix)
+                data = self.load_data(data_dir, strict) if data is None else data
+                training = _Training(self, directory, data, report, prefix)
                 if plan:
                     training.print_plan()
                 result = training.result()
@@ -180,6 +184,16 @@ class Run:
             if hosts()[0] == 0 and not keep_backup:
                 shutil.rmtree(directory / "backup", ignore_errors=True)
         return result
+
+    def load_data(self, data_dir: str | None = None, strict: bool = False) -> ImageData:
+        """Loads the data set of the run, see `keras_resnet.training.load_data`."""
+        return load_data(
+            self.dataset,
+            data_dir=data_dir,
+            train_examples=self.train_examples,
+            validation=self.validation,
+            strict=strict,
+        )
 
     def check(self, directory: Path) -> None:
         """Raises ValueError if the directory holds a run with other settings."""
@@ -200,12 +214,8 @@ def _text(weights) -> str | None:
 class _Training:
     """The training loop of a run."""
 
-    def __init__(self, run: Run, directory: Path, data_dir, strict: bool, report, prefix: str):
-        self.run, self.directory, self.report = run, directory, report
-        validation = {} if run.validation is None else {"validation": run.validation}
-        self.data = load_data(
-            run.dataset, data_dir=data_dir, train_examples=run.train_examples, strict=strict, **validation
-        )
+    def __init__(self, run: Run, directory: Path, data: ImageData, report, prefix: str):
+        self.run, self.directory, self.data, self.report = run, directory, data, report
         self.examples = self.data.train.size
         self.recipe = find_recipe(run.recipe, run._changes, self.examples)
         self.precision = precision_of(run.precision)
@@ -214,7 +224,7 @@ class _Training:
 
     def print_plan(self) -> None:
         """Trains some steps of a network that is then thrown away, and prints how long the run will take."""
-        with _policy(POLICIES[self.precision]), on_devices(self.run.devices):
+        with dtype_policy(POLICIES[self.precision]), on_devices(self.run.devices):
             model, size = self.build()
             feed = self.feed(size, epoch=0)
             epochs = self.recipe.training_epochs(feed.steps)
@@ -238,13 +248,13 @@ class _Training:
 
     def result(self) -> dict[str, Any]:
         run, recipe, start = self.run, self.recipe, time.perf_counter()
-        with _policy(POLICIES[self.precision]), on_devices(run.devices):
+        with dtype_policy(POLICIES[self.precision]), on_devices(run.devices):
             keras.utils.set_random_seed(run.seed)
             model, size = self.build()
-            feed, part = self.feed(size, epoch=0), self.part
+            backup, part = _Backup(self.directory / "backup"), self.part
+            feed = self.feed(size, epoch=backup.epoch)
             epochs = recipe.training_epochs(feed.steps)
             self.compile(model, epochs * feed.steps)
-            backup = _Backup(self.directory / "backup")
             state = backup.restore(model)
             self.lines.say(
                 f"{run.net_name}, {run.recipe}: {self.examples} images of {self.data.name}, {epochs} epochs of "
@@ -255,7 +265,6 @@ class _Training:
             history = _History(self.directory / "history.json", self.evaluated)
             callbacks = self.callbacks(history, backup, state, epochs)
             if not state["stopped"]:
-                feed = self.feed(size, epoch=state["epoch"])
                 model.fit(
                     feed.data,
                     steps_per_epoch=feed.steps_per_epoch,
@@ -265,7 +274,7 @@ class _Training:
                     callbacks=callbacks,
                     shuffle=False,  # Keras would draw the order of the batches, which a resumed run could not repeat
                     verbose=0,
-                    **self.validation_data(part, size),
+                    **self.validation_data(part),
                 )
             figures = history.figures()
             result = run.settings() | {"epochs": len(figures), "examples": self.examples, "steps": feed.steps}
@@ -293,6 +302,7 @@ class _Training:
     def row(self) -> Variant | DenseVariant:
         return VARIANTS[self.run.net] if isinstance(self.run.net, str) else self.run.net
 
+    @cached_property
     def preprocessing(self) -> Preprocessing:
         """The normalization: that of the initial weights if it is known, otherwise that of the data set."""
         if self.run.weights is None:
@@ -309,7 +319,7 @@ class _Training:
     def build(self) -> tuple[Network, int]:
         """Returns the network for pixels of 0 to 255, and the size of the training images."""
         run, recipe = self.run, self.recipe
-        preprocessing = self.preprocessing()
+        preprocessing = self.preprocessing
         known = preprocessing.size if run.weights is not None else self.row().image_size
         size = run.image_size or recipe.image_size or self.data.image_size or known
         self.evaluation_size = size if run.image_size else recipe.evaluation_size or size
@@ -350,7 +360,7 @@ class _Training:
             hosts=hosts(),
         )
 
-    def validation_data(self, part, size: int) -> dict[str, Any]:
+    def validation_data(self, part) -> dict[str, Any]:
         batch = evaluation_batch(part.size, self.run.devices)
         data = evaluation_batches(part, batch, preprocessing=self.preprocess, image_size=self.evaluation_size)
         return {"validation_data": data} | ({"validation_batch_size": batch} if isinstance(data, tuple) else {})
@@ -377,7 +387,7 @@ class _Training:
 
     def finished(self, trained: Network) -> Network:
         """Returns the network to save: in float32, for the images of the evaluation, and with a loss of Keras."""
-        with _policy("float32"):
+        with dtype_policy("float32"):
             model = ResNet(input_shape=(self.evaluation_size, self.evaluation_size, 3), **self.arguments)
         model.set_weights(trained.get_weights())
         model.class_names = self.data.class_names
@@ -397,17 +407,6 @@ def evaluation_batch(images: int, devices: int) -> int:
     if not sizes:
         raise ValueError(f"devices must divide the {images} images of the evaluation. Received: {devices}")
     return sizes[-1]
-
-
-@contextmanager
-def _policy(name: str):
-    """The global dtype policy, in this context."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -483,17 +482,25 @@ class _Backup(keras.callbacks.Callback):
         self.kept: list = []
         self.state: dict[str, Any] = {}
 
+    @property
+    def epoch(self) -> int:
+        """The number of epochs before the last backup; 0 if there is none."""
+        return max((int(path.name.partition(".")[0]) for path in self.directory.glob("[0-9]*.weights.h5")), default=0)
+
     def restore(self, model: keras.Model) -> dict[str, Any]:
         """Loads the last backup into `model`. Returns its state; `epoch` is 0 if there is none."""
-        files = sorted(self.directory.glob("[0-9]*.weights.h5"))
-        if not files:
+        epoch = self.epoch
+        if not epoch:
             return {"epoch": 0, "stopped": False, "callbacks": {}}
         model.optimizer.build(model.trainable_variables)
-        model.load_weights(files[-1])
-        state = read_json(self._state_file(int(files[-1].name.partition(".")[0])))
+        model.load_weights(self._weights_file(epoch))
+        state = read_json(self._state_file(epoch))
         for variable, value in zip(_random_states(model), state["random"], strict=True):
             variable.assign(np.array(value, variable.dtype))
         return state
+
+    def _weights_file(self, epoch: int) -> Path:
+        return self.directory / f"{epoch:05d}.weights.h5"
 
     def _state_file(self, epoch: int) -> Path:
         return self.directory / f"{epoch:05d}.json"
@@ -523,7 +530,7 @@ class _Backup(keras.callbacks.Callback):
             },
         }
         write_json(self._state_file(epoch + 1), state)
-        with whole(self.directory / f"{epoch + 1:05d}.weights.h5") as unfinished:
+        with whole(self._weights_file(epoch + 1)) as unfinished:
             self.model.save_weights(unfinished)
         for file in before:
             file.unlink(missing_ok=True)
