@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.peers import NETS, Missing, Net, keras_applications, ours, pictures, stock_keras
+from benchmarks.peers import NETS, MissingPeer, Net, example_images, keras_applications, ours, stock_keras
 from keras_resnet.serving.formats import load_litert, load_onnx, load_openvino
 
 BATCHES = (1, 8)
-CALIBRATION = 32  # pictures; of noise, for speed does not ask what is on them
+CALIBRATION = 32  # images; of noise, for speed does not ask what is on them
 
 
 def export_keras(net: Net, path: Path) -> None:
@@ -31,7 +31,7 @@ def export_ours(format: str, **options) -> Callable:
         import keras_resnet
 
         if "int8" in options:  # random weights lose more in 8 bits than trained ones
-            options.update(int8=pictures(net, CALIBRATION)[0], tolerance=2)
+            options.update(int8=example_images(net, CALIBRATION)[0], tolerance=2)
         model = normalized(ours(net), net)
         keras_resnet.export(model, path, format=format, **options)
 
@@ -44,7 +44,7 @@ def normalized(model, net: Net):
     before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
-    model(pictures(net, 8)[0], training=True)
+    model(example_images(net, 8)[0], training=True)
     for norm, momentum in zip(norms, before, strict=True):
         norm.momentum = momentum
     return model
@@ -112,20 +112,20 @@ def export(net: Net, artifact: str, path: Path) -> dict:
 
 def milliseconds(net: Net, artifact: str, path: Path, budget: float) -> dict[int, list[float]]:
     """A batch size -> of single answers, as many as `budget` seconds have room for, but one at least."""
-    answer = ARTIFACTS[artifact].load(path)
-    images = pictures(net, max(BATCHES))[0]
+    predict_fn = ARTIFACTS[artifact].load(path)
+    images = example_images(net, max(BATCHES))[0]
     measured: dict[int, list[float]] = {}
     for batch in BATCHES:
         part = images[:batch]
         start = time.perf_counter()
-        answer(part)  # compile, allocate
+        predict_fn(part)  # compile, allocate
         if time.perf_counter() - start < budget:
-            answer(part)
+            predict_fn(part)
         calls: list[float] = []
         end = time.perf_counter() + budget
         while not calls or time.perf_counter() < end:
             start = time.perf_counter()
-            answer(part)
+            predict_fn(part)
             calls.append(1000 * (time.perf_counter() - start))
         measured[batch] = calls
     return measured
@@ -140,7 +140,7 @@ def main(arguments: list[str]) -> None:
             result = export(net, artifact, path)
         else:
             result = {"milliseconds": milliseconds(net, artifact, path, float(*budget or ["3"]))}
-    except (Missing, ImportError) as error:
+    except (MissingPeer, ImportError) as error:
         result = {"missing": f"{error}"}
     print(json.dumps(result))
 

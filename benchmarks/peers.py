@@ -44,11 +44,11 @@ NETS = {
 PRECISIONS = ("float32", "bfloat16")
 
 
-class Missing(RuntimeError):
+class MissingPeer(RuntimeError):
     """The peer has no such net, or is not installed."""
 
 
-def pictures(net: Net, batch: int):
+def example_images(net: Net, batch: int):
     rng = np.random.default_rng(0)
     images = rng.normal(size=(batch, net.size, net.size, 3)).astype("float32")
     return images, rng.integers(net.classes, size=batch)
@@ -78,7 +78,7 @@ def keras_applications(net: Net):
     import keras
 
     if net.keras_application is None:
-        raise Missing("has no such net")
+        raise MissingPeer("has no such net")
     return getattr(keras.applications, net.keras_application)(weights=None, input_shape=net.shape)
 
 
@@ -87,13 +87,13 @@ def our_applications(net: Net):
     from keras_resnet import applications
 
     if net.keras_application is None:
-        raise Missing("has no such net")
+        raise MissingPeer("has no such net")
     return getattr(applications, net.keras_application)(weights=None, input_shape=net.shape)
 
 
 def keras_hub(net: Net):
     if net.row != "resnet50":
-        raise Missing("has no such net")
+        raise MissingPeer("has no such net")
     import keras_hub
 
     backbone = keras_hub.models.ResNetBackbone(
@@ -115,17 +115,17 @@ def keras_side(make: Callable) -> Callable:
 
         keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
         model = make(net)
-        images, labels = map(tf.constant, pictures(net, batch))
+        images, labels = map(tf.constant, example_images(net, batch))
         if kind == "train":
             model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy")
             one = tf.data.Dataset.from_tensors((images, labels))
             return lambda steps: model.fit(one.repeat(steps), shuffle=False, verbose=0)
 
-        answer = tf.function(lambda images: model(images, training=False))
+        predict_fn = tf.function(lambda images: model(images, training=False))
 
         def run(steps: int) -> None:
             for _ in range(steps):
-                answer(images).numpy()
+                predict_fn(images).numpy()
 
         return run
 
@@ -135,19 +135,19 @@ def keras_side(make: Callable) -> Callable:
 def frozen(kind: str, net: Net, precision: str, batch: int) -> Callable[[int], None]:
     """Ours as it is served: BN folded, weights as constants."""
     if kind != "predict":
-        raise Missing("is for predict")
+        raise MissingPeer("is for predict")
     import tensorflow as tf
 
     from keras_resnet.serving import freeze
 
-    answer = freeze(ours(net), {"float32": "freeze", "bfloat16": "bfloat16"}[precision])
-    if answer.optimize != "bfloat16" and precision == "bfloat16":
-        raise Missing("bfloat16 does not pay on this machine")
-    images = tf.constant(pictures(net, batch)[0])
+    predict_fn = freeze(ours(net), {"float32": "freeze", "bfloat16": "bfloat16"}[precision])
+    if predict_fn.optimize != "bfloat16" and precision == "bfloat16":
+        raise MissingPeer("bfloat16 does not pay on this machine")
+    images = tf.constant(example_images(net, batch)[0])
 
     def run(steps: int) -> None:
         for _ in range(steps):
-            answer(images).numpy()
+            predict_fn(images).numpy()
 
     return run
 
@@ -200,7 +200,7 @@ def torch_net(net: Net):
 
 def timm_net(net: Net):
     if net.torch is None:
-        raise Missing("has no such net")
+        raise MissingPeer("has no such net")
     without_operators()
     import timm
 
@@ -213,7 +213,7 @@ def torch_side(make: Callable, *, compiled: bool = False) -> Callable:
 
         module = make(net).to(memory_format=torch.channels_last).train(kind == "train")
         optimizer = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
-        images, labels = pictures(net, batch)
+        images, labels = example_images(net, batch)
         x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
         y = torch.from_numpy(labels)
         if compiled:
@@ -289,7 +289,7 @@ def rates(kind: str, net: Net, peer: str, precision: str, batch: int, steps: int
 
 
 def seconds(kind: str, net: Net, peer: str) -> float:
-    """To build a net, or to build and run its first training step of 8 pictures, once everything is imported."""
+    """To build a net, or to build and run its first training step of 8 images, once everything is imported."""
     import keras
 
     keras.layers.Dense(1)(keras.Input((1,)))
@@ -315,7 +315,7 @@ def main(arguments: list[str]) -> None:
         else:
             name, peer, precision, batch, steps = rest
             result = {"images_per_second": rates(kind, NETS[name], peer, precision, int(batch), int(steps))}
-    except (Missing, ImportError) as error:
+    except (MissingPeer, ImportError) as error:
         result = {"missing": f"{error}"}
     print(json.dumps(result))
 

@@ -34,8 +34,8 @@ def export_all(net: str, artifacts: list[str], directory: Path, rows: dict) -> N
             file.unlink()
         rows[artifact] = {"rounds": [], **measure("export", net, artifact, directory, module=MODULE)}
         write_json(directory / f"{net}.json", rows)
-        told = rows[artifact].get("missing") or f"{rows[artifact]['seconds']:.1f} s"
-        print(f"{net}: {artifact}, export: {told}", flush=True)
+        shown = rows[artifact].get("missing") or f"{rows[artifact]['seconds']:.1f} s"
+        print(f"{net}: {artifact}, export: {shown}", flush=True)
 
 
 def time_all(net: str, artifacts: list[str], directory: Path, rows: dict, rounds: int, seconds: float) -> None:
@@ -51,10 +51,10 @@ def time_all(net: str, artifacts: list[str], directory: Path, rows: dict, rounds
             else:
                 row["rounds"].append(result["milliseconds"])
             write_json(directory / f"{net}.json", rows)
-            told = row.get("missing") or ", ".join(
+            shown = row.get("missing") or ", ".join(
                 f"batch {batch} {statistics.median(calls):.1f} ms" for batch, calls in row["rounds"][-1].items()
             )
-            print(f"{net}, round {number + 1}: {artifact}: {told}", flush=True)
+            print(f"{net}, round {number + 1}: {artifact}: {shown}", flush=True)
 
 
 def table(net: str, rows: dict[str, dict]) -> str:

@@ -39,8 +39,8 @@ def collect(kind: str, job: Job, peers: list[str], rounds: int, steps: int) -> l
             result = measure(kind, net, row["peer"], row["precision"], batch, steps)
             row["rates"] += result.get("images_per_second", [])
             row |= {"missing": result["missing"]} if "missing" in result else {}
-            told = f"{max(row['rates']):.1f} images/s" if row["rates"] else row["missing"]
-            print(f"{net}, {batch}, round {number + 1}: {row['peer']}, {row['precision']}: {told}", flush=True)
+            shown = f"{max(row['rates']):.1f} images/s" if row["rates"] else row["missing"]
+            print(f"{net}, {batch}, round {number + 1}: {row['peer']}, {row['precision']}: {shown}", flush=True)
     return rows
 
 

@@ -113,7 +113,7 @@ GRIDS = {
         small=tuple(order("resnet56", name) for name in ORDERS),
     ),
     "responses": Grid(
-        "How large is what the layers of a net answer?",
+        "How large are the responses of the layers?",
         "He 2015, Fig. 7, and Table 6 for the errors of the ResNets",
         (*map(plain, (20, 56)), *(residual(depth, TABLE_6[depth]) for depth in (20, 56, 110))),
         small=(*map(plain, (20, 56)), *(residual(depth, TABLE_6[depth]) for depth in (20, 56))),
@@ -148,11 +148,13 @@ GRIDS = {
 }
 
 # nets that are only counted, and not ours -> how they are built
-OTHERS: dict[str, Callable[[], keras.Model]] = {"vgg16": lambda: keras.applications.VGG16(weights=None)}
+PEER_MODELS: dict[str, Callable[[], keras.Model]] = {"vgg16": lambda: keras.applications.VGG16(weights=None)}
 
 
 def counts(net: Net) -> tuple[int, int]:
     """Trainable parameters, and multiply-adds for one image."""
-    model = OTHERS[net.variant]() if net.variant in OTHERS else keras_resnet.ResNet(net.variant, **net.choices)
+    model = (
+        PEER_MODELS[net.variant]() if net.variant in PEER_MODELS else keras_resnet.ResNet(net.variant, **net.choices)
+    )
     cost = model_size(model)
     return cost["parameters"], cost["multiply_adds"]

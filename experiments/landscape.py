@@ -47,12 +47,12 @@ def loss_and_error(model: keras.Model, images: np.ndarray, labels: np.ndarray) -
     return float(-np.log(chosen.clip(1e-30)).mean()), float((outputs.argmax(1) != labels).mean())
 
 
-def landscape(model: keras.Model, images, labels, *, points: int, reach: float, seed: int = 0) -> dict:
-    """The loss and the error on a square of `points` x `points` steps from -reach to reach along two directions."""
+def landscape(model: keras.Model, images, labels, *, points: int, extent: float, seed: int = 0) -> dict:
+    """The loss and the error on a square of `points` x `points` steps from -extent to extent along two directions."""
     rng = np.random.default_rng(seed)
     weights = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_variables]
     directions = [filter_normalized(weights, rng) for _ in range(2)]
-    steps = np.linspace(-reach, reach, points)
+    steps = np.linspace(-extent, extent, points)
     found = np.empty((points, points, 2))
     for i, a in enumerate(steps):
         for j, b in enumerate(steps):
@@ -94,13 +94,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("cells", nargs="+", type=Path, help="directories with model.keras and result.json")
     parser.add_argument("--directory", type=Path, default=Path("runs/landscape"), help="default: %(default)s")
     parser.add_argument("--points", type=int, default=25, help="in each direction; default: %(default)s")
-    parser.add_argument("--reach", type=float, default=1.0, help="of both directions; default: %(default)s")
+    parser.add_argument("--extent", type=float, default=1.0, help="of both directions; default: %(default)s")
     parser.add_argument("--images", type=int, default=1000, help="of the training set; default: %(default)s")
     parser.add_argument("--data-dir", help="of tfds; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
     options = parser.parse_args(arguments)
 
     options.directory.mkdir(parents=True, exist_ok=True)
-    settings = {"points": options.points, "reach": options.reach, "images": options.images}
+    settings = {"points": options.points, "extent": options.extent, "images": options.images}
     found = {}
     for cell in options.cells:
         place = options.directory / f"{cell.name}.json"
@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
             model = keras.models.load_model(cell / "model.keras", compile=False)
             train = in_memory(data.train)
             images, labels = train.images.astype("float32"), train.labels
-            result = landscape(model, images, labels, points=options.points, reach=options.reach)
+            result = landscape(model, images, labels, points=options.points, extent=options.extent)
             where = {"machine": machine(), "versions": versions(), "commit": run["commit"]}
             write_json(place, settings | where | result)
         found[cell.name] = result

@@ -37,14 +37,14 @@ class GridOracle(keras_tuner.Oracle):
             values[choice.name] = choice.values[i]
         return dict(reversed(values.items()))
 
-    def untried(self) -> Iterator[dict[str, Any]]:
+    def remaining(self) -> Iterator[dict[str, Any]]:
         names = [choice.name for choice in self.hyperparameters.space]
         tried = {tuple(trial.hyperparameters.values[name] for name in names) for trial in self.trials.values()}
         combinations = (self.combination(int(number)) for number in self.order())
         return (values for values in combinations if tuple(values.values()) not in tried)
 
     def populate_space(self, trial_id):
-        values = next(self.untried(), None)
+        values = next(self.remaining(), None)
         return {"status": "STOPPED"} if values is None else {"status": "RUNNING", "values": values}
 
 
@@ -56,7 +56,7 @@ class RandomOracle(GridOracle):
 
 
 class BayesianOracle(RandomOracle, BayesianOptimizationOracle):
-    """After some random trials, the untried combination with the best upper confidence bound of a Gaussian process.
+    """After some random trials, the remaining combination with the best upper confidence bound of a Gaussian process.
 
     Keras Tuner's own looks for the best point between the combinations, which often is one that was tried, and waits
     for three completed trials per hyperparameter, also for those with one value.
@@ -64,17 +64,17 @@ class BayesianOracle(RandomOracle, BayesianOptimizationOracle):
 
     def populate_space(self, trial_id):
         completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
-        untried = list(itertools.islice(self.untried(), CANDIDATES))
-        if len(completed) < self.number_of_draws() or not untried:
+        remaining = list(itertools.islice(self.remaining(), CANDIDATES))
+        if len(completed) < self.number_of_draws() or not remaining:
             return super().populate_space(trial_id)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a length scale at its bound: there are few trials
             self.gpr.fit(*self._vectorize_trials())  # of what is to be minimized
         points = [
-            [choice.value_to_prob(values[choice.name]) for choice in self._nonfixed_space()] for values in untried
+            [choice.value_to_prob(values[choice.name]) for choice in self._nonfixed_space()] for values in remaining
         ]
         mean, deviation = self.gpr.predict(points, return_std=True)
-        return {"status": "RUNNING", "values": untried[(mean - self.beta * deviation).argmin()]}
+        return {"status": "RUNNING", "values": remaining[(mean - self.beta * deviation).argmin()]}
 
     def number_of_draws(self) -> int:
         """Three per hyperparameter, but at most half of the trials, and at least three."""
@@ -105,7 +105,7 @@ class HalvingOracle(RandomOracle, HyperbandOracle):
 
     def _random_values(self):
         """Keras Tuner draws with replacement, and ends the search after 21 repetitions."""
-        return next(self.untried(), None)
+        return next(self.remaining(), None)
 
     def _get_size(self, bracket_num, round_num):
         """As Keras Tuner's, but the first round of a bracket has no more trials than the earlier ones left untried."""
@@ -166,11 +166,11 @@ class Search:
         if oracle.max_trials and len(oracle.trials) >= oracle.max_trials:
             return None
         name = str(len(oracle.trials)).zfill(len(str((oracle.max_trials or 1) - 1)))
-        answer = oracle.populate_space(name)
-        if answer["status"] != "RUNNING":
+        proposal = oracle.populate_space(name)
+        if proposal["status"] != "RUNNING":
             return None
         hyperparameters = oracle.hyperparameters.copy()
-        hyperparameters.values = answer["values"]
+        hyperparameters.values = proposal["values"]
         trial = Trial(hyperparameters, name, "RUNNING")
         oracle.trials[name] = oracle.ongoing_trials[name] = trial
         self.save(trial)

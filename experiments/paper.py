@@ -26,7 +26,7 @@ import keras
 from experiments.grids import GRIDS, Grid, Net
 from experiments.paper_report import layer_responses, write_report
 from experiments.runner import Task, add_runner_flags, make_runner, run_all
-from keras_resnet.files import Held, read_json, write_json, write_text
+from keras_resnet.files import DirectoryInUse, read_json, write_json, write_text
 from keras_resnet.training import DataUnavailable, Run, load_data
 from keras_resnet.training.datasets import in_memory
 from keras_resnet.training.run import PRECISIONS
@@ -43,7 +43,7 @@ class Budget(NamedTuple):
     epochs: int
     train_examples: int | None
     seeds: int
-    looks: int  # at the test set, for the curves
+    evaluations: int  # at the test set, for the curves
 
 
 BUDGETS = {
@@ -96,7 +96,7 @@ def run_of(cell: Cell, options: argparse.Namespace) -> Run:
         epochs=budget.epochs,
         train_examples=budget.train_examples,
         validation=0,
-        evaluations=budget.looks,
+        evaluations=budget.evaluations,
     )
 
 
@@ -199,7 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
             for _, cell in numbered:  # before the first one begins
                 run_of(cell, options).check(cell_directory / cell.name)
             failed = run_cells(numbered, len(cells), options, cell_directory)
-    except Held as error:
+    except DirectoryInUse as error:
         print(error, file=sys.stderr)
         return HELD
     except (DataUnavailable, ValueError) as error:

@@ -20,16 +20,18 @@ COLUMNS = ("net", "seed", "parameters", "multiply_adds", "epochs", "seconds", "t
 
 
 def layer_responses(model: keras.Model, images: np.ndarray) -> list[float]:
-    """The standard deviation of what each 3x3 layer of a net of building blocks answers, in their order, after BN and
-    before the ReLU or the addition: He 2015, Fig. 7.
+    """The standard deviation of the response of each 3x3 layer of a net of building blocks, after BN, before the ReLU
+    or the addition: He 2015, Fig. 7.
     """
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     norms = [layer for layer in norms if not layer.name.endswith("_0_bn")]  # of projections, which are 1x1
-    answers = keras.Model(model.inputs, [layer.output for layer in norms])
+    responses = keras.Model(model.inputs, [layer.output for layer in norms])
     moments = []
     for start in range(0, len(images), 100):  # a map of every layer is much memory
-        maps = [keras.ops.convert_to_numpy(y).astype("float64") for y in answers([images[start : start + 100]])]
-        moments.append([(y.mean(), np.square(y).mean()) for y in maps])
+        feature_maps = [
+            keras.ops.convert_to_numpy(y).astype("float64") for y in responses([images[start : start + 100]])
+        ]
+        moments.append([(y.mean(), np.square(y).mean()) for y in feature_maps])
     mean, square = np.mean(moments, axis=0).T
     return np.sqrt(square - mean**2).tolist()
 

@@ -284,8 +284,8 @@ def accuracy_by_cost(rows: list[dict]):
     for trial in means:
         axes.errorbar(trial["multiply_adds"], accuracy(trial), 100 * trial["deviation"], color="grey", zorder=1)
     most = max((len(trial["scores"]) for trial in means), default=0)
-    front = pareto([trial for trial in means if len(trial["scores"]) == most])  # not those that lack seeds
-    x, y = [row["multiply_adds"] for row in front], [accuracy(row) for row in front]
+    pareto_rows = pareto([trial for trial in means if len(trial["scores"]) == most])  # not those that lack seeds
+    x, y = [row["multiply_adds"] for row in pareto_rows], [accuracy(row) for row in pareto_rows]
     axes.step(x, y, where="post", color="black", linewidth=0.8, label="Pareto front")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20) if wide else MaxNLocator(5))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -300,11 +300,11 @@ def accuracy_by_cost(rows: list[dict]):
 
 def pareto(rows: list[dict]) -> list[dict]:
     """Returns the rows for which no cheaper or equally cheap row is more accurate, the cheapest first."""
-    front: list[dict] = []
+    pareto_rows: list[dict] = []
     for row in sorted(rows, key=lambda row: (row["multiply_adds"], -row["validation_accuracy"])):
-        if not front or row["validation_accuracy"] > front[-1]["validation_accuracy"]:
-            front.append(row)
-    return front
+        if not pareto_rows or row["validation_accuracy"] > pareto_rows[-1]["validation_accuracy"]:
+            pareto_rows.append(row)
+    return pareto_rows
 
 
 def importance_of_choices(rows: list[dict]):
@@ -428,10 +428,10 @@ def scatter(axes, rows: list[dict], at: list[float], colour: str, label: str = "
         "COMPLETED": dict(color=colour, alpha=0.5),
         "STOPPED": dict(facecolors="none", edgecolors=colour),
     }
-    for status, look in style.items():
+    for status, marker_style in style.items():
         shown = [(x, accuracy(row)) for x, row in zip(at, rows, strict=True) if row["status"] == status]
         if shown or status == "COMPLETED":
-            axes.scatter(*zip(*shown, strict=True) if shown else ([], []), **look, zorder=3)
+            axes.scatter(*zip(*shown, strict=True) if shown else ([], []), **marker_style, zorder=3)
     failed = [x for x, row in zip(at, rows, strict=True) if row["status"] == "FAILED"]
     axes.scatter(failed, [0.03] * len(failed), color=colour, marker="x", transform=axes.get_xaxis_transform())
     if label:
@@ -439,13 +439,13 @@ def scatter(axes, rows: list[dict], at: list[float], colour: str, label: str = "
 
 
 def legend(axes, rows: list[dict], **settings) -> None:
-    looks: dict[str, dict] = {
+    marker_styles: dict[str, dict] = {
         "STOPPED": dict(facecolors="none", edgecolors="grey"),
         "FAILED": dict(color="grey", marker="x"),
     }
-    for status, look in looks.items():
+    for status, marker_style in marker_styles.items():
         if any(row["status"] == status for row in rows):
-            axes.scatter([], [], label=status.lower(), **look)
+            axes.scatter([], [], label=status.lower(), **marker_style)
     axes.legend(fontsize="small", loc="best", **settings)
 
 
@@ -495,11 +495,11 @@ def summary(about: dict, rows: list[dict], final: dict | None) -> list[str]:
         choices = ", ".join(f"{name.replace('_', ' ')} {best[name]}" for name in varied_in(rows) if name in best)
         lines.append(f"Best: trial {best['trial']} ({choices}), validation accuracy {mean_text(best['scores'])}.")
     if final:
-        looks = f"evaluation {final['looks']} on these images" if final["looks"] > 1 else "evaluated once"
+        evaluations = f"evaluation {final['looks']} on these images" if final["looks"] > 1 else "evaluated once"
         files = " and ".join(name for name in ("best.keras", final["saved_model"]) if name)
         lines.append(
             f"Test accuracy of its best seed: {percent(final['test_accuracy'])} % of {final['test_examples']:,} images "
-            f"({looks}). The network is in {files}."
+            f"({evaluations}). The network is in {files}."
         )
     lines.append("Accuracies are those of the last epoch, in per cent; ± is the standard deviation of the seeds.")
     return lines

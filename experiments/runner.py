@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.flags import not_negative_float, positive
-from keras_resnet.files import Held, is_full, whole, write_text
+from keras_resnet.files import DirectoryInUse, is_full, whole, write_text
 
 ATTEMPTS = 10  # a run that kills its process so often is a failure
 PATIENCE = 60  # seconds that a run waits for a directory that a dying process still holds
@@ -59,7 +59,7 @@ def execute(run: Callable[..., dict], directory: Path, report: Callable) -> dict
     while True:
         try:
             return run(directory, report=report)
-        except Held:
+        except DirectoryInUse:
             if time.monotonic() > end:
                 raise RuntimeError(f"another process uses {directory}") from None
             time.sleep(0.5)
@@ -169,19 +169,19 @@ class Local:
 RETURNED = ("settings.json", "history.json", "model.keras", "result.json")  # result.json last
 
 
-def train(name: str, run: Callable, directory: str, token: str, board) -> tuple[dict | None, str | None, dict]:
+def train(name: str, run: Callable, directory: str, token: str, progress) -> tuple[dict | None, str | None, dict]:
     """The task on a node: result, error, and the files of the run if the driver cannot see them there."""
     import ray
 
     def report(epoch, figures):
-        return ray.get(board.report.remote(name, epoch, figures))
+        return ray.get(progress.report.remote(name, epoch, figures))
 
     place, shared = Path(directory), Path(directory, ".driver")
     reachable = shared.exists() and shared.read_text() == token
     scratch = place if reachable else Path(tempfile.mkdtemp(prefix="keras_resnet-"))
     backups = sorted(place.glob("backup/*.weights.h5")) if reachable else []
     start = f"after epoch {int(backups[-1].name.partition('.')[0])}" if backups else "from the start"
-    ray.get(board.begin.remote(name, f"on {socket.gethostname()}, {start}"))
+    ray.get(progress.begin.remote(name, f"on {socket.gethostname()}, {start}"))
     try:
         result = execute(run, scratch, report)
         sent = () if reachable else [file for file in RETURNED if (scratch / file).exists()]
@@ -194,7 +194,7 @@ def train(name: str, run: Callable, directory: str, token: str, board) -> tuple[
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-class Board:
+class ProgressActor:
     """An actor between tasks and driver: what has begun, the figures of epochs, and which runs to stop."""
 
     def __init__(self):
@@ -232,7 +232,7 @@ class OnRay:
         cpus: float = 1,
         gpus: float = 0,
         runs_per_process: int = 25,
-        say: Callable[[str], None] = print,
+        print_line: Callable[[str], None] = print,
     ):
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -240,7 +240,7 @@ class OnRay:
             import ray
         except ImportError as error:
             raise ImportError(f"{error}. Run: pip install 'keras-resnet-family[distributed]'") from error
-        self.ray, self.on_epoch, self.say, self.workers = ray, on_epoch, say, workers
+        self.ray, self.on_epoch, self.print_line, self.workers = ray, on_epoch, print_line, workers
         threads = {name: str(max(1, int(cpus))) for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")}
         ours = {name: value for name, value in os.environ.items() if name in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")}
         environment: dict[str, Any] = {"env_vars": threads | ours}
@@ -265,7 +265,7 @@ class OnRay:
             if mode != "token":
                 ray.shutdown()
                 raise ValueError(f"--address: the cluster at {address} accepts commands without a token. {TOKEN_HELP}")
-        self.board: Any = ray.remote(num_cpus=0)(Board).remote()
+        self.progress: Any = ray.remote(num_cpus=0)(ProgressActor).remote()
         self.cpus, self.gpus = cpus, gpus
         self.running: dict[Any, Task] = {}
         self.begun: dict[str, int] = {}
@@ -290,14 +290,14 @@ class OnRay:
         token = f"{os.getpid()}-{time.time_ns()}"
         task.directory.mkdir(parents=True, exist_ok=True)
         write_text(task.directory / ".driver", token)
-        reference = self.train.remote(task.name, task.run, str(task.directory.resolve()), token, self.board)
+        reference = self.train.remote(task.name, task.run, str(task.directory.resolve()), token, self.progress)
         self.running[reference] = task
 
     def next(self) -> Done:
         """Waits for a task to end."""
         while True:
             ready, _ = self.ray.wait(list(self.running), timeout=1.0)
-            self.read_board()
+            self.read_progress()
             if ready:
                 return self.done(ready[0])
 
@@ -314,17 +314,17 @@ class OnRay:
                 unfinished.write_bytes(content)
         return Done(task, result, error, attempts)
 
-    def read_board(self) -> None:
+    def read_progress(self) -> None:
         tasks = {task.name: task for task in self.running.values()}
-        for kind, name, what, figures in self.ray.get(self.board.take.remote()):
+        for kind, name, what, figures in self.ray.get(self.progress.take.remote()):
             if name not in tasks:
                 continue
             if kind == "begin":
                 self.begun[name] = self.begun.get(name, 0) + 1
                 again = f"begins again (attempt {self.begun[name]})" if self.begun[name] > 1 else "begins"
-                self.say(f"  {name} {again} {what}")
+                self.print_line(f"  {name} {again} {what}")
             elif self.on_epoch(tasks[name], what, figures):
-                self.board.stop.remote(name)
+                self.progress.stop.remote(name)
 
 
 EXCLUDED = [".git", ".venv", "runs", "experiments/results", "build", "dist", "**/__pycache__"]
@@ -365,7 +365,7 @@ def add_runner_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def make_runner(options: argparse.Namespace, on_epoch: OnEpoch = never, say: Callable[[str], None] = print):
+def make_runner(options: argparse.Namespace, on_epoch: OnEpoch = never, print_line: Callable[[str], None] = print):
     """Returns the runner that the flags of `add_runner_flags` describe."""
     if options.workers is None and options.address is None:
         return Local(on_epoch, options.trials_per_process)
@@ -376,5 +376,5 @@ def make_runner(options: argparse.Namespace, on_epoch: OnEpoch = never, say: Cal
         cpus=options.cpus_per_trial,
         gpus=options.gpus_per_trial,
         runs_per_process=options.trials_per_process,
-        say=say,
+        print_line=print_line,
     )

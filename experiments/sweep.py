@@ -249,7 +249,7 @@ class Sweep:
 
     def run(self) -> None:
         """Runs all trials that are left."""
-        with make_runner(self.options, self.is_hopeless, self.say) as runner:
+        with make_runner(self.options, self.is_hopeless, self.print_line) as runner:
             waiting = self.search.running
             while True:
                 while runner.free > 0 and (trial := waiting.pop(0) if waiting else self.search.propose()):
@@ -273,7 +273,7 @@ class Sweep:
         """Submits the runs of a trial, or ends it if there is no such network."""
         values, settings = trial.hyperparameters.values, self.settings
         epochs, first = values.get("tuner/epochs", settings.epochs), values.get("tuner/initial_epoch", 0)
-        self.say(f"{self.title(trial)}: {self.describe(trial)}")
+        self.print_line(f"{self.title(trial)}: {self.describe(trial)}")
         try:
             variant = self.hypermodel.variant(values)
             self.costs[trial.trial_id] = self.checked_size(values) * (epochs - first)
@@ -343,7 +343,7 @@ class Sweep:
         rows = write_report(self.directory)
         self.delete_networks(rows, self.search.needed())
         self.done_cost += self.costs.get(trial.trial_id, 0.0)
-        self.say(self.summary(trial, score, message, rows))
+        self.print_line(self.summary(trial, score, message, rows))
 
     def delete_networks(self, rows: list[dict], needed: set[str]) -> None:
         """Deletes the backups, and the networks except for the best, of ended trials that are not `needed`."""
@@ -373,7 +373,7 @@ class Sweep:
         means = [statistics.fmean(values[:epoch]) for values in others]
         return len(means) >= LEAST_CURVES and max(curve) < statistics.median(means)
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         tqdm.write(text)
         sys.stdout.flush()
 
@@ -492,7 +492,7 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
         open_directory(directory, settings, arguments)
         sweep = Sweep(options, settings, total, data)
         held = data.validation.size if data.validation else 0
-        sweep.say(
+        sweep.print_line(
             f"{data.name}: {settings.train_examples} images to train on, {held} to validate; {settings.precision}"
         )
         sweep.run()

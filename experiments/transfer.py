@@ -25,7 +25,7 @@ from keras_resnet.training.datasets import in_memory
 from keras_resnet.training.environment import commit, machine, versions
 from keras_resnet.training.parts import Arrays
 
-NEW = ("ship", "truck")
+NEW_CLASSES = ("ship", "truck")
 SHOTS = (5, 20, 100)
 SEEDS = 5
 # title -> recipe, changes of the recipe, whether the network was trained before
@@ -53,7 +53,7 @@ def prepare(directory: Path, data_dir: str | None) -> None:
         return
     data = load_data("cifar10", data_dir=data_dir, validation=0)
     train, test = in_memory(data.train), in_memory(data.test)
-    labels = [data.class_names.index(name) for name in NEW]
+    labels = [data.class_names.index(name) for name in NEW_CLASSES]
     for name, part in (("train", train), ("test", test)):
         write_images(part, data.class_names, np.flatnonzero(~np.isin(part.labels, labels)), directory / "old" / name)
     write_images(test, data.class_names, np.flatnonzero(np.isin(test.labels, labels)), directory / "test")

@@ -180,13 +180,13 @@ def run_explain(options) -> None:
     from PIL import Image
 
     import keras_resnet
-    from keras_resnet.network import the_network
+    from keras_resnet.network import require_network
     from keras_resnet.preprocessing import find_preprocessing, imagenet_classes, resize_image
 
     if not options.weights and not options.name.endswith(".keras"):
         raise ValueError(f"--weights must be given for a row. Received: {options.name!r}")
     model, preprocessing = read_net(options)
-    network = the_network(model)
+    network = require_network(model)
     if network.variant.rank != 2:
         raise ValueError(f"name must be a network of images, not of clips. Received: {options.name!r}")
     preprocessing = preprocessing or network.preprocessing
@@ -212,8 +212,8 @@ def run_explain(options) -> None:
 
 
 def add_fields(parser) -> None:
-    told = "others than those of the row, such as bottleneck_stride=1x1 depths=[2,2,2,2]"
-    parser.add_argument("--fields", nargs="+", default=(), metavar="FIELD=VALUE", help=told)
+    help_text = "others than those of the row, such as bottleneck_stride=1x1 depths=[2,2,2,2]"
+    parser.add_argument("--fields", nargs="+", default=(), metavar="FIELD=VALUE", help=help_text)
 
 
 def fields_of(options) -> dict:

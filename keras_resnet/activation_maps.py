@@ -69,7 +69,7 @@ def heatmaps_of(maps, size: tuple):
 def class_activation(model: keras.Model, images, classes=None) -> tuple[np.ndarray, np.ndarray]:
     """Returns the maps of `explain` before ReLU, at the resolution of the feature map, and the scores (b, classes)."""
     choose(GRADIENTS, keras.backend.backend(), "The backend of Keras")
-    network = dissected(model)
+    network = split_model(model)
     shape, expected = tuple(getattr(images, "shape", ())), network.image.shape
     fits = len(shape) == 4 and shape[0] > 0
     if not fits or any(size not in (None, ours) for ours, size in zip(shape, expected, strict=True)):
@@ -133,7 +133,7 @@ class Step(NamedTuple):
         return [x for x in keras.tree.flatten(self.arguments) if isinstance(x, keras.KerasTensor)]
 
 
-class Dissected(NamedTuple):
+class SplitModel(NamedTuple):
     """A model in two parts: from the image to the last feature map, and from there to the scores."""
 
     image: keras.KerasTensor
@@ -173,22 +173,22 @@ def run(steps: list[Step], source: keras.KerasTensor, value, target: keras.Keras
 
 
 # Keras records each symbolic call at the layer, so a model is traced once only.
-_DISSECTED: WeakKeyDictionary[keras.Model, Dissected] = WeakKeyDictionary()
+_SPLIT_MODELS: WeakKeyDictionary[keras.Model, SplitModel] = WeakKeyDictionary()
 # What may follow the layer that computes the scores.
 ACTIVATIONS = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Identity, keras.layers.Dropout)
 
 
-def dissected(model: keras.Model) -> Dissected:
+def split_model(model: keras.Model) -> SplitModel:
     """Returns the two parts of `model`; ValueError for a model that has not these parts."""
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise ValueError(f"model must be a Functional or Sequential keras.Model. Received: {model!r}")
-    if model not in _DISSECTED:
+    if model not in _SPLIT_MODELS:
         check_channels_last()
-        _DISSECTED[model] = _dissect(model)
-    return _DISSECTED[model]
+        _SPLIT_MODELS[model] = _split(model)
+    return _SPLIT_MODELS[model]
 
 
-def _dissect(model: keras.Model) -> Dissected:
+def _split(model: keras.Model) -> SplitModel:
     if [len(x.shape) for x in model.inputs] != [4] or [len(x.shape) for x in model.outputs] != [2]:
         raise ValueError(
             "model must have one input (b, h, w, c) and one output (b, classes). Received: "
@@ -215,7 +215,7 @@ def _dissect(model: keras.Model) -> Dissected:
     (feature_map,) = maps.values()
     end = next(number for number, step in enumerate(steps, 1) if any(x is feature_map for x in step.outputs))
     ordered = [step for step in steps if id(step) in head]
-    return Dissected(image, steps[:end], feature_map, ordered, output, classifier, tail)
+    return SplitModel(image, steps[:end], feature_map, ordered, output, classifier, tail)
 
 
 def _last_maps(output, producers: dict[int, Step], head: dict[int, Step]) -> Iterator[keras.KerasTensor]:
@@ -284,7 +284,7 @@ def with_heatmaps(model: keras.Model) -> tuple[keras.KerasTensor, keras.KerasTen
     Models inside `model` are unrolled. The classifier becomes a `MappedDense` with a copy of its weights. Raises
     ValueError if the head of `model` is not global average pooling and one dense layer.
     """
-    network = dissected(model)
+    network = split_model(model)
     idle = (keras.layers.Dropout, keras.layers.Identity)
     head = [step.operation for step in network.head if step.operation is not same]
     kinds = [type(operation) for operation in head if not isinstance(operation, idle)]
@@ -307,7 +307,7 @@ def with_heatmaps(model: keras.Model) -> tuple[keras.KerasTensor, keras.KerasTen
     return run(network.tail, network.tail[0].inputs[0], scores, network.tail[-1].outputs[0]), vector, heatmaps
 
 
-def _features(network: Dissected, images) -> tuple[np.ndarray, np.ndarray]:
+def _features(network: SplitModel, images) -> tuple[np.ndarray, np.ndarray]:
     with _no_gradients():
         features = network.features(ops.cast(ops.convert_to_tensor(images), network.image.dtype))
         scores = ops.cast(network.scores(features), "float32")

@@ -13,7 +13,7 @@ from keras_resnet.errors import choose, positive
 from keras_resnet.gates import GATES
 from keras_resnet.layers import Layers, check_channels_last
 from keras_resnet.ranks import channels_between
-from keras_resnet.shortcuts import Fork, find_shortcut
+from keras_resnet.shortcuts import ShortcutInputs, find_shortcut
 
 
 class WeightLayer(NamedTuple):
@@ -222,7 +222,7 @@ def residual_block(
     if beside:
         bn = "bn" if "bn" in order.end else ""
         pool = stride * dilation // first_dilation
-        beside = beside(Fork(x, activated, last.filters, stride, pool, bn, f"{name}_0"), layers)
+        beside = beside(ShortcutInputs(x, activated, last.filters, stride, pool, bn, f"{name}_0"), layers)
     zero = zero_init_residual and beside is not None
     if zero_init_residual:
         _check_zero_init(order, row, shortcut)

@@ -53,13 +53,13 @@ def readable(path):
         return None
 
 
-class Held(SystemExit):
+class DirectoryInUse(SystemExit):
     """Another process uses the directory."""
 
 
 @contextmanager
 def only_one(directory: Path):
-    """Locks a directory, which is created if need be. Raises Held if another process has locked it.
+    """Locks a directory, which is created if need be. Raises DirectoryInUse if another process has locked it.
 
     The lock ends with the process, also if it is killed.
     """
@@ -70,5 +70,5 @@ def only_one(directory: Path):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Held(f"Another process is at work in {directory}.") from None
+            raise DirectoryInUse(f"Another process is at work in {directory}.") from None
         yield

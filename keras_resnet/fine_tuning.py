@@ -12,7 +12,7 @@ from keras_resnet.resnet import recursion_limit
 # Layers of a stage. conv1 and pool1 are the stem; pool2, pool3, ... are the transitions of DenseNets.
 NUMBERED = re.compile(r"(?:conv|pool)(\d+)(?:_.*)?")
 # After the last block: BN and ReLU of pre-activated nets, and of DenseNets.
-LAST = re.compile(r"post_.*|bn|relu")
+FINAL_LAYERS = re.compile(r"post_.*|bn|relu")
 
 
 def freeze(model: keras.Model, up_to: str | None = "conv4", batch_norm: bool = True) -> None:
@@ -254,7 +254,7 @@ def network_stages(model: keras.Model) -> dict[str, list[keras.layers.Layer]]:
         for layer in network.layers:
             if match := NUMBERED.fullmatch(layer.name):
                 stages.setdefault(int(match[1]), []).append(layer)
-            elif LAST.fullmatch(layer.name):
+            elif FINAL_LAYERS.fullmatch(layer.name):
                 stages.setdefault(max(numbers), []).append(layer)
     if not stages:
         raise ValueError(f"model must be a network of keras_resnet or contain one. Received: {model!r}")

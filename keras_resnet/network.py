@@ -184,7 +184,7 @@ def find_network(model: keras.Model) -> Network | None:
     return found[0] if len(found) == 1 else None
 
 
-def the_network(model: keras.Model, argument: str = "model") -> Network:
+def require_network(model: keras.Model, argument: str = "model") -> Network:
     """Returns the network that `model` is or contains; ValueError if there is none, or more than one."""
     network = find_network(model)
     if network is None:

@@ -17,7 +17,7 @@ from keras_resnet.network import named_inputs
 from keras_resnet.resnet import recursion_limit
 
 # Layers of this package that differ from those of Keras only in speed.
-SAME: dict[type, Any] = {
+STOCK_CLASSES: dict[type, Any] = {
     BatchNormalization: keras.layers.BatchNormalization,
     Conv2D: keras.layers.Conv2D,
     StandardizedConv2D: keras.layers.Conv2D,  # whose kernel is standardized once and for all
@@ -64,7 +64,7 @@ def _plain(model: keras.Model) -> keras.Model:
     def clone(layer) -> Any:
         if isinstance(layer, keras.Model):
             return _plain(layer)
-        kind = SAME.get(type(layer), type(layer))
+        kind = STOCK_CLASSES.get(type(layer), type(layer))
         if kind.__module__.startswith("keras_resnet") and not isinstance(layer, OPERATIONS):
             raise ValueError(f"Keras has no layer that does the same as {layer.name!r}, a {type(layer).__name__}")
         return kind.from_config(layer.get_config())

@@ -165,7 +165,7 @@ class Preprocessing:
 
 
 HALF = (0.5, 0.5, 0.5)
-ONE = (1.0, 1.0, 1.0)
+UNIT_STD = (1.0, 1.0, 1.0)
 CAFFE = (103.939, 116.779, 123.68)  # BGR, for pixels of 0 to 255
 KINETICS = (0.43216, 0.394666, 0.37645)
 CIFAR10 = (0.4914, 0.4822, 0.4465)
@@ -180,8 +180,8 @@ PREPROCESSINGS = {
     # BiT, arXiv:1912.11370 (fine-tuned at 448: size=448, resize=448); timm's ra4_e3600 are bicubic as well
     "half":               Preprocessing(mean=HALF, std=HALF),
     # keras.applications.resnet (the Caffe models of He et al.) and .resnet_v2; Keras does not define the sizes
-    "caffe":              Preprocessing(mean=CAFFE, std=ONE, scale=1.0, channels="bgr"),
-    "tf":                 Preprocessing(mean=ONE, std=ONE, scale=127.5),
+    "caffe":              Preprocessing(mean=CAFFE, std=UNIT_STD, scale=1.0, channels="bgr"),
+    "tf":                 Preprocessing(mean=UNIT_STD, std=UNIT_STD, scale=127.5),
     # torchvision.models.video, frame by frame; torchvision resizes to 128 x 171 whatever the shape of the video
     "kinetics":           Preprocessing(112, 128, antialias=False, mean=KINETICS, std=(0.22803, 0.22145, 0.216989)),
     # github.com/akamaster/pytorch_resnet_cifar10: the numbers of ImageNet. 32x32 images are not resized, here and below

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_resnet.errors import choose
-from keras_resnet.network import Network, describe, the_network
+from keras_resnet.network import Network, describe, require_network
 from keras_resnet.resnet import strides
 from keras_resnet.variants import DenseVariant
 
@@ -58,7 +58,7 @@ def feature_pyramid(model: keras.Model, stages: Sequence[str] | None = None) -> 
         >>> pyramid.strides
         {'conv2': 4, 'conv3': 8, 'conv4': 16, 'conv5': 32}
     """
-    network = the_network(model)
+    network = require_network(model)
     ends = last_layers(network)
     for stage in ends if stages is None else stages:
         choose(ends, stage, "stages")

@@ -7,7 +7,7 @@ from keras_resnet.errors import choose
 from keras_resnet.layers import Layers
 
 
-class Fork(NamedTuple):
+class ShortcutInputs(NamedTuple):
     """Where a block splits in two: what a shortcut starts from, and the shape it must arrive at."""
 
     x: Any  # the input of the block
@@ -19,49 +19,49 @@ class Fork(NamedTuple):
     name: str
 
 
-def identity(fork: Fork, layers: Layers):
-    return fork.x
+def identity(inputs: ShortcutInputs, layers: Layers):
+    return inputs.x
 
 
-def zero_pad(fork: Fork, layers: Layers):
+def zero_pad(inputs: ShortcutInputs, layers: Layers):
     """Option A: no weights."""
-    return layers.zero_pad_channels(fork.x, fork.filters, fork.stride, name=fork.name)
+    return layers.zero_pad_channels(inputs.x, inputs.filters, inputs.stride, name=inputs.name)
 
 
-def projection(fork: Fork, layers: Layers):
+def projection(inputs: ShortcutInputs, layers: Layers):
     """Option B: W_s of He 2015, eq. (2). It shares the pre-activation with F (He 2016, appendix)."""
-    return _project(fork.activated, fork, fork.stride, layers)
+    return _project(inputs.activated, inputs, inputs.stride, layers)
 
 
-def linear_projection(fork: Fork, layers: Layers):
+def linear_projection(inputs: ShortcutInputs, layers: Layers):
     """A projection that no BN follows, whatever the order; github.com/keras-team/keras, examples/cifar10_resnet.py."""
-    return _project(fork.activated, fork._replace(bn=""), fork.stride, layers)
+    return _project(inputs.activated, inputs._replace(bn=""), inputs.stride, layers)
 
 
-def channel_projection(fork: Fork, layers: Layers):
+def channel_projection(inputs: ShortcutInputs, layers: Layers):
     """keras.applications' V2: a projection to new channels; where the map is only halved, every second pixel."""
-    return projection(fork, layers) if fork.x.shape[-1] != fork.filters else zero_pad(fork, layers)
+    return projection(inputs, layers) if inputs.x.shape[-1] != inputs.filters else zero_pad(inputs, layers)
 
 
-def pooled_projection(fork: Fork, layers: Layers):
+def pooled_projection(inputs: ShortcutInputs, layers: Layers):
     """He et al. 2019, arXiv:1812.01187, Fig. 2(c): no pixel is skipped."""
-    x = fork.activated
-    if fork.pool > 1:
-        x = layers.average_pool(x, fork.pool, fork.stride, name=fork.name)
-    return _project(x, fork, 1, layers)
+    x = inputs.activated
+    if inputs.pool > 1:
+        x = layers.average_pool(x, inputs.pool, inputs.stride, name=inputs.name)
+    return _project(x, inputs, 1, layers)
 
 
-def max_pooled_projection(fork: Fork, layers: Layers):
+def max_pooled_projection(inputs: ShortcutInputs, layers: Layers):
     """Duta et al. 2020, arXiv:2004.04989, Fig. 2: the largest of the pixels that F sees goes on."""
-    x = fork.activated
-    if fork.pool > 1:
-        x = layers.max_pool(x, 3, fork.stride, nonnegative=False, name=fork.name)
-    return _project(x, fork, 1, layers)
+    x = inputs.activated
+    if inputs.pool > 1:
+        x = layers.max_pool(x, 3, inputs.stride, nonnegative=False, name=inputs.name)
+    return _project(x, inputs, 1, layers)
 
 
-def _project(x, fork, stride, layers):
-    x = layers.conv(x, fork.filters, 1, stride, bn=bool(fork.bn), name=fork.name)
-    return layers.follow(fork.bn, x, name=fork.name)
+def _project(x, inputs, stride, layers):
+    x = layers.conv(x, inputs.filters, 1, stride, bn=bool(inputs.bn), name=inputs.name)
+    return layers.follow(inputs.bn, x, name=inputs.name)
 
 
 # of any shape, with new weights

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from keras_resnet.layers import Layers
 
 
-def seven_by_seven(x, filters, steps, layers: Layers, pooled=True, zeros=False):
+def conv7x7_stem(x, filters, steps, layers: Layers, pooled=True, zeros=False):
     """He 2015, Table 1, conv1 and the pooling of conv2_x: `(b, h, w, c) -> (b, h/4, w/4, filters)`, rounded up.
 
     Not `pooled` it is h/2. `zeros` pads the pool with zeros even where they may be the largest, as BiT does. For
@@ -50,9 +50,9 @@ class Stem(NamedTuple):
 
 
 STEMS = {
-    "7x7":          Stem(seven_by_seven,                         weight_layers=1, stride=4),
-    "7x7_zeros":    Stem(partial(seven_by_seven, zeros=True),    weight_layers=1, stride=4),  # BiT
-    "7x7_unpooled": Stem(partial(seven_by_seven, pooled=False),  weight_layers=1, stride=2),  # iResNet
+    "7x7":          Stem(conv7x7_stem,                         weight_layers=1, stride=4),
+    "7x7_zeros":    Stem(partial(conv7x7_stem, zeros=True),    weight_layers=1, stride=4),  # BiT
+    "7x7_unpooled": Stem(partial(conv7x7_stem, pooled=False),  weight_layers=1, stride=2),  # iResNet
     "3x3":          Stem(three_by_three,                         weight_layers=1, stride=1),
     "deep":         Stem(deep,                                   weight_layers=3, stride=4),  # ResNet-C
     "deep_tiered":  Stem(partial(deep, eighths=(3, 4)),          weight_layers=3, stride=4),  # timm's ..t

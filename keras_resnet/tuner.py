@@ -149,9 +149,9 @@ class HyperResNet(keras_tuner.HyperModel):
             "order": _unique(orders, "orders", _string),
             "depth": sorted(_unique(depths, "depths", positive)),
         }  # in the order of PARTS
-        self.combinations = self._within_limits(self._legal(options))
+        self.combinations = self._within_limits(self._valid(options))
 
-    def _legal(self, options: dict[str, list]) -> list[tuple]:
+    def _valid(self, options: dict[str, list]) -> list[tuple]:
         """The combinations of `options` that are networks; ValueError where a value is in none of them."""
         legal, errors = [], {}
         for combination in product(*options.values()):
@@ -173,12 +173,12 @@ class HyperResNet(keras_tuner.HyperModel):
             return combinations
         fitting: list[tuple] = []
         for _, group in groupby(combinations, key=lambda combination: combination[:-1]):
-            fitting += takewhile(lambda combination: not self._excess(_named(combination)), group)
+            fitting += takewhile(lambda combination: not self._exceeded_limits(_named(combination)), group)
         if not fitting:
-            raise ValueError(f"No network is within the limits: {self._excess(_named(combinations[0]))}")
+            raise ValueError(f"No network is within the limits: {self._exceeded_limits(_named(combinations[0]))}")
         return fitting
 
-    def _excess(self, values: dict[str, Any]) -> str:
+    def _exceeded_limits(self, values: dict[str, Any]) -> str:
         """Which limit a network exceeds, or ""."""
         size = self.size(values) if self.limits else {}
         numbers = {"max_parameters": "parameters", "max_macs": "multiply_adds"}
@@ -206,7 +206,7 @@ class HyperResNet(keras_tuner.HyperModel):
         try:
             if "depth" not in values:
                 raise ValueError(f"No network of the search space has these values: {values}")
-            excess = self._excess(values)
+            excess = self._exceeded_limits(values)
             if excess:
                 raise ValueError(excess)
             return self.create(values)

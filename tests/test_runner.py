@@ -230,7 +230,7 @@ def test_ray_on_this_machine(tmp_path):
     environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     os.environ.update(environment)
     said = []
-    done = {one.task.name: one for one in all_of(OnRay(workers=2, say=said.append), tasks)}
+    done = {one.task.name: one for one in all_of(OnRay(workers=2, print_line=said.append), tasks)}
     assert [done[str(i)].result["value"] for i in range(4)] == [0, 1, 2, 3]
     assert "ValueError: no such network" in done["fails"].error
     assert done["dies"].result == {"deaths": 1} and done["dies"].attempts == 2

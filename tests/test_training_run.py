@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import keras_resnet
-from keras_resnet.files import Held, only_one
+from keras_resnet.files import DirectoryInUse, only_one
 from keras_resnet.training import Run
 from keras_resnet.training.run import evaluation_batch, precision_of
 
@@ -139,7 +139,7 @@ def test_settings_that_are_refused(settings, says):
 
 
 def test_a_directory_in_use(tmp_path):
-    with only_one(tmp_path), pytest.raises(Held, match="Another process is at work in"):
+    with only_one(tmp_path), pytest.raises(DirectoryInUse, match="Another process is at work in"):
         Run("resnet20", "digits", **SMALL)(tmp_path)
 
 

@@ -17,7 +17,7 @@ from keras_resnet.preprocessing import Preprocessing, resize_image
 from keras_resnet.serving.folding import all_layers
 from keras_resnet.serving.freezing import as_function
 from keras_resnet.serving.images import Reader
-from keras_resnet.serving.signatures import Served, Signature
+from keras_resnet.serving.signatures import ServedModel, Signature
 
 # Precision -> the largest relative difference of the logits, see `agreement`.
 TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 0.05, "int8": 0.5}
@@ -116,7 +116,7 @@ def check_agreement(found: Agreement, tolerance: float) -> Agreement:
 
 
 def compare_signatures(
-    path: Path, chosen: Sequence[Signature], served: Served, reader: Reader | None, tolerance: float
+    path: Path, chosen: Sequence[Signature], served: ServedModel, reader: Reader | None, tolerance: float
 ) -> Agreement:
     """Compares each signature of the SavedModel `path` with the model.
 
@@ -267,7 +267,7 @@ def sample_files(height: int, width: int, row: Preprocessing | None) -> list[byt
     return files
 
 
-def sample_images(served: Served, count: int = 8) -> np.ndarray:
+def sample_images(served: ServedModel, count: int = 8) -> np.ndarray:
     """Returns generated images as a model takes them; of about -2 to 2 if its normalization is not known."""
     height, width, channels = (size or 224 for size in served.shape)
     images = np.stack([sample_image(height, width, channels, seed) for seed in range(count)]).astype("float32")

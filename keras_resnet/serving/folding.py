@@ -83,7 +83,7 @@ def folding(
     source = model
     with recursion_limit(10 * len(model.layers)):
         model = keras.Model(*ends, name=model.name)
-        homes, dtypes, inner = find_homes(model), dtypes_of(model), dict[str, Folding]()
+        targets, dtypes, inner = find_targets(model), dtypes_of(model), dict[str, Folding]()
         makers = FASTER | (twins or {})
 
         def clone(layer):
@@ -93,26 +93,26 @@ def folding(
             config = layer.get_config()
             if layer.name in dtypes:
                 config["dtype"] = dtypes[layer.name]
-            if any(home.layer == layer.name for home in homes.values()):
+            if any(target.layer == layer.name for target in targets.values()):
                 config["use_bias"] = True
             make: Any = makers.get(type(layer), type(layer))
             return make.from_config(config) if hasattr(make, "from_config") else make(layer, config)
 
         def call(layer, *args, **kwargs):
-            return args[0] if layer.name in homes else layer(*args, **kwargs)
+            return args[0] if layer.name in targets else layer(*args, **kwargs)
 
         new = keras.models.clone_model(model, named_inputs(model), clone, call)
         if isinstance(source, Network) and find_network(source):
             new = describe(type(source)(new.input, new.output, name=source.name), source.description)
     for layer in model.layers:
-        if layer.weights and layer.name not in inner and layer.name not in homes:
+        if layer.weights and layer.name not in inner and layer.name not in targets:
             twin = new.get_layer(layer.name)
-            pairs = zip(folded_weights(model, layer, homes), twin.weights, strict=True)
+            pairs = zip(folded_weights(model, layer, targets), twin.weights, strict=True)
             twin.set_weights([value.reshape(weight.shape) for value, weight in pairs])
-    kept = [layer.name for layer in model.layers if type(layer) in BATCH_NORMS and layer.name not in homes]
+    kept = [layer.name for layer in model.layers if type(layer) in BATCH_NORMS and layer.name not in targets]
     return Folding(
         new,
-        (*homes, *(f"{name}/{bn}" for name, part in inner.items() for bn in part.folded)),
+        (*targets, *(f"{name}/{bn}" for name, part in inner.items() for bn in part.folded)),
         (*kept, *(f"{name}/{bn}" for name, part in inner.items() for bn in part.kept)),
     )
 
@@ -122,29 +122,29 @@ def check_functional(model) -> None:
         raise ValueError(f"model must be a Functional or Sequential keras.Model. Received: {model!r}")
 
 
-class Home(NamedTuple):
+class FoldingTarget(NamedTuple):
     """The layer that a BN is folded into, and whether the BN comes before it."""
 
     layer: str
     before: bool
 
 
-def find_homes(model: keras.Model) -> dict[str, Home]:
+def find_targets(model: keras.Model) -> dict[str, FoldingTarget]:
     """Returns where each BN that can be folded is folded into, in the order of the model."""
     graph = Graph(model)
-    homes: dict[str, Home] = {}
+    targets: dict[str, FoldingTarget] = {}
     for layer in model.layers:
         if type(layer) not in BATCH_NORMS or not graph.is_once(layer.name):
             continue
         (source,) = graph.sources[layer.name]
-        while graph.is_private(source) and (source in homes or isinstance(graph.operations.get(source), IDLE)):
+        while graph.is_private(source) and (source in targets or isinstance(graph.operations.get(source), IDLE)):
             (source,) = graph.sources[source]
         following = graph.following(layer.name)
         if graph.is_private(source) and can_scale(layer, graph.operations.get(source)):
-            homes[layer.name] = Home(source, before=False)
+            targets[layer.name] = FoldingTarget(source, before=False)
         elif following and graph.is_once(following) and can_be_scaled(layer, graph.operations.get(following)):
-            homes[layer.name] = Home(following, before=True)
-    return homes
+            targets[layer.name] = FoldingTarget(following, before=True)
+    return targets
 
 
 def all_layers(model: keras.Model) -> Iterator[keras.Layer]:
@@ -210,15 +210,17 @@ def can_be_scaled(bn, layer) -> bool:
     return layer.groups == 1 and (layer.padding == "valid" or set(layer.kernel_size) == {1})
 
 
-def folded_weights(model, layer, homes: dict[str, Home]) -> list[np.ndarray]:
+def folded_weights(model, layer, targets: dict[str, FoldingTarget]) -> list[np.ndarray]:
     """Returns the weights of `layer` after BN layers are folded into it."""
-    guests = [(model.get_layer(name), home.before) for name, home in homes.items() if home.layer == layer.name]
+    batch_norms = [
+        (model.get_layer(name), target.before) for name, target in targets.items() if target.layer == layer.name
+    ]
     standardized = type(layer) is StandardizedConv2D
-    if not guests and not standardized:
+    if not batch_norms and not standardized:
         return layer.get_weights()
     kernel = float64(standardize(layer.kernel) if standardized else layer.kernel)
     bias = float64(layer.bias) if layer.use_bias else np.zeros(1)
-    for bn, before in sorted(guests, key=lambda guest: not guest[1]):  # BN before the layer first
+    for bn, before in sorted(batch_norms, key=lambda pair: not pair[1]):  # BN before the layer first
         scale, shift = scale_and_shift(bn)
         if before:
             bias = bias + shift @ kernel.sum(axis=tuple(range(kernel.ndim - 2)))
@@ -226,7 +228,7 @@ def folded_weights(model, layer, homes: dict[str, Home]) -> list[np.ndarray]:
         else:
             kernel = kernel * scale.reshape(kernel.shape[-WEIGHT_LAYERS[type(layer)] :])
             bias = bias * scale + shift
-    return [kernel, bias] if guests or layer.use_bias else [kernel]
+    return [kernel, bias] if batch_norms or layer.use_bias else [kernel]
 
 
 def scale_and_shift(bn) -> tuple[np.ndarray, np.ndarray]:

@@ -21,12 +21,12 @@ from keras_resnet.serving.folding import folding
 from keras_resnet.serving.freezing import as_function, pointwise
 from keras_resnet.serving.images import affine, make_reader, read_folder
 from keras_resnet.serving.saved_model import export_saved_model
-from keras_resnet.serving.signatures import Served, serve
+from keras_resnet.serving.signatures import ServedModel, serve
 from keras_resnet.serving.versions import unpublished
 
 OPSET = 17  # of ONNX, from 2022: onnxruntime supports it since 1.12
-MOST = 1000  # images used for calibration
-NARROW = 0.02  # of the range that the model takes: images of 0 to 1 fill 0.004 of 0 to 255
+MAX_CALIBRATION_IMAGES = 1000  # images used for calibration
+MIN_CALIBRATION_RANGE = 0.02  # of the range that the model takes: images of 0 to 1 fill 0.004 of 0 to 255
 
 
 def export(model: keras.Model, path, *, format: str | None = None, **options) -> dict:
@@ -107,7 +107,7 @@ def export_file(
     metadata = json.loads(json.dumps(metadata or {})) | served.describe()
     metadata |= {"format": format, "precision": precision, "labels": list(served.labels)}
 
-    folded = folding(served.model, in_float32, TWINS).model
+    folded = folding(served.model, in_float32, FLOAT32_CLASSES).model
     image = keras.InputSpec(shape=(None, *served.shape), dtype="float32", name="image")
     with unpublished(place.parent) as folder:
         source, written = folder / f"keras{place.suffix}", folder / place.name
@@ -131,12 +131,12 @@ def export_file(
     return {"path": str(place), "bytes": size, "agreement": agreed._asdict(), **metadata}
 
 
-def check_calibration(int8, served: Served) -> np.ndarray:
+def check_calibration(int8, served: ServedModel) -> np.ndarray:
     """Returns float32 images; ValueError if the model does not take this size or this range of numbers."""
     shape, row, white = served.shape, served.row, served.white
     if isinstance(int8, str | os.PathLike):
         int8 = read_folder(Path(int8).expanduser(), make_reader(shape, row, white))
-    images = np.asarray(int8)[:MOST]
+    images = np.asarray(int8)[:MAX_CALIBRATION_IMAGES]
     fits = images.ndim == 4 and all(b in (None, a) for a, b in zip(images.shape[1:], shape, strict=True))
     if not fits or not len(images) or not np.issubdtype(images.dtype, np.number) or not np.isfinite(images).all():
         raise ValueError(
@@ -145,8 +145,8 @@ def check_calibration(int8, served: Served) -> np.ndarray:
         )
     low, high, limits = images.min(), images.max(), check.limits(images.shape[-1], row, white)
     least, most = limits.min(), limits.max()
-    slack = 0.01 * (most - least)
-    outside = low < least - slack or high > most + slack or high - low < NARROW * (most - least)
+    margin = 0.01 * (most - least)
+    outside = low < least - margin or high > most + margin or high - low < MIN_CALIBRATION_RANGE * (most - least)
     if outside and (row or white):
         raise ValueError(
             f"int8 must be images as the model takes them, of {least:.4g} to {most:.4g}. "
@@ -175,7 +175,7 @@ def as_rescaling(layer: keras.layers.Normalization, config: dict):
 
 
 # Layers of exactly this class -> an equal layer that all formats can represent.
-TWINS: dict[type, Any] = {
+FLOAT32_CLASSES: dict[type, Any] = {
     LowestPadding2D: MirroredPadding2D,
     keras.layers.Normalization: as_rescaling,
     keras.layers.Dense: pointwise,
@@ -275,15 +275,15 @@ class File(NamedTuple):
     load: Callable[[Path], Callable]
 
 
-EACH = ("float32", "float16", "int8")
+ALL_PRECISIONS = ("float32", "float16", "int8")
 FILES = {
     "onnx": File(
-        (".onnx",), EACH[:1], ("onnx", "tf2onnx", "onnxruntime"),
+        (".onnx",), ALL_PRECISIONS[:1], ("onnx", "tf2onnx", "onnxruntime"),
         lambda *_: {"opset_version": OPSET}, finish_onnx, load_onnx,
     ),
-    "litert": File((".tflite",), EACH, ("ai_edge_litert",), litert_options, finish_litert, load_litert),
+    "litert": File((".tflite",), ALL_PRECISIONS, ("ai_edge_litert",), litert_options, finish_litert, load_litert),
     "openvino": File(
-        (".bin", ".xml"), EACH, ("openvino", "nncf"), lambda *_: {}, finish_openvino, load_openvino,
+        (".bin", ".xml"), ALL_PRECISIONS, ("openvino", "nncf"), lambda *_: {}, finish_openvino, load_openvino,
     ),
 }  # fmt: skip
 FORMATS: dict[str, Callable[..., dict]] = {

@@ -13,7 +13,7 @@ from keras_resnet.serving.folding import WEIGHT_LAYERS, folding
 OPTIMIZE: dict[str, str | None] = {"freeze": None, "bfloat16": "bfloat16"}
 HALF = ("bfloat16", "float16")
 # Layers that never compute in 16 bits: bfloat16 cannot hold the pixels 0 to 255 after a normalization.
-EXACT = (keras.layers.Normalization, keras.layers.Rescaling)
+FULL_PRECISION_LAYERS = (keras.layers.Normalization, keras.layers.Rescaling)
 # Bytes that a protocol buffer can hold, less room for the graph.
 LARGEST = 2**31 - 2**26
 
@@ -118,7 +118,7 @@ def storage(model: keras.Model, dtype: str | None) -> dict[str, str]:
     for layer in model.layers:
         if isinstance(layer, keras.Model) or layer.quantization_mode:
             continue
-        exact = isinstance(layer, EXACT) or len(keras.tree.flatten(layer.output)[0].shape) == 2
+        exact = isinstance(layer, FULL_PRECISION_LAYERS) or len(keras.tree.flatten(layer.output)[0].shape) == 2
         computed = "float32" if dtype and exact else dtype or layer.compute_dtype
         mixed = computed in HALF and type(layer) not in WEIGHT_LAYERS
         policies[layer.name] = f"mixed_{computed}" if mixed else computed

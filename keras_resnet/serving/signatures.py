@@ -33,7 +33,7 @@ FEATURES = (
 SCORES = (keras.activations.linear, keras.activations.sigmoid, keras.activations.softmax)
 
 
-class Served(NamedTuple):
+class ServedModel(NamedTuple):
     """A model as it is served.
 
     Attributes:
@@ -71,7 +71,7 @@ class Served(NamedTuple):
         }
 
 
-def serve(model, labels, preprocessing, *, extras: Collection[str] = ()) -> Served:
+def serve(model, labels, preprocessing, *, extras: Collection[str] = ()) -> ServedModel:
     """Checks a model and the arguments of an export.
 
     `extras` are outputs to add: "embedding", what the last dense layer gets, (b, features), and "cam", the class
@@ -116,7 +116,7 @@ def serve(model, labels, preprocessing, *, extras: Collection[str] = ()) -> Serv
         dense.set_weights(last.get_weights())
     with recursion_limit(10 * sum(1 for _ in all_layers(model))):
         whole, reference = (keras.Model(model.inputs[0], ends, name=model.name) for ends in (outputs, all_outputs))
-    return Served(whole, model, reference, names, row, own.white if own else None)
+    return ServedModel(whole, model, reference, names, row, own.white if own else None)
 
 
 def end_of(model: keras.Model) -> tuple[Any, str]:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras_resnet.activation_maps import explain, overlay
 from keras_resnet.errors import choose, positive
 from keras_resnet.files import whole, write_json, write_text
-from keras_resnet.network import Network, the_network
+from keras_resnet.network import Network, require_network
 from keras_resnet.preprocessing import INTERPOLATIONS, Preprocessing, decode_file, preprocess_input, resize_pixels
 from keras_resnet.resnet import ResNet
 from keras_resnet.training.datasets import ImageData, load_data
@@ -267,7 +267,7 @@ def evaluate(
         raise ValueError(
             f"model must have the classes of {data.name}, {list(data.class_names)[:5]}. Received: {list(names)[:5]}"
         )
-    size = image_size or model.input_shape[1] or the_network(model).variant.image_size
+    size = image_size or model.input_shape[1] or require_network(model).variant.image_size
     row, name = known_preprocessing(model).at_size(positive(size, "image_size")), model.name
     if crop is scales or model.input_shape[1] not in (None, size):
         model = any_size(model)
@@ -311,7 +311,7 @@ def _forward(model: keras.Model, images: Sequence[np.ndarray], row: Preprocessin
 def inputs_of(model: keras.Model, pixels: np.ndarray, row: Preprocessing) -> np.ndarray:
     """What the model takes for pixels of 0 to 255, (b, h, w, 3)."""
     pixels = pixels.astype("float32")
-    if the_network(model).includes_preprocessing:
+    if require_network(model).includes_preprocessing:
         return pixels
     return preprocess_input(pixels, "channels_last", mode=row)
 
@@ -360,7 +360,7 @@ def read_model(model: keras.Model | str | os.PathLike) -> keras.Model:
 
 
 def known_preprocessing(model: keras.Model) -> Preprocessing:
-    preprocessing = the_network(model).preprocessing
+    preprocessing = require_network(model).preprocessing
     if preprocessing is None:
         raise ValueError(
             f"The preprocessing of {model.name!r} is not known. Set it: model.preprocessing = 'torch', or another name "

@@ -13,13 +13,13 @@ from keras_resnet.training.parts import Files
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 PARTS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
 # format and mode of the files that TensorFlow decodes as Pillow does
-DECODED_ALIKE = {
+DECODED_AS_BY_PILLOW = {
     *(("JPEG", mode) for mode in ("L", "RGB")),
     ("MPO", "RGB"),  # a JPEG file with further images, of some cameras
     *(("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")),
     ("BMP", "RGB"),
 }
-CHECKED_WHOLE = 50_000  # files; of a larger folder only the beginning of each file is checked
+MAX_FULLY_CHECKED = 50_000  # files; of a larger folder only the beginning of each file is checked
 
 
 def read_folder(root: Path, strict: bool) -> tuple[tuple[str, ...], dict[str, Files]]:
@@ -83,7 +83,7 @@ def _without_damaged(root: Path, parts: dict[str, Files], strict: bool) -> dict[
     """Checks every file; lists in one warning those that are no readable images, and leaves them out."""
     from tqdm import tqdm
 
-    whole = sum(files.size for files in parts.values()) <= CHECKED_WHOLE
+    whole = sum(files.size for files in parts.values()) <= MAX_FULLY_CHECKED
     damaged: list[str] = []
     checked: dict[str, Files] = {}
     with ThreadPoolExecutor() as pool:  # Pillow decodes without the lock of Python
@@ -116,7 +116,7 @@ def _check_file(path: str, whole: bool) -> bool | str:
         return "empty"
     try:
         with Image.open(path) as image:
-            by_pillow = (image.format, image.mode) not in DECODED_ALIKE or _is_16_bit(image)
+            by_pillow = (image.format, image.mode) not in DECODED_AS_BY_PILLOW or _is_16_bit(image)
             if whole:
                 image.draft("RGB", (1, 1))  # a JPEG is decoded at an eighth of its size
                 image.load()

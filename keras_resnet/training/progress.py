@@ -27,7 +27,7 @@ class EpochLines(keras.callbacks.Callback):
         self.evaluated, self.prefix = evaluated, prefix
         self.stream = stream or sys.stdout
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         from tqdm import tqdm
 
         tqdm.write(f"{self.prefix}{text}", file=self.stream)
@@ -50,4 +50,4 @@ class EpochLines(keras.callbacks.Callback):
         figures |= {f"val_{name}": f"{self.evaluated} {name}" for name in ("loss", "accuracy")}
         shown = ", ".join(f"{title} {logs[name]:.4f}" for name, title in figures.items() if name in (logs or {}))
         seconds = duration(time.perf_counter() - self.began)
-        self.say(f"  epoch {epoch + 1} of {self.params['epochs']}: {shown}, learning rate {rate:g}, {seconds}")
+        self.print_line(f"  epoch {epoch + 1} of {self.params['epochs']}: {shown}, learning rate {rate:g}, {seconds}")

@@ -168,7 +168,7 @@ class Run:
         Raises:
             ValueError: If the directory holds another run, or for what `load_data` and `ResNet` refuse.
             DataUnavailable: If the data set is not there and cannot be prepared.
-            Held: If another process uses the directory.
+            DirectoryInUse: If another process uses the directory.
         """
         directory = Path(directory)
         self.check(directory)
@@ -240,7 +240,7 @@ class _Training:
                 if seconds > PLAN_SECONDS:
                     break
         steps, speed = epochs * feed.steps, done / seconds
-        self.lines.say(
+        self.lines.print_line(
             f"Plan: {epochs} epochs of {feed.steps} steps of {self.recipe.batch_size} images, {steps} steps in all. "
             f"Measured here: {speed:.0f} images/s, so about {duration(epochs * self.examples / speed)} and the "
             f"evaluations."
@@ -256,7 +256,7 @@ class _Training:
             epochs = recipe.training_epochs(feed.steps)
             self.compile(model, epochs * feed.steps)
             state = backup.restore(model)
-            self.lines.say(
+            self.lines.print_line(
                 f"{run.net_name}, {run.recipe}: {self.examples} images of {self.data.name}, {epochs} epochs of "
                 f"{feed.steps} steps, {self.precision}"
                 + (f"; resumes after epoch {state['epoch']}" if state["epoch"] else "")
@@ -451,7 +451,7 @@ class _History(keras.callbacks.Callback):
 
 
 class _Report(keras.callbacks.Callback):
-    """Reports each epoch, and stops the run when it is told to."""
+    """Reports each epoch, and stops the run when it is asked to."""
 
     def __init__(self, report: Callable[[int, dict[str, float]], bool], history: _History):
         super().__init__()
@@ -463,7 +463,7 @@ class _Report(keras.callbacks.Callback):
 
 
 # class of a callback -> what `on_train_begin` resets and a run needs to resume
-KEPT = {
+CALLBACK_STATE = {
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
     keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch"),
 }
@@ -506,7 +506,7 @@ class _Backup(keras.callbacks.Callback):
         return self.directory / f"{epoch:05d}.json"
 
     def keeps(self, callbacks: list, state: dict[str, Any]) -> None:
-        self.kept, self.state = [callback for callback in callbacks if type(callback) in KEPT], state
+        self.kept, self.state = [callback for callback in callbacks if type(callback) in CALLBACK_STATE], state
 
     def on_train_begin(self, logs=None):
         """Keras calls it after those of the other callbacks, which have reset themselves."""
@@ -525,7 +525,7 @@ class _Backup(keras.callbacks.Callback):
             "stopped": bool(self.model.stop_training),
             "random": [keras.ops.convert_to_numpy(value).tolist() for value in _random_states(self.model)],
             "callbacks": {
-                type(callback).__name__: {name: getattr(callback, name) for name in KEPT[type(callback)]}
+                type(callback).__name__: {name: getattr(callback, name) for name in CALLBACK_STATE[type(callback)]}
                 for callback in self.kept
             },
         }

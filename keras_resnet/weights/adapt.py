@@ -55,9 +55,9 @@ def adapted(
 def _is_of_other_classes(state: dict[str, np.ndarray], head: list[Named]) -> bool:
     """Whether the classifier is there and right but for the number of its classes."""
     shapes = [to_keras(state[target.tensor], target).shape for target in head if target.tensor in state]
-    wanted = [tuple(target.variable.shape) for target in head]
-    alike = [shape[:-1] for shape in shapes] == [shape[:-1] for shape in wanted] and all(shapes)
-    return alike and len({shape[-1] for shape in shapes}) == 1 and shapes[0][-1] != wanted[0][-1]
+    expected = [tuple(target.variable.shape) for target in head]
+    same_except_classes = [shape[:-1] for shape in shapes] == [shape[:-1] for shape in expected] and all(shapes)
+    return same_except_classes and len({shape[-1] for shape in shapes}) == 1 and shapes[0][-1] != expected[0][-1]
 
 
 def _absorb_biases(model: keras.Model, state: dict[str, np.ndarray], targets: list[Named]) -> None:
@@ -65,12 +65,12 @@ def _absorb_biases(model: keras.Model, state: dict[str, np.ndarray], targets: li
 
     A bias that the model has too, or one with a ReLU between it and the BN, is left as it is.
     """
-    wanted = {target.tensor for target in targets}
+    expected = {target.tensor for target in targets}
     means = {target.layer: target for target in targets if target.variable.path.endswith("moving_mean")}
     for target in targets:
         mean = means.get(target.layer.removesuffix("_conv") + "_bn")
         name = re.sub("(weight|kernel)$", "bias", target.tensor)
-        bias = None if name in wanted else state.get(name)
+        bias = None if name in expected else state.get(name)
         if mean is None or bias is None or not target.layer.endswith("_conv") or mean.tensor not in state:
             continue
         if model.get_layer(mean.layer).input is not model.get_layer(target.layer).output:
@@ -85,7 +85,7 @@ def _with_channels(array: np.ndarray, target: Named, name: str) -> np.ndarray:
     equal ones, and of more channels as much in all. Standardized kernels do so up to a factor a filter.
     """
     *sizes, channels, filters = target.variable.shape
-    axis, expected = (1, (filters, 3, *sizes)) if target.out_first else (len(sizes), (*sizes, 3, filters))
+    axis, expected = (1, (filters, 3, *sizes)) if target.output_channels_first else (len(sizes), (*sizes, 3, filters))
     if channels == 3 or array.shape != expected or not is_float(array):
         return array
     log.info("%s has %s input channels: the kernels of conv1 are adapted from 3", name, channels)

@@ -64,11 +64,11 @@ def _fetch(repository: str, revision: str | None, names: tuple[str, ...]) -> Pat
     found = [Path(path) for path in cached if isinstance(path, str)]
     is_known = bool(found) or None not in cached  # the other value says that the repository has no such file
     is_commit = re.fullmatch("[0-9a-f]{40}", revision or "")
-    unreached = None if is_commit and is_known else hub_error()
-    if is_known and (is_commit or unreached):
+    connection_error = None if is_commit and is_known else hub_error()
+    if is_known and (is_commit or connection_error):
         return found[0] if found else None
-    if unreached:
-        raise OSError(f"{names[0]} of {what} is not in the cache, and the hub could not be reached: {unreached}")
+    if connection_error:
+        raise OSError(f"{names[0]} of {what} is not in the cache, and the hub could not be reached: {connection_error}")
     for name in names:
         try:
             return Path(hub.hf_hub_download(repository, name, revision=revision))

@@ -91,8 +91,8 @@ def match(model: keras.Model, config: dict[str, Any], source: str) -> dict[str, 
         )
     by_number = {number: name for name, number in our_numbers.items()}
     names = {name: by_number[number] for name, number in their_numbers.items() if number in by_number}
-    if twins := [name for name, count in Counter(names.values()).items() if count > 1]:
-        alike = " and ".join(name for name in names if names[name] == twins[0])
+    if duplicates := [name for name, count in Counter(names.values()).items() if count > 1]:
+        alike = " and ".join(name for name in names if names[name] == duplicates[0])
         raise ValueError(f"{source} is of another network than {model.name!r}: {alike} are alike.")
     heads = [name for name, node in theirs.items() if node.kind == "Dense" and name not in names]
     return names | (dict.fromkeys(heads, "predictions") if "predictions" not in ours else {})

@@ -154,7 +154,9 @@ class Naming(NamedTuple):
 
     rules: Rules
     variables: dict[str, str] = PYTORCH
-    out_first: bool = True  # kernels are (out, in, [frames,] h, w), and not Keras' ([frames,] h, w, in, out)
+    output_channels_first: bool = (
+        True  # kernels are (out, in, [frames,] h, w), and not Keras' ([frames,] h, w, in, out)
+    )
     implies: Mapping[str, tuple] = {}  # field of Variant -> the values that its networks have, see compatible.COMMON
     names_pool: bool = False  # the names tell whether the projections pool
 
@@ -215,7 +217,7 @@ NAMINGS: dict[str, Naming] = {
     "timm v2": Naming(TIMM_V2, implies=V2),
     "Hugging Face": Naming(HUGGING_FACE),
     "DenseNet": Naming(DENSENET, implies={"order": ("dense",)}),  # torchvision and timm
-    "BiT": Naming(BIT, TENSORFLOW, out_first=False, implies=BIT_NETS),
+    "BiT": Naming(BIT, TENSORFLOW, output_channels_first=False, implies=BIT_NETS),
     "xternalz": Naming(WIDE_RESNET, implies=V2),
     "andreasveit": Naming(CIFAR_DENSENET, implies={"order": ("dense",)}),
     "torchvision video": Naming(VIDEO, implies=CLIPS),
@@ -223,11 +225,11 @@ NAMINGS: dict[str, Naming] = {
 }
 # files of Keras: ours, which hold the variant, and those of keras.applications and keras-hub
 KERAS_NAMINGS: dict[str, Naming] = {
-    "keras_resnet": Naming(OURS, TENSORFLOW, out_first=False),
-    "keras.applications": Naming(OURS, TENSORFLOW, out_first=False, implies=APPLICATIONS, names_pool=True),
-    "keras.applications v2": Naming(OURS, TENSORFLOW, out_first=False, implies=APPLICATIONS_V2),
-    "keras-hub": Naming(KERAS_HUB, TENSORFLOW, out_first=False),
-    "keras-hub v2": Naming(KERAS_HUB, TENSORFLOW, out_first=False, implies=V2),
+    "keras_resnet": Naming(OURS, TENSORFLOW, output_channels_first=False),
+    "keras.applications": Naming(OURS, TENSORFLOW, output_channels_first=False, implies=APPLICATIONS, names_pool=True),
+    "keras.applications v2": Naming(OURS, TENSORFLOW, output_channels_first=False, implies=APPLICATIONS_V2),
+    "keras-hub": Naming(KERAS_HUB, TENSORFLOW, output_channels_first=False),
+    "keras-hub v2": Naming(KERAS_HUB, TENSORFLOW, output_channels_first=False, implies=V2),
 }
 
 
@@ -237,7 +239,7 @@ class Named(NamedTuple):
     variable: keras.Variable
     tensor: str
     layer: str
-    out_first: bool
+    output_channels_first: bool
 
 
 def find_classifier(tensors: Collection[str], naming: str) -> str | None:
@@ -288,7 +290,7 @@ def named_variables(model: keras.Model, naming: str) -> list[Named]:
 
 
 def name_variables(layers: dict[str, dict[str, keras.Variable]], naming: str) -> list[Named]:
-    names, out_first = find_naming(naming).variables, find_naming(naming).out_first
+    names, output_channels_first = find_naming(naming).variables, find_naming(naming).output_channels_first
     pool = int(any(layer.endswith("_0_pool") for layer in layers))
     named = []
     for layer, variables in layers.items():
@@ -297,5 +299,7 @@ def name_variables(layers: dict[str, dict[str, keras.Variable]], naming: str) ->
         module = module_name(naming, layer, pool)
         if module is None:
             raise ValueError(f"The naming {naming!r} has no name for the layer {layer!r}: it is for other nets.")
-        named += [Named(variable, module + names[name], layer, out_first) for name, variable in variables.items()]
+        named += [
+            Named(variable, module + names[name], layer, output_channels_first) for name, variable in variables.items()
+        ]
     return named

@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_resnet.errors import choose
 from keras_resnet.files import whole
-from keras_resnet.network import KEY, Description, Network, the_network
+from keras_resnet.network import KEY, Description, Network, require_network
 from keras_resnet.preprocessing import PREPROCESSINGS, Preprocessing
 from keras_resnet.variants import VARIANTS, DenseVariant, Variant, differences, find_row
 from keras_resnet.weights import hub
@@ -194,7 +194,7 @@ def load_pretrained(
     """
     if rename is not None:
         check_rename(rename)
-    network = the_network(model)
+    network = require_network(model)
     name = network.name if row is None else find_row(row, "row")
     top = any(layer.name == "predictions" for layer in network.layers)
     found = read_source(source, name, network.variant, revision, include_top=top)
@@ -350,7 +350,7 @@ def save_pretrained(model: keras.Model, path) -> None:
     """
     from safetensors.numpy import save_file
 
-    network, path = the_network(model), Path(path).expanduser()
+    network, path = require_network(model), Path(path).expanduser()
     if path.suffix != ".safetensors":
         raise ValueError(f"path must end in .safetensors. Received: {str(path)!r}")
     tensors = {target.tensor: np.ascontiguousarray(to_torch(target)) for target in timm_names(network)}

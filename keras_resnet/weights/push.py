@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from keras_resnet.errors import warn
-from keras_resnet.network import Network, the_network
+from keras_resnet.network import Network, require_network
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.variants import VARIANTS, differences, field_names
 from keras_resnet.weights.hub import huggingface_hub
@@ -99,7 +99,7 @@ def push_to_hub(
         >>> keras_resnet.push_to_hub(model, "org/resnet20", license="apache-2.0", metrics={"accuracy": 0.9125})
         'hf://org/resnet20@0123456789abcdef0123456789abcdef01234567'
     """
-    hub, network = huggingface_hub(), the_network(model)
+    hub, network = huggingface_hub(), require_network(model)
     if not isinstance(repository, str) or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ValueError(f"repository must be 'org/name'. Received: {repository!r}")
     metadata = _checked_metadata(license, datasets, metrics)

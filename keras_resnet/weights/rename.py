@@ -7,15 +7,15 @@ from typing import Any
 from keras_resnet.weights.keras_files import KerasFile
 
 # the end of a tensor's name -> the networks that have it. They differ from those here in more than names.
-FOREIGN = {
+OTHER_NORMALIZATIONS = {
     "layer1.0.se_module.fc1.weight": "an SE network of Cadene (in timm: legacy_se...), which this package does not "
     "have: its max pool pads only below and to the right, and its building blocks have a ReLU before the gate",
 }
 
 
 def check_foreign(names: Iterable[str], source: str) -> None:
-    """Raises ValueError if a tensor has a name of FOREIGN: renamed, the weights would fit and the outputs be wrong."""
-    for end, network in FOREIGN.items():
+    """Raises ValueError for tensors of other normalizations. Renamed, they would fit, and outputs would be wrong."""
+    for end, network in OTHER_NORMALIZATIONS.items():
         if any(name.endswith(end) for name in names):
             raise ValueError(f"{source} is of {network}.")
 

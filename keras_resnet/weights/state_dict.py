@@ -39,7 +39,7 @@ def check(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Nam
         elif to_keras(array, target).shape != tuple(target.variable.shape):
             wrong.append(
                 f"shape: {target.tensor} is {array.shape}, {target.variable.path} needs "
-                f"{tuple(target.variable.shape)}, turned as Keras has it"
+                f"{tuple(target.variable.shape)}, transposed as Keras has it"
             )
     refuse(model, wrong)
 
@@ -88,16 +88,16 @@ def to_keras(array: np.ndarray, target: Named, transpose=np.transpose):
         return array
     rank = len(target.variable.shape)
     if rank == 2 and array.ndim == 4:
-        ones = (2, 3) if target.out_first else (0, 1)
+        ones = (2, 3) if target.output_channels_first else (0, 1)
         array = array.squeeze(ones) if all(array.shape[axis] == 1 for axis in ones) else array
-    return transpose(array, AXES[rank]) if target.out_first and array.ndim == rank else array
+    return transpose(array, AXES[rank]) if target.output_channels_first and array.ndim == rank else array
 
 
 def to_torch(target: Named) -> np.ndarray:
     """The variable as the project lays it out."""
     value = keras.ops.convert_to_numpy(target.variable)
-    turned = target.out_first and target.variable.path.endswith("kernel")
-    return value.transpose(np.argsort(AXES[value.ndim])) if turned else value
+    transposed = target.output_channels_first and target.variable.path.endswith("kernel")
+    return value.transpose(np.argsort(AXES[value.ndim])) if transposed else value
 
 
 def refuse(model: keras.Model, wrong: list[str]) -> None:
