@@ -136,8 +136,7 @@ print(f"{detector.count_params():,} parameters")
 #
 # Nearly all anchors contain background. RetinaNet therefore starts with a probability of 0.01 for each class (Lin et
 # al. 2017, "Focal Loss for Dense Object Detection", Section 4.1): the kernels of the heads are small (standard
-# deviation
-# 0.01), the bias of the class head is $-\log((1 - 0.01) / 0.01) = -4.6$, and the bias of the box head is 0.
+# deviation 0.01), the bias of the class head is $-\log((1 - 0.01) / 0.01) = -4.6$, and the bias of the box head is 0.
 #
 # KerasHub 0.32 differs in two ways, as the next cell shows. It gives the bias of -4.6 to the box head instead of the
 # class head, and the standard deviation of its kernels is 0.05. The detector then starts with many wrong detections.
@@ -256,3 +255,17 @@ def average_precision(targets, predictions):
 _, ap50_before = average_precision(test_targets, before)
 ap, ap50 = average_precision(test_targets, after)
 print(f"AP50 before training: {ap50_before:.2f}, after: {ap50:.2f} (AP {ap:.2f})")
+
+# %% [markdown]
+# ## Result
+#
+# Measured with seed 0 on 2 cores, AMD EPYC with avx512_bf16, on 256 test images; the whole script took 2 min 46 s:
+#
+# | | AP50 | AP |
+# |---|---:|---:|
+# | before training | 0.00 | 0.00 |
+# | after 8 epochs of 1024 images | 0.94 | 0.77 |
+#
+# In the picture after training, a square and a disc have the wrong class. Both have a color close to that of the
+# background. For photographs, start from pretrained weights instead: the argument `weights` of `keras_resnet.ResNet50`
+# accepts them, and `include_preprocessing=True` adds their preprocessing.

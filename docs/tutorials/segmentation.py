@@ -184,3 +184,16 @@ for label, name in enumerate(CLASSES):
     iou.update_state(test_masks, predictions)
     print(f"IoU of {name}: {float(iou.result()):.2f}")
 print(f"mean IoU before training: {untrained['mean_iou']:.2f}, after: {trained['mean_iou']:.2f}")
+
+# %% [markdown]
+# ## Result
+#
+# Measured with seed 0 on 2 cores, AMD EPYC with avx512_bf16, on 256 test images; the whole script took 4 min 0 s:
+#
+# | | mean IoU |
+# |---|---:|
+# | before training | 0.21 |
+# | after 8 epochs of 1024 images | 0.83 |
+#
+# After training, the IoU is 0.97 for the background, 0.80 for discs, 0.81 for squares and 0.74 for triangles. In the
+# picture after training, most shapes are found and their corners are rounded.
