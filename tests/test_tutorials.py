@@ -70,7 +70,7 @@ def test_a_small_run_learns_and_writes_pictures(path, tmp_path, monkeypatch):
     plt.close("all")
     losses = names["history"].history["loss"]
     assert len(losses) == names["EPOCHS"] == 3
-    assert losses[-1] < losses[0]
+    assert losses[-1] < 0.8 * losses[0]
     metric = names[METRICS[path.stem]]
     assert 0 <= (metric["mean_iou"] if isinstance(metric, dict) else metric) <= 1
     for time in ("before", "after"):
