@@ -265,6 +265,7 @@ print(f"AP50 before training: {ap50_before:.2f}, after: {ap50:.2f} (AP {ap:.2f})
 # |---|---:|---:|
 # | before training | 0.00 | 0.00 |
 # | after 8 epochs of 1024 images | 0.94 | 0.77 |
+# | the same, with KerasHub's initialization of the heads | 0.37 | 0.10 |
 #
 # In the picture after training, a square and a disc have the wrong class. Both have a color close to that of the
 # background. For photographs, start from pretrained weights instead: the argument `weights` of `keras_resnet.ResNet50`
