@@ -132,7 +132,9 @@ def test_pyramid_outputs_of_some_stages():
 
 @pytest.mark.peers
 @pytest.mark.parametrize("task", [detector, segmenter])
-@pytest.mark.parametrize("name", PYRAMIDS)
+@pytest.mark.parametrize(
+    "name", [name if name == "resnet18" else pytest.param(name, marks=pytest.mark.slow) for name in PYRAMIDS]
+)
 def test_kerashub_trains_and_saves_a_small_pyramid(name, task, keras_hub, rng, tmp_path):
     images = rng.normal(size=(2, SIZE, SIZE, 3)).astype("float32")
     model, targets = task(keras_hub, small(name))

@@ -23,12 +23,13 @@ EXTRAS = {
     "keras_resnet": [],
     "experiments": ["experiments", "distributed"],
     "benchmarks": ["experiments", "serving", "peers"],
+    "docs": ["tutorials"],
     "tests": ["dev", "peers"],
 }
 ALONE = {"keras_resnet/tuner.py"}
 BACKENDS = {"jax", "torch"}  # of Keras: functions of the package may ask the one that runs
 FILES = sorted(path for folder in EXTRAS for path in (ROOT / folder).rglob("*.py") if path.parent == ROOT / folder)
-FILES += sorted((ROOT / "tests").glob("*/*.py"))
+FILES += sorted([*(ROOT / "tests").glob("*/*.py"), *(ROOT / "docs").glob("*/*.py")])
 
 
 def normalized(distribution):
