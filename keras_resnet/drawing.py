@@ -7,6 +7,7 @@ The whole network is a column as in He 2015 (arXiv:1512.03385), Fig. 3; a block 
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,8 +119,8 @@ def draw(
 
     Example:
         >>> svg = keras_resnet.draw("resnet20", "resnet20.svg", shortcut="projection")
-        >>> svg.count('class="weight"'), svg.count('class="arc dashed"')
-        (20, 2)
+        >>> svg.count('class="arc"'), svg.count('class="arc dashed"')
+        (7, 2)
     """
     if path is not None and Path(path).suffix.lower() != ".svg":
         raise ValueError(f"path must end in .svg. Received: {str(path)!r}")
@@ -133,8 +134,12 @@ def draw(
     parts = read_parts(network)
     canvas = Canvas()
     canvas.text(20, 26, network.name if len(network.name) <= 60 else f"{network.name[:60]}...", "title")
-    column = (0.0, 40.0) if block else draw_column(canvas, parts, unfolded)
-    draw_blocks(canvas, parts, *column)
+    reach = (0.0, 40.0)
+    if not block:
+        with canvas.group("column"):
+            reach = draw_column(canvas, parts, unfolded)
+    with canvas.group("blocks"):
+        draw_blocks(canvas, parts, *reach)
     svg = canvas.svg()
     if path is not None:
         write_text(path, svg)
@@ -158,15 +163,13 @@ def read_parts(network: Network) -> list[Part]:
         sources[name] = [tensor["keras_history"][0] for tensor in tensors]
         shapes |= {tensor["keras_history"][0]: tuple(tensor["shape"][1:]) for tensor in tensors}
         if found:
-            stage = int(found[1])
-            key = (stage, found[2] or found[0] if stage > 1 else "stem")  # conv1 and pool1 are one part
+            key = (int(found[1]), found[2] or found[0])
+            if key[0] == 1:  # He 2015, Table 1: the pool belongs to conv2_x
+                key = (2, "pool1") if found[0] == "pool1" else (1, "stem")
         groups.setdefault(HEAD if i > last_stage else key, []).append(name)
     last = network.layers[-1].name
     shapes.setdefault(last, tuple(network.output_shape[1:]))
-    return [
-        read_part(network, number, block, members, sources, shapes)
-        for (number, block), members in groups.items()
-    ]
+    return [read_part(network, number, block, members, sources, shapes) for (number, block), members in groups.items()]
 
 
 def read_part(network, stage, block, members, sources, shapes) -> Part:
@@ -205,7 +208,7 @@ def read_part(network, stage, block, members, sources, shapes) -> Part:
         changed = before != shapes[start] or any(step.strides for step in steps(beside))
     size = "x".join("?" if length is None else str(length) for length in shapes[end][:-1])
     paths = (tuple(steps(path)) for path in (trunk, main, beside, after))
-    return Part(stage, f"conv{stage}_{block}", *paths, merge, changed, size)
+    return Part(stage, block if block.startswith("pool") else f"conv{stage}_{block}", *paths, merge, changed, size)
 
 
 MERGES = (keras.layers.Add, keras.layers.Concatenate)
@@ -268,6 +271,12 @@ class Canvas:
     def __init__(self):
         self.elements, self.width, self.height = [], 300.0, 40.0
 
+    @contextmanager
+    def group(self, kind):
+        self.elements.append(f'<g class="{kind}">')
+        yield
+        self.elements.append("</g>")
+
     def reach(self, x, y) -> None:
         self.width, self.height = max(self.width, x + 20), max(self.height, y + 20)
 
@@ -329,7 +338,7 @@ def draw_column(canvas: Canvas, parts: list[Part], unfolded: bool) -> tuple[floa
     runs = [[*run] for _, run in groupby(parts, Part.looks)] if folds else [[part] for part in parts]
     x, y, right = 260.0, 60.0, 370.0
     canvas.text(20, 44, "Solid arcs: shortcuts that keep the shape. Dashed: the shape changes.", "note")
-    sizes = {part.stage: part.size for part in parts}
+    sizes = {part.stage: part.size for part in parts if not part.name.startswith("pool")}
     drawn = {-1, 0}
     for run in runs:
         part = run[0]
@@ -340,16 +349,16 @@ def draw_column(canvas: Canvas, parts: list[Part], unfolded: bool) -> tuple[floa
             canvas.text(20, y + 24, "conv1" if part.stage == 1 else f"conv{part.stage}_x", "stage")
             canvas.text(20, y + 39, f"output {sizes[part.stage]}", "note")
         top = y
-        canvas.path(f"M {x:g} {top:g} V {top + GAP:g}", arrow=False)
         for step in part.visible:
-            if y > 60 or step is not part.visible[0]:
+            if y > 60:
                 canvas.path(f"M {x:g} {y:g} V {y + GAP:g}")
             canvas.box(x, y + GAP, step, color_of(part.stage))
             y += GAP + HEIGHT
-        y += 6
-        canvas.path(f"M {x:g} {y - 6:g} V {y:g}", arrow=False)
+        if run is not runs[-1]:
+            canvas.path(f"M {x:g} {y:g} V {y + 8:g}", arrow=False)
+        y += 8
         if part.merge:
-            out, start = x + BOX / 2 + 10, top + 3
+            out, start = x + BOX / 2 + 10, top + 4
             dashed = " dashed" if part.changed else ""
             canvas.path(
                 f"M {x:g} {start:g} H {out:g} C {out + 36:g} {start:g} {out + 36:g} {y:g} {out:g} {y:g} H {x + 2:g}",
@@ -422,7 +431,7 @@ def draw_block(canvas: Canvas, part: Part, left: float, y: float, number: str) -
             canvas.text(beside + 6, (fork + end) / 2 + 4, "identity", "kind")
         canvas.path(f"M {x:g} {end:g} V {end + GAP:g}")
         canvas.circle(x, end + GAP, part.merge)
-        canvas.text(x - 8, end + 9, "F(x)", "function")
+        canvas.text(x - 13, end + GAP + 5, "F(x)", "function")
         end += GAP + 18
     end = down(part.after, end)
     canvas.path(f"M {x:g} {end:g} V {end + 14:g}")
