@@ -394,7 +394,7 @@ def height_of(step: Step) -> float:
 
 
 def draw_block(canvas: Canvas, part: Part, left: float, y: float, number: str) -> None:
-    """Draws a building block as in He 2016, Fig. 4: F(x) in the middle, a gate left of it, the shortcut on the right."""
+    """Draws a building block as in He 2016, Fig. 4: the gate on the left, F(x) in the middle, the shortcut."""
     gated = any(step.branch for step in part.main)
     x, color = left + BOX / 2 + (SIDE if gated else 0), color_of(part.stage)
     canvas.text(left, y, part.name, "stage")

@@ -34,10 +34,10 @@ def texts(svg):
 def reduced(row):
     """A small row with the choices of a row."""
     row = VARIANTS[row]
-    depths = (2,) * len(row.depths)
+    depths = (2, 2)
     if isinstance(row, DenseVariant):
         return replace(row, depths=depths, growth_rate=4, filters=8)
-    filters = 32 if row.norm == "gn" else 8
+    filters = 64 if row.norm == "gn" else 8
     width = {"groups": min(row.groups, 4), "base_width": 64} if row.block == "bottleneck" else {}
     stem = row.stem_filters and 2 * filters
     return replace(row, depths=depths, filters=filters, stem_filters=stem, classes=10, **width)
@@ -125,9 +125,9 @@ def test_the_order_of_a_block():
 
 
 def test_gate_and_drop_path():
-    drawn = draw(tiny(gate="se", drop_path=0.3), block=True)
+    drawn = draw(tiny(depths=(2,), gate="se", drop_path=0.3), block=True)
     last = steps(drawn)[-8:]
-    assert last == ["BN", "global avg pool", "fc 8, ReLU", "fc 8, sigmoid", "×", "drop path 0.3", "+", "ReLU"]
+    assert last == ["BN", "global avg pool", "fc 8, ReLU", "fc 4, sigmoid", "×", "drop path 0.3", "+", "ReLU"]
     assert "SE" in texts(drawn)
 
 
