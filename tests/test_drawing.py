@@ -40,7 +40,8 @@ def reduced(row):
     filters = 64 if row.norm == "gn" else 8
     width = {"groups": min(row.groups, 4), "base_width": 64} if row.block == "bottleneck" else {}
     stem = row.stem_filters and 2 * filters
-    return replace(row, depths=depths, filters=filters, stem_filters=stem, classes=10, **width)
+    unseen = {"bn_momentum": 0.9, "bn_epsilon": 1e-5, "image_size": 64, "classes": 10}  # in a drawing
+    return replace(row, depths=depths, filters=filters, stem_filters=stem, **unseen, **width)
 
 
 SMALL = {reduced(row): row for row in VARIANTS}
@@ -65,7 +66,7 @@ def test_every_row(row):
         ElementTree.fromstring(draw(row, unfolded=unfolded))
 
 
-@pytest.mark.parametrize("row", ["plain34", "resnet34", "seresnet18", "resnet26d", "r3d_18", "densenet40_12"])
+@pytest.mark.parametrize("row", ["plain18", "resnet18", "seresnet18", "r3d_18"])
 def test_boxes_are_those_of_the_model(row):
     model = built(row)
     drawn = column(draw(model, unfolded=True))
