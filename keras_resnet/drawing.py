@@ -206,7 +206,9 @@ def read_part(network, stage, block, members, sources, shapes) -> Part:
         merge = "concat" if isinstance(network.get_layer(at), keras.layers.Concatenate) else "+"
         before = shapes[sources[beside[0]][0] if beside else start]
         changed = before != shapes[start] or any(step.strides for step in steps(beside))
-    size = "x".join("?" if length is None else str(length) for length in shapes[end][:-1])
+    padding = (keras.layers.ZeroPadding2D, keras.layers.ZeroPadding3D)  # of the next part, in DenseNets
+    inner = [name for name in walk(end) if not isinstance(network.get_layer(name), padding)]
+    size = "x".join("?" if length is None else str(length) for length in shapes[inner[-1]][:-1])
     paths = (tuple(steps(path)) for path in (trunk, main, beside, after))
     return Part(stage, block if block.startswith("pool") else f"conv{stage}_{block}", *paths, merge, changed, size)
 

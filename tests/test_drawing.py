@@ -164,3 +164,11 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert elements((tmp_path / "net.svg").read_text(), "blocks")
     assert main(["draw", "resnet20", "-o", "a.png"]) == 1
     assert "path must end in .svg" in capsys.readouterr().err
+
+
+def test_output_sizes():
+    """He 2015, Table 1; Huang 2017, Table 1."""
+    for row in ("resnet18", "densenet121"):
+        drawn = texts(draw(row, depths=(1, 1, 1, 1)))
+        sizes = [text for text in drawn if text.startswith("output ")]
+        assert sizes == [f"output {size}x{size}" for size in (112, 56, 28, 14, 7)]
