@@ -34,6 +34,7 @@ from keras_resnet.variants import VARIANTS, DenseVariant, Variant, cifar, cifar_
 from keras_resnet.weights import load_pretrained, model_preprocessing, push_to_hub, save_pretrained
 
 if TYPE_CHECKING:
+    from keras_resnet.drawing import draw
     from keras_resnet.serving import export, export_saved_model, fold_batch_norm
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "cifar_dense",
     "count_macs",
     "decode_predictions",
+    "draw",
     "explain",
     "export",
     "export_saved_model",
@@ -84,6 +86,7 @@ __version__ = "0.1.0"
 
 # What `import keras_resnet` does not import yet: name -> module.
 LAZY = dict.fromkeys(("export", "export_saved_model", "fold_batch_norm"), "keras_resnet.serving")
+LAZY["draw"] = "keras_resnet.drawing"
 
 
 if not TYPE_CHECKING:  # type checkers would accept any name

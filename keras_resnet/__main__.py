@@ -2,6 +2,7 @@
 
 python -m keras_resnet list                 # every row; or those of a pattern, such as "se*"
 python -m keras_resnet summary resnet56 --fields shortcut=projection_all order=preactivation
+python -m keras_resnet draw resnet50 -o resnet50.svg
 python -m keras_resnet export resnet50 models/resnet50 --weights imagenet --labels imagenet
 python -m keras_resnet explain resnet50 image.jpg --weights imagenet --output cam.png
 
@@ -66,6 +67,27 @@ def run_summary(options) -> None:
     columns = max(80, shutil.get_terminal_size().columns)
     model = keras_resnet.ResNet(options.name, **fields_of(options))
     model.summary(line_length=columns, positions=[0.37, 0.58, 0.76, 1.0])
+
+
+def add_draw(commands) -> None:
+    parser = commands.add_parser("draw", help="an SVG of a net and of its building blocks, as in the papers")
+    parser.add_argument("name", help="a row, a .keras file, or the directory of a run")
+    parser.add_argument("-o", "--output", type=Path, help="an .svg file; default: NAME.svg")
+    parser.add_argument("--block", action="store_true", help="only the building blocks")
+    parser.add_argument("--unfolded", action="store_true", help="every block, also if equal blocks follow each other")
+    add_fields(parser)
+    parser.set_defaults(weights=None, classes=None, preprocessing=None)
+
+
+def run_draw(options) -> None:
+    import keras_resnet
+    from keras_resnet.initialization import without_drawing
+
+    output = options.output or Path(f"{Path(options.name).name.removesuffix('.keras')}.svg")
+    with without_drawing():  # of random weights
+        model, _ = read_net(options)
+    keras_resnet.draw(model, output, block=options.block, unfolded=options.unfolded)
+    print(output)
 
 
 def add_export(commands) -> None:
@@ -247,6 +269,7 @@ def read_labels(labels: str | None):
 COMMANDS: dict[str, tuple[Callable, Callable]] = {
     "list": (add_list, run_list),
     "summary": (add_summary, run_summary),
+    "draw": (add_draw, run_draw),
     "export": (add_export, run_export),
     "explain": (add_explain, run_explain),
 } | commands.COMMANDS

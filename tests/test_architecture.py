@@ -21,7 +21,7 @@ FLOORS = [
     {"blocks", "densenet", "macs", "weights"},
     {"resnet"},
     {"activation_maps"},
-    {"applications", "builders", "fine_tuning", "plain_keras", "pyramid", "serving", "tuner"},
+    {"applications", "builders", "drawing", "fine_tuning", "plain_keras", "pyramid", "serving", "tuner"},
     {"training"},
     {"commands"},
     {"__init__"},
