@@ -18,7 +18,7 @@ import keras
 from keras_resnet.files import write_text
 from keras_resnet.initialization import without_drawing
 from keras_resnet.layers import ZeroPadChannels
-from keras_resnet.network import Network, input_tensors, the_network
+from keras_resnet.network import Network, input_tensors, require_network
 from keras_resnet.resnet import ResNet
 from keras_resnet.variants import DenseVariant, Variant
 
@@ -130,7 +130,7 @@ def draw(
     elif fields:
         raise ValueError(f"fields are for names of networks. Received: a model, and {sorted(fields)}")
     else:
-        network = the_network(model_or_name, "model_or_name")
+        network = require_network(model_or_name, "model_or_name")
     parts = read_parts(network)
     canvas = Canvas()
     canvas.text(20, 26, network.name if len(network.name) <= 60 else f"{network.name[:60]}...", "title")
@@ -209,8 +209,9 @@ def read_part(network, stage, block, members, sources, shapes) -> Part:
     padding = (keras.layers.ZeroPadding2D, keras.layers.ZeroPadding3D)  # of the next part, in DenseNets
     inner = [name for name in walk(end) if not isinstance(network.get_layer(name), padding)]
     size = "x".join("?" if length is None else str(length) for length in shapes[inner[-1]][:-1])
-    paths = (tuple(steps(path)) for path in (trunk, main, beside, after))
-    return Part(stage, block if block.startswith("pool") else f"conv{stage}_{block}", *paths, merge, changed, size)
+    before_fork, residual, shortcut, end_of_block = (tuple(steps(path)) for path in (trunk, main, beside, after))
+    title = block if block.startswith("pool") else f"conv{stage}_{block}"
+    return Part(stage, title, before_fork, residual, shortcut, end_of_block, merge, changed, size)
 
 
 MERGES = (keras.layers.Add, keras.layers.Concatenate)

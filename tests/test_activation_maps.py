@@ -18,7 +18,7 @@ from test_fine_tuning import dense_net
 import keras_resnet
 from keras_resnet import activation_maps, explain, overlay
 from keras_resnet.__main__ import main
-from keras_resnet.activation_maps import class_activation, dissected
+from keras_resnet.activation_maps import class_activation, split_model
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -261,7 +261,7 @@ def test_sixteen_bits(policy, rng):
 def test_a_model_is_traced_once_and_not_kept(rng):
     model = headed(without_top(), [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)])
     explain(model, images(rng))
-    assert dissected(model) is dissected(model)
+    assert split_model(model) is split_model(model)
     reference = weakref.ref(model)
     del model
     gc.collect()

@@ -24,7 +24,7 @@ def test_the_middle_is_the_network_and_the_weights_return(rng):
     before = model.get_weights()
     images = rng.normal(size=(30, 8, 8, 3)).astype("float32")
     labels = rng.integers(0, 3, 30)
-    found = landscape.landscape(model, images, labels, points=3, reach=0.5)
+    found = landscape.landscape(model, images, labels, points=3, extent=0.5)
     probabilities = model.predict(images, verbose=0)
     expected = -np.log(probabilities[np.arange(30), labels]).mean()
     np.testing.assert_allclose(found["loss"][1][1], expected, rtol=1e-5)

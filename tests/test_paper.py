@@ -13,7 +13,7 @@ from conftest import randomize
 
 import keras_resnet
 from experiments import paper, paper_report
-from experiments.grids import GRIDS, OTHERS, counts
+from experiments.grids import GRIDS, PEER_MODELS, counts
 from experiments.runner import Done
 from keras_resnet.files import write_json, write_text
 
@@ -25,7 +25,7 @@ TRAINED = [name for name, grid in GRIDS.items() if grid.trained]
 def test_every_line_is_a_net_of_its_own(name):
     grid = GRIDS[name]
     for nets in (grid.nets, grid.small):
-        ours = [net for net in nets if net.variant not in OTHERS]
+        ours = [net for net in nets if net.variant not in PEER_MODELS]
         rows = [replace(keras_resnet.VARIANTS[net.variant], **net.choices) for net in ours]
         assert len(set(rows)) == len(rows)
         assert len({net.title for net in nets}) == len(nets)
