@@ -19,7 +19,8 @@ version = release = keras_resnet.__version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb"]
 exclude_patterns = ["_build", "_static", "generated", "conf.py", "generate.py"]
 nitpicky = True
-nitpick_ignore_regex = [  # types of other packages and of attributes, private classes, and what napoleon takes for a type
+# types of other packages, private classes, and what napoleon takes for a type
+nitpick_ignore_regex = [
     ("py:class", r"(numpy|pathlib|keras_resnet\.training\.parts)\..*"),
     ("py:exc", r"(tf|keras_tuner)\..*|Held"),
     ("py:class", r"The expected calibration error.*|equal width|Guo et al\. 2017|arXiv"),

@@ -1,6 +1,10 @@
 """Writes the tables of the documentation that come from the package. `make docs` runs it."""
 
+import contextlib
 import csv
+import importlib
+import io
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import fields
@@ -8,6 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from keras_resnet import VARIANTS
+from keras_resnet.__main__ import COMMANDS as SHELL_COMMANDS
 from keras_resnet.resnet import weight_layers
 from keras_resnet.training import RECIPES, Recipe
 from keras_resnet.variants import DenseVariant, builder_name, published_shape
@@ -186,6 +191,49 @@ def recipe_sources() -> str:
     return table(("recipe", "source"), ((f"`{name}`", recipe.source) for name, recipe in RECIPES.items()))
 
 
+def latency_note() -> str:
+    """On which machines the latencies were measured."""
+    rows = csv_rows(ROOT / "docs" / "latency.csv")
+    notes = {
+        (row["machine"], row["versions"]): sum(other["machine"] == row["machine"] for other in rows) for row in rows
+    }
+    if not notes:
+        return "No row has been measured.\n"
+    return "".join(
+        f"Measured: {count} of {len(VARIANTS)} rows on {machine}; {versions}.\n"
+        for (machine, versions), count in notes.items()
+    )
+
+
+# module -> the commands that have options of their own
+COMMANDS: dict[str, list[str]] = {
+    "keras_resnet": ["", *SHELL_COMMANDS],
+    "experiments.sweep": [""],
+    "experiments.report": [""],
+    "experiments.paper": [""],
+    "experiments.landscape": [""],
+    "experiments.transfer": [""],
+}
+
+
+def help_of(module: str, command: str) -> str:
+    """What `python -m MODULE COMMAND --help` prints."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        entry = "keras_resnet.__main__" if module == "keras_resnet" else module
+        importlib.import_module(entry).main([*command.split(), "--help"])
+    return text.getvalue()
+
+
+def command_line() -> str:
+    os.environ["COLUMNS"] = "100"  # argparse wraps at the width of the terminal
+    text = ""
+    for module, commands in COMMANDS.items():
+        for command in commands:
+            text += f"## python -m {module} {command}".rstrip() + f"\n\n```text\n{help_of(module, command)}```\n\n"
+    return text
+
+
 def write(directory: Path) -> None:
     directory.mkdir(exist_ok=True)
     rows = zoo()
@@ -195,6 +243,8 @@ def write(directory: Path) -> None:
         "checkpoints.md": checkpoint_table(),
         "recipes.md": recipe_table(),
         "recipe_sources.md": recipe_sources(),
+        "latency.md": latency_note(),
+        "command_line.md": command_line(),
     }
     for name, text in tables.items():
         (directory / name).write_text(text)
