@@ -25,7 +25,6 @@ nitpick_ignore_regex = [
     ("py:exc", r"(tf|keras_tuner)\..*|Held"),
     ("py:class", r"The expected calibration error.*|equal width|Guo et al\. 2017|arXiv"),
 ]
-suppress_warnings = ["toc.empty_glob"]  # tutorials/index.md lists what is there
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
