@@ -85,7 +85,7 @@ def zoo() -> list[dict[str, str]]:
             "weight_layers": str(weight_layers(row)),
             "blocks": blocks(row),
             "shortcut": getattr(row, "shortcut", "concatenation"),
-            "image": " x ".join(map(str, published_shape(row)[:-1])),
+            "image": " x ".join(map(str, published_shape(row)[:-2])),
             "classes": str(row.classes),
             "parameters": counts[name]["parameters"],
             "multiply_adds": counts[name]["multiply_adds"],
@@ -113,7 +113,7 @@ def zoo_tables(rows: list[dict[str, str]]) -> str:
     head = (
         "builder",
         ">layers",
-        "image",
+        ">pixels",
         ">parameters, millions",
         ">multiply-adds, billions",
         ">latency, ms",
@@ -139,7 +139,7 @@ def zoo_tables(rows: list[dict[str, str]]) -> str:
 
 
 def builder_tables(rows: list[dict[str, str]]) -> str:
-    head = ("builder", "name of the row", "blocks", "shortcut", "image", ">classes")
+    head = ("builder", "name of the row", "blocks", "shortcut", ">pixels", ">classes")
     text = ""
     for title in FAMILIES:
         lines = [

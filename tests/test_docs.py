@@ -129,7 +129,7 @@ def test_every_row_is_in_a_family():
     assert [row["name"] for row in rows] == list(VARIANTS)
     text = generate["zoo_tables"](rows)
     assert all(text.count(f"`{row['builder']}`") == 1 for row in rows)
-    assert "| `ResNet50` | 50 | 224 x 224 | 25.56 | 4.09 |" in text
+    assert "| `ResNet50` | 50 | 224 | 25.56 | 4.09 |" in text
 
 
 def test_latencies_are_of_rows():
