@@ -11,6 +11,8 @@ from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import jupytext
+
 from keras_resnet import VARIANTS
 from keras_resnet.__main__ import COMMANDS as SHELL_COMMANDS
 from keras_resnet.resnet import weight_layers
@@ -232,6 +234,14 @@ def command_line() -> str:
         for command in commands:
             text += f"## python -m {module} {command}".rstrip() + f"\n\n```text\n{help_of(module, command)}```\n\n"
     return text
+
+
+def read_tutorial(text: str):
+    """A tutorial as a notebook of Python, for myst-nb."""
+    notebook = jupytext.reads(text, fmt="py:percent")
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "python"}
+    return notebook
 
 
 def write(directory: Path) -> None:
