@@ -57,8 +57,14 @@ y = keras_resnet.residual_block(x, 64, shortcut="identity", name="block")
 keras.Model(x, y, name="one_block").summary()
 
 # %% [markdown]
-# The last `Add` is the shortcut. It has no weights.
-#
+# The last `Add` is the shortcut. It has no weights. `draw` writes a drawing as in Fig. 3: open `resnet34.svg`. Arcs are
+# shortcuts.
+
+# %%
+drawing = keras_resnet.draw("resnet34", "resnet34.svg", shortcut="A")
+assert drawing.startswith("<svg")
+
+# %% [markdown]
 # ## Options A, B and C
 #
 # x and F(x) must have the same shape. Between two stages they have not. The paper compares three shortcuts.
