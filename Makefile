@@ -25,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help sweep bench test check slow format lock install install-dev clean distclean
+.PHONY: help sweep bench test check slow docs format lock install install-dev clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ bench: $(VENV)/.dev-installed ## speed against the peers that are installed, the
 	$(BIN)/python -m benchmarks.train --nets resnet20 --rounds 1
 	$(BIN)/python -m benchmarks.predict --nets resnet20 --rounds 1
 
+docs: $(VENV)/.dev-installed ## the documentation, in docs/_build/html; warnings are errors
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
+
 format: $(VENV)/.dev-installed ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix --exit-zero --quiet .
 	$(BIN)/ruff format .
@@ -68,7 +71,7 @@ install: $(VENV)/.experiments-installed ## only the set-up of `make sweep`
 install-dev: $(VENV)/.dev-installed ## only the set-up of `make test`
 
 clean: ## remove builds and caches; results and the environment stay
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist docs/_build docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find keras_resnet experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environment as well
