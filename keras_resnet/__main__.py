@@ -7,7 +7,7 @@ python -m keras_resnet export resnet50 models/resnet50 --weights imagenet --labe
 python -m keras_resnet explain resnet50 image.jpg --weights imagenet --output cam.png
 
 python -m keras_resnet finetune folder:flowers resnet50 --weights imagenet --directory runs/flowers
-python -m keras_resnet evaluate runs/flowers folder:flowers --crops 10
+python -m keras_resnet evaluate runs/flowers folder:flowers --split validation --crops 10
 python -m keras_resnet predict runs/flowers a.jpg b.png --explain
 python -m keras_resnet export runs/flowers models/flowers
 python -m keras_resnet demo runs/flowers
@@ -122,6 +122,12 @@ def add_export(commands) -> None:
     served.add_argument("--server-config", action="store_true", help="add it to models.config beside it")
 
 
+def name_file_of_run(options) -> None:
+    """Replaces the directory of a run by its `.keras` file."""
+    if Path(options.name, "model.keras").is_file():
+        options.name = str(Path(options.name, "model.keras"))
+
+
 def read_net(options):
     """Returns the network of a row or of a .keras file, and the preprocessing that is named or known of the weights."""
     import keras
@@ -130,8 +136,6 @@ def read_net(options):
     from keras_resnet.variants import find_row, published_shape
 
     source, preprocessing = options.weights, options.preprocessing
-    if Path(options.name, "model.keras").is_file():
-        options.name = str(Path(options.name, "model.keras"))
     if options.name.endswith(".keras"):
         if source or options.classes or options.fields:
             raise ValueError(f"--weights, --classes and --fields are for rows. Received: {options.name!r}, a file")
@@ -160,6 +164,7 @@ def read_net(options):
 def run_export(options) -> None:
     import keras_resnet
 
+    name_file_of_run(options)
     model, preprocessing = read_net(options)
     is_file = options.name.endswith(".keras")
     chosen = {
@@ -205,6 +210,7 @@ def run_explain(options) -> None:
     from keras_resnet.network import require_network
     from keras_resnet.preprocessing import find_preprocessing, imagenet_classes, resize_image
 
+    name_file_of_run(options)
     if not options.weights and not options.name.endswith(".keras"):
         raise ValueError(f"--weights must be given for a row. Received: {options.name!r}")
     model, preprocessing = read_net(options)

@@ -188,18 +188,23 @@ def add_predict(commands) -> None:
     add_model(parser)
     parser.add_argument("images", nargs="+", type=Path, help="image files")
     parser.add_argument("--top", type=int, default=5, help="classes per image; default: 5")
-    parser.add_argument("--explain", action="store_true", help="write IMAGE.cam.png, where the net sees the class")
+    parser.add_argument("--explain", action="store_true", help="write IMAGE.cam.png: where the net sees the class")
+    parser.add_argument("--output", type=Path, default=Path(), help="directory of these; default: the current one")
 
 
 def run_predict(options) -> None:
     from PIL import Image
 
+    names = [path.name for path in options.images]
+    if options.explain and len(set(names)) < len(names):
+        raise ValueError(f"images must have different names with --explain. Received: {names}")
     model = trained(options.model, options.weights)
     found = training().predict(model, list(options.images), top=options.top)
     for path, classes in zip(options.images, found, strict=True):
         print(f"{path}: " + ", ".join(f"{name} {100 * probability:.2f} %" for name, probability in classes))
         if options.explain:
-            target = path.with_name(f"{path.name}.cam.png")
+            options.output.mkdir(parents=True, exist_ok=True)
+            target = options.output / f"{path.name}.cam.png"
             Image.fromarray(training().evaluation.explained(model, path)).save(target)
             print(f"  {target}")
 

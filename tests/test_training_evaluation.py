@@ -179,8 +179,11 @@ def test_from_a_folder_to_labels_and_back(folder, tmp_path, capsys, monkeypatch)
     path = files(folder)[0]
     assert shell.main(["predict", "run", str(path), "--explain"]) == 0
     assert any(name in capsys.readouterr().out for name in ("cat", "dog", "eel"))
-    with Image.open(path.with_name("0.png.cam.png")) as picture:
+    with Image.open(tmp_path / "0.png.cam.png") as picture:
         assert picture.size == (16, 16)
+    assert shell.main(["predict", "run", str(path), str(path), "--explain"]) == 1
+    assert "must have different names with --explain" in capsys.readouterr().err
+    assert shell.main(["explain", "run", str(path)]) == 0 and (tmp_path / "cam.png").exists()
     assert shell.main(["export", "run", "models/flowers", "--warmup"]) == 0
     assert (tmp_path / "models" / "flowers" / "1" / "saved_model.pb").exists()
 
