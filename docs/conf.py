@@ -11,6 +11,8 @@ import generate  # noqa: E402
 
 import keras_resnet  # noqa: E402
 
+generate.write(HERE / "generated")
+
 project = "keras_resnet"
 author = "the authors of keras_resnet"
 copyright = f"{author}, Apache-2.0"
@@ -74,5 +76,4 @@ def markdown_in_docstring(app, what, name, obj, options, lines):
 
 
 def setup(app):
-    app.connect("builder-inited", lambda app: generate.write(HERE / "generated"))
     app.connect("autodoc-process-docstring", markdown_in_docstring, priority=400)  # before napoleon
