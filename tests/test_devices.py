@@ -67,6 +67,63 @@ def test_two_processes_of_jax_train_as_one():
         assert_same(end(process), one, rtol=1e-3)
 
 
+RUN = """
+import os, sys
+process, processes, port, interrupted, directory = *map(int, sys.argv[1:5]), sys.argv[5]
+import keras
+if processes > 1:
+    import jax
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    keras.distribution.initialize(f"127.0.0.1:{port},127.0.0.1:{port}", processes, process)
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+from keras_resnet.training import Run
+
+def report(epoch, figures):
+    if epoch == interrupted + process:  # the processes end one epoch apart
+        os._exit(3)
+
+fields = {"filters": 4, "depths": [1, 1, 1]}
+changes = {"steps": 12, "batch_size": 64, "augmentation": "none"}
+run = Run("resnet20", "digits", fields=fields, train_examples=256, precision="float32", changes=changes)
+run(directory, report=report if interrupted else None)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_in_two_processes_of_jax(tmp_path):
+    """Two processes end with the figures of one, also if they were interrupted one epoch apart."""
+    pytest.importorskip("jax")
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)}
+    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+
+    def execute(name, processes, interrupted=0):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-c", RUN]
+        numbers = [[process, processes, port, interrupted] for process in range(processes)]
+        started = [
+            subprocess.Popen([*command, *map(str, row), str(tmp_path / name)], env=environment, cwd=ROOT)
+            for row in numbers
+        ]
+        codes = [process.wait(timeout=300) for process in started]
+        return codes
+
+    def losses(name):
+        result = json.loads((tmp_path / name / "result.json").read_text())
+        return [row["loss"] for row in result["history"]]
+
+    assert execute("one", 1) == [0]
+    assert execute("two", 2) == [0, 0]
+    assert len(losses("one")) == 3
+    np.testing.assert_allclose(losses("two"), losses("one"), rtol=1e-3)
+    assert losses("two/process1") == losses("two")
+    assert execute("killed", 2, interrupted=1)[0] == 3
+    assert not (tmp_path / "killed" / "result.json").exists()
+    assert execute("killed", 2) == [0, 0]
+    np.testing.assert_allclose(losses("killed"), losses("two"), rtol=1e-6)
+
+
 COMMAND = """
 import sys
 import keras

@@ -63,3 +63,13 @@ def hosts() -> tuple[int, int]:
     import jax
 
     return jax.process_index(), jax.process_count()
+
+
+def least_of_hosts(value: int) -> int:
+    """Returns the smallest `value` of all processes that train one model together."""
+    if hosts()[1] == 1:
+        return value
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    return int(multihost_utils.process_allgather(np.array(value)).min())

@@ -24,7 +24,7 @@ from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.resnet import ResNet, recursion_limit, weight_layers
 from keras_resnet.training.batches import Feed, evaluation_batches, training_batches
 from keras_resnet.training.datasets import ImageData, load_data
-from keras_resnet.training.devices import hosts, on_devices
+from keras_resnet.training.devices import hosts, least_of_hosts, on_devices
 from keras_resnet.training.environment import commit, machine, versions
 from keras_resnet.training.progress import EpochLines, duration
 from keras_resnet.training.recipes import LOSSES, RECIPES, find_recipe
@@ -147,7 +147,9 @@ class Run:
         interruption.
 
         Args:
-            directory: Where the files are written. No other process may use it meanwhile.
+            directory: Where the files are written. No other process may use it meanwhile. If several processes train
+                one network (JAX, `keras.distribution.initialize`), the first process writes to `directory`, and
+                process n to `directory/process<n>`.
             data_dir: Directory of tfds data sets. Defaults to `TFDS_DATA_DIR`, then `~/tensorflow_datasets`.
             strict: Whether unreadable files of an image folder are an error. Defaults to False: they are skipped with a
                 warning.
@@ -171,6 +173,8 @@ class Run:
             DirectoryInUse: If another process uses the directory.
         """
         directory = Path(directory)
+        if hosts()[0]:
+            directory /= f"process{hosts()[0]}"
         self.check(directory)
         with only_one(directory):
             result = read_json(directory / "result.json")
@@ -181,7 +185,7 @@ class Run:
                     training.print_plan()
                 result = training.result()
                 write_json(directory / "result.json", result)
-            if hosts()[0] == 0 and not keep_backup:
+            if not keep_backup:
                 shutil.rmtree(directory / "backup", ignore_errors=True)
         return result
 
@@ -446,8 +450,7 @@ class _History(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.began
         self.seconds += seconds
         self.by_epoch[str(epoch + 1)] = figures | {"seconds": round(seconds, 2)}
-        if hosts()[0] == 0:
-            write_json(self.path, self.by_epoch)
+        write_json(self.path, self.by_epoch)
 
 
 class _Report(keras.callbacks.Callback):
@@ -474,6 +477,9 @@ class _Backup(keras.callbacks.Callback):
 
     The state is written first, so weights always have theirs. Keras' BackupAndRestore overwrites the weights and then
     the number of the epoch: a kill between the two repeats an epoch without notice. An epoch that diverged is not kept.
+
+    If several processes train one network, each writes its own backups: on JAX all of them must take part in saving.
+    They may be killed one epoch apart. So each keeps two backups, and all resume after the earliest of the last epochs.
     """
 
     def __init__(self, directory: Path):
@@ -485,7 +491,8 @@ class _Backup(keras.callbacks.Callback):
     @property
     def epoch(self) -> int:
         """The number of epochs before the last backup; 0 if there is none."""
-        return max((int(path.name.partition(".")[0]) for path in self.directory.glob("[0-9]*.weights.h5")), default=0)
+        epochs = [int(path.name.partition(".")[0]) for path in self.directory.glob("[0-9]*.weights.h5")]
+        return least_of_hosts(max(epochs, default=0))
 
     def restore(self, model: keras.Model) -> dict[str, Any]:
         """Loads the last backup into `model`. Returns its state; `epoch` is 0 if there is none."""
@@ -516,10 +523,11 @@ class _Backup(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         weights = (keras.ops.convert_to_numpy(weight) for weight in self.model.trainable_variables)
-        if hosts()[0] or not all(np.isfinite(part).all() for part in ((logs or {}).get("loss", 0), *weights)):
+        if not all(np.isfinite(part).all() for part in ((logs or {}).get("loss", 0), *weights)):
             return
         self.directory.mkdir(exist_ok=True)
-        before = list(self.directory.iterdir())
+        kept = f"{epoch:05d}." if hosts()[1] > 1 else "none"
+        before = [path for path in self.directory.iterdir() if not path.name.startswith(kept)]
         state = {
             "epoch": epoch + 1,
             "stopped": bool(self.model.stop_training),
