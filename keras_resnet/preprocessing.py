@@ -189,7 +189,7 @@ PREPROCESSINGS = {
     "tf":                 Preprocessing(mean=UNIT_STD, std=UNIT_STD, scale=127.5),
     # torchvision.models.video, for single frames. torchvision resizes to 128 x 171 for every aspect ratio of the video.
     "kinetics":           Preprocessing(112, 128, antialias=False, mean=KINETICS, std=(0.22803, 0.22145, 0.216989)),
-    # github.com/akamaster/pytorch_resnet_cifar10: mean and std of ImageNet. 32x32 images are not resized, here and below
+    # github.com/akamaster/pytorch_resnet_cifar10: mean and std of ImageNet. From here on, 32x32 images are not resized.
     "cifar10_akamaster":  Preprocessing(32, 32),
     "cifar10":            Preprocessing(32, 32, mean=CIFAR10, std=(0.2470, 0.2435, 0.2616)),
     # github.com/chenyaofo/pytorch-cifar-models. For CIFAR-10, std is the mean of the standard deviations of the images.
