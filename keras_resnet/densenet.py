@@ -13,7 +13,7 @@ from keras_resnet.layers import Layers
 from keras_resnet.stems import STEMS
 from keras_resnet.variants import DenseVariant
 
-# Some layer names of keras.applications' DenseNets differ from those of its ResNets: ResNet name, DenseNet name.
+# Layers of keras.applications' DenseNets with other names than in its ResNets: (default name, name in DenseNets).
 NAMES = (
     ("conv1_pad", "zero_padding2d"),
     ("pool1_pad", "zero_padding2d_1"),
@@ -61,7 +61,7 @@ def dense_layer(row: DenseVariant, x, layers: Layers, *, name):
 
 
 def transition(row: DenseVariant, x, layers: Layers, *, name):
-    """Applies a transition between two blocks: `(b, h, w, c) -> (b, floor(h/2), floor(w/2), floor(compression * c))`."""
+    """Applies a transition: `(b, h, w, c) -> (b, floor(h/2), floor(w/2), floor(compression * c))`."""
     channels = x.shape[-1]
     filters = floor(channels * row.compression)
     if not filters:

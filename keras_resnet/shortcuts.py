@@ -100,7 +100,10 @@ OPTIONS = {"A": "zero_pad", "B": "projection", "C": "projection_all", "plain": "
 
 
 def find_shortcut(name: str | Shortcut) -> Shortcut:
-    """Returns the row for a name of `SHORTCUTS` or `OPTIONS`, or a `Shortcut` unchanged. Otherwise raises ValueError."""
+    """Returns the row for a name of `SHORTCUTS` or `OPTIONS`. Returns a `Shortcut` unchanged.
+
+    Raises ValueError for any other value.
+    """
     if isinstance(name, Shortcut):
         return name
     return choose(SHORTCUTS | {alias: SHORTCUTS[row] for alias, row in OPTIONS.items()}, name, "shortcut")
