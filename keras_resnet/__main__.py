@@ -261,9 +261,9 @@ def fields_of(options) -> dict:
 
 
 def preprocessing_of(source: str, row: str):
-    """Returns the preprocessing of the weights `source`. Returns None for a file, whose preprocessing is not known here.
+    """Returns the preprocessing of the weights `source`. Returns None for a file: it may state its own preprocessing.
 
-    Raises ValueError if it is not known for other weights, so that the user must specify it.
+    Raises ValueError if the preprocessing of other weights is not known. The user must then specify it.
     """
     from keras_resnet.weights import KEYWORDS, model_preprocessing
 
