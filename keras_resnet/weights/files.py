@@ -24,13 +24,13 @@ import safetensors.numpy
 
 from keras_resnet.errors import choose
 
-# Keys of a state dict in a checkpoint. The first of them that contains tensors is read, otherwise the checkpoint itself.
+# Keys of a state dict in a checkpoint. The first key that contains tensors is read, otherwise the checkpoint itself.
 STATE_DICTS = ("state_dict", "model_state_dict", "model", "net", "network")
-# Prefixes that wrappers add to the name of every tensor: DataParallel, torch.compile, a module that contains the network.
+# Prefixes that wrappers add to the name of every tensor: DataParallel, torch.compile, a module around the network.
 PREFIXES = ("module.", "model.", "_orig_mod.", "net.")
 
 LEGACY_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
-BOUND = 20  # Weights are hardly compressible, so the expansion of real files is smaller.
+BOUND = 20  # Weights are hardly compressible: no real file expands by this factor.
 
 
 def read_checkpoint(path) -> dict[str, np.ndarray]:
@@ -157,7 +157,7 @@ def read_torch(file: BinaryIO) -> dict[str, np.ndarray]:
 
     @cache
     def flat(storage: Storage) -> np.ndarray:
-        # NumPy can swap the bytes of integers, but not of bfloat16. astype copies, so the array is aligned and writable.
+        # NumPy can swap the bytes of integers, but not of bfloat16. astype copies: the array is aligned and writable.
         word = f"u{storage.dtype.itemsize}"
         words = np.frombuffer(read_storage(storage.key), order + word, storage.length)
         return widened(words.astype(word).view(storage.dtype))

@@ -57,7 +57,7 @@ def assign(state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
 def match_naming(
     model: keras.Model, state: Mapping[str, np.ndarray], namings: Iterable[str] = NAMINGS
 ) -> tuple[str, list[Named]]:
-    """Returns the naming with which most variables of the model are in `state`, and the variables with these names.
+    """Returns the naming in `namings` with which most variables of the model are in `state`, and the named variables.
 
     The classifier is handled separately. It is used only to choose between namings that are otherwise equally good.
     """
