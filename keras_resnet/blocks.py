@@ -129,8 +129,8 @@ def stage_wise(depth: int) -> list[Order]:
     return [*orders[:-1], orders[-1]._replace(after="bn relu")]
 
 
-# Orders that differ between the blocks of a stage. Name -> function of the number of blocks; it returns one `Order` for
-# each block.
+# Orders that differ between the blocks of a stage. Name -> function that returns the `Order` of each block, for a given
+# number of blocks.
 STAGE_ORDERS = {"stage_wise": stage_wise}
 
 
@@ -184,7 +184,7 @@ def residual_block(
         dilations: Dilation rate of the first 3x3 layer and dilation rate of the later 3x3 layers. If they differ, the
             block replaces a block whose stride is their ratio. Defaults to `(1, 1)`.
         gate: Attention that scales F(x), a name of `GATES`. Defaults to `"none"`.
-        gate_ratio: Channels inside the gate `"se"`, as a fraction of those of F(x). Defaults to 1/16.
+        gate_ratio: Channels inside the gate `"se"`, as a fraction of the channels of F(x). Defaults to 1/16.
         dropout: Dropout rate before the last 3x3 layer of a building block (arXiv:1605.07146, Fig. 1d). Defaults to 0.
         drop_path: Probability that F(x) of an image is dropped during training (arXiv:1603.09382). Defaults to 0.
         zero_init_residual: Whether F(x) is zero at initialization (arXiv:1706.02677, section 5.1). Defaults to False.

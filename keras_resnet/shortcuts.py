@@ -48,8 +48,9 @@ def channel_projection(inputs: ShortcutInputs, layers: Layers):
 
 
 def pooled_projection(inputs: ShortcutInputs, layers: Layers):
-    """Average pooling and a projection without a stride, which uses all pixels (He et al. 2019, arXiv:1812.01187,
-    Fig. 2(c)).
+    """Average pooling and a projection without a stride (He et al. 2019, arXiv:1812.01187, Fig. 2(c)).
+
+    In contrast to a projection with a stride, it uses all pixels.
     """
     x = inputs.activated
     if inputs.pool > 1:

@@ -160,7 +160,7 @@ class Naming(NamedTuple):
     output_channels_first: bool = (
         True  # kernels are (out, in, [frames,] h, w) instead of ([frames,] h, w, in, out) as in Keras
     )
-    implies: Mapping[str, tuple] = {}  # field of Variant -> values in the networks of the project, see compatible.COMMON
+    implies: Mapping[str, tuple] = {}  # field of Variant -> values in its networks, see compatible.COMMON
     names_pool: bool = False  # whether the names show whether the projections pool
 
     @property

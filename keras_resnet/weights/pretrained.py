@@ -82,8 +82,7 @@ def own_checkpoints() -> dict[str, Path]:
 
 
 def own_checkpoint(name: str, row: Variant | DenseVariant) -> Path:
-    """Returns the file of the checkpoint `"cifar10"`. Raises ValueError if there is none for the row and its shortcut.
-    """
+    """Returns the file of the checkpoint `"cifar10"` for a row and its shortcut. Raises ValueError if there is none."""
     shortcut = getattr(row, "shortcut", None)
     if name in VARIANTS and shortcut != getattr(VARIANTS[name], "shortcut", None):
         name = f"{name}_{shortcut}"
