@@ -1,7 +1,7 @@
 """Drawings of a network and of its building blocks as SVG.
 
-The whole network is drawn as a column, as in He 2015 (arXiv:1512.03385), Fig. 3. A block is drawn as in He 2015, Fig.
-5, and He 2016 (arXiv:1603.05027), Fig. 4. All information is read from the layers of the network.
+The whole network is drawn as a column, as in He 2015 (arXiv:1512.03385), Fig. 3. A block is drawn as in Fig. 5 of that
+paper and as in He 2016 (arXiv:1603.05027), Fig. 4. All information is read from the layers of the network.
 """
 
 import os
