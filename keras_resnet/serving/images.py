@@ -188,7 +188,7 @@ def path_from_input(model: keras.Model) -> Iterator:
 
 
 def affine(operation) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns the scale and offset of a layer that computes scale * x + offset per channel, or None for other layers."""
+    """Returns scale and offset of a layer that computes scale * x + offset per channel, or None for other layers."""
     if isinstance(operation, keras.layers.Rescaling):
         return np.ravel(operation.scale).astype("float64"), np.ravel(operation.offset).astype("float64")
     if not isinstance(operation, keras.layers.Normalization) or operation.invert:
