@@ -318,8 +318,8 @@ AUGMENTATIONS = {
         erase=0.1,
         mix=(("MixUp", {"alpha": 0.2}), ("CutMix", {"factor": (1.0, 1.0)})),
     ),
-    # BiT resizes images of at most 96x96 to 160 and crops to 128. It resizes larger images to 512 and crops to 480. Here
-    # the resize is 8/7 of the crop at every size.
+    # BiT resizes images of at most 96x96 to 160 and crops to 128. It resizes larger images to 512 and crops to 480.
+    # Here the resize is 8/7 of the crop at every size.
     "finetune": Augmentation("BiT-HyperRule (arXiv:1912.11370), Section 3.3", random_part_of_stretched),
     "finetune_mixup": Augmentation(
         "the same, for 20,000 images and more", random_part_of_stretched, mix=(("MixUp", {"alpha": 0.1}),)

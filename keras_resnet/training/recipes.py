@@ -92,7 +92,7 @@ class Optimizer(NamedTuple):
     """An optimizer, and how it applies the weight decay of a recipe."""
 
     make: Callable  # (learning rate, **settings) -> a Keras optimizer
-    decoupled: bool  # True: the optimizer decays the kernels. False: the loss has an L2 term of the kernels, as in the papers
+    decoupled: bool  # True: the optimizer decays the kernels. False: L2 loss of the kernels, as in the papers
 
 
 OPTIMIZERS = {
