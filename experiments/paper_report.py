@@ -178,9 +178,11 @@ def draw_final_errors(ax, grid: Grid, drawn: list[tuple[Net, list[dict]]]) -> No
 
 
 def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, list[dict]]], told: str) -> str:
-    """Writes `report.md`, `results.csv`, `figure.png` and `curves.json` or `responses.json`. Returns the table.
+    """Writes the report of a grid to `directory` and returns the table.
 
-    `found` are the networks and the results of their cells. `told` is a text with the command and the budget.
+    The files are `report.md`, `results.csv`, `curves.json`, `figure.png` and, if the grid measures responses,
+    `responses.json`. `found` has each network and the results of its cells. `told` is a text with the command and the
+    budget.
     """
     directory.mkdir(parents=True, exist_ok=True)
     lines = [(net, counts(net), cells) for net, cells in found]
