@@ -188,8 +188,7 @@ def torch_resnet20():
 
 
 def without_operators() -> None:
-    """Disables the operators of torchvision, which may need CUDA libraries. The models of torchvision and timm do not.
-    """
+    """Disables torchvision's operators, which may need CUDA libraries. Its models and timm's do not use them."""
     sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
 
 

@@ -259,7 +259,7 @@ def test_names_of_keras_applications():
     ours = {layer.name: layer for layer in keras_resnet.ResNet50().layers}
     for layer in theirs.layers[1:]:
         assert ours[layer.name].output.shape[-1] == layer.output.shape[-1]
-    # ours has these padding layers. Keras has strides in 1x1 layers instead
+    # Our networks have additional padding layers where Keras has the stride in a 1x1 layer.
     extra = set(ours) - {layer.name for layer in theirs.layers}
     assert extra == {"image", "conv3_block1_2_pad", "conv4_block1_2_pad", "conv5_block1_2_pad"}
 

@@ -86,7 +86,7 @@ def test_a_folded_network_is_equal(name):
         ("relu_only_preactivation", []),
         ("bn_after_addition", ["conv2_block1_add_bn", "conv2_block2_add_bn"]),
         ("preactivation", ["conv2_block2_preact_bn", "post_bn"]),
-        ("conv_relu_bn", ["conv1_bn", "conv2_block1_1_bn", "conv2_block2_1_bn"]),  # a 3x3 convolution pads the BN output
+        ("conv_relu_bn", ["conv1_bn", "conv2_block1_1_bn", "conv2_block2_1_bn"]),  # a 3x3 conv pads BN outputs
     ],
 )
 def test_bn_is_kept_if_no_convolution_is_beside_it(order, kept):
