@@ -29,7 +29,7 @@ import numpy as np
 
 
 class Side(NamedTuple):
-    """One library."""
+    """The functions of one library that are measured."""
 
     package: str
     write: Callable[[Path], None]  # writes a weight file for `load`

@@ -1,6 +1,6 @@
 """Writes the table and the figures of a sweep from the files of its trials. This also works while the sweep runs.
 
-python -m experiments.report runs/first            # writes trials.csv, report.md, pictures and report.html
+python -m experiments.report runs/first            # writes trials.csv, report.md, figures and report.html
 python -m experiments.report runs/a runs/b         # compares sweeps: runs/comparison/report.html
 """
 

@@ -133,7 +133,10 @@ def test_the_stem_is_normalized_where_it_pools():
 
 @pytest.mark.parametrize("bottleneck", [0, 4])
 def test_a_dense_layer_keeps_the_old_and_appends_the_new(bottleneck, rng):
-    """The output is [x, H(x)], Huang 2017, eq. (2). H is BN-ReLU-conv; with a bottleneck, H has two of these."""
+    """The output is [x, H(x)], Huang 2017, eq. (2).
+
+    H is BN-ReLU-conv. With a bottleneck, H is BN-ReLU-conv twice, and the first convolution has 4k filters.
+    """
     x = keras.Input((5, 4, 7))
     model = keras.Model(x, dense_layer(replace(TINY, bottleneck=bottleneck), x, Layers(), name="h"))
     randomize(model)

@@ -83,7 +83,7 @@ def test_stochastic_depth_drops_f_of_whole_pictures(rng):
 def test_stochastic_depth_grows_linearly():
     model = tiny(depths=(2, 3), drop_path=0.4)
     rates = [layer.rate for layer in model.layers if layer.name.endswith("_drop_path")]
-    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4])  # none in the first block
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4])  # the first block has no stochastic depth
 
 
 def test_dropout_stands_between_the_convolutions_of_a_wide_net_and_before_the_head():

@@ -51,7 +51,7 @@ assert "keras_resnet.serving" in sys.modules
 
 
 def test_the_old_distribution_is_warned_of(tmp_path):
-    """The project keras-resnet on PyPI installs a package of the same name."""
+    """The project keras-resnet on PyPI installs a package with the same name as this package."""
     folder = tmp_path / "keras_resnet-0.2.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: keras-resnet\nVersion: 0.2.0\n")

@@ -137,7 +137,7 @@ def test_dev_includes_every_extra_but_peers():
 
 
 def test_package_data_exists():
-    """setuptools does not complain about a pattern that matches no file."""
+    """setuptools does not report a pattern that matches no file."""
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     assert "py.typed" in packages["keras_resnet"]
     missing = [(name, glob) for name, globs in packages.items() for glob in globs if not any((ROOT / name).glob(glob))]

@@ -117,7 +117,7 @@ def test_responses_are_standard_deviations():
     model = randomize(keras_resnet.ResNet("resnet20", input_shape=(8, 8, 3), shortcut="B"))
     images = np.random.default_rng(0).normal(size=(250, 8, 8, 3)).astype("float32")
     names = [layer.name for layer in model.layers if layer.name.endswith("_bn") and "_0_" not in layer.name]
-    assert len(names) == 19  # conv1 and two in each of nine blocks
+    assert len(names) == 19  # conv1 and two convolutions in each of nine blocks
     answers = keras.Model(model.input, [model.get_layer(name).output for name in names]).predict(images, verbose=0)
     found = paper_report.layer_responses(model, images)
     np.testing.assert_allclose(found, [answer.std() for answer in answers], rtol=2e-2)
@@ -176,7 +176,7 @@ def test_grids_share_their_cells():
 def test_what_is_made_of_results(results, monkeypatch, capsys):
     monkeypatch.setattr(paper, "make_runner", lambda options: pytest.fail("it is only to report"))
     command = ["degradation", "--budget", "medium", "--directory", str(results)]
-    assert paper.main([*command, "--report"]) == 1  # one failed
+    assert paper.main([*command, "--report"]) == 1  # one cell has failed
     text = (results / "degradation_medium" / "report.md").read_text()
     assert f"    python -m experiments.paper {' '.join(command)}\n" in text
     assert "| plain-20 | 269,722 | 40,551,040 | 2 | 41.00 ± 1.41 | 31.00 ± 1.41 |  |" in text

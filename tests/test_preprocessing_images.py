@@ -1,4 +1,4 @@
-"""`Preprocessing.__call__`: files, images, arrays and tensors become the input of a network."""
+"""Tests of `Preprocessing.__call__`, which converts files, images, arrays and tensors to the input of a network."""
 
 import doctest
 import io

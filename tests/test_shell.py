@@ -84,7 +84,7 @@ def test_counts_are_those_of_the_networks():
 
 
 def test_a_closed_pipe_is_no_error():
-    """Such as in `python -m keras_resnet list | head -1`."""
+    """As in `python -m keras_resnet list | head -1`."""
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -373,7 +373,7 @@ def test_a_tfds_set_of_another_kind_is_refused_before_it_is_downloaded(tmp_path)
 
 @pytest.fixture(scope="module")
 def imagenet(tmp_path_factory):
-    """The directory of a prepared synthetic ImageNet, and the labels of its validation images."""
+    """Returns the directory of a prepared synthetic ImageNet, and the labels of its validation images."""
     directory = tmp_path_factory.mktemp("tfds")
     labels = write_archives(directory / "downloads" / "manual")
     preparation.prepare("imagenet2012", directory)

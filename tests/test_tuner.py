@@ -300,7 +300,7 @@ def test_bad_shapes(shape):
 
 
 def test_a_network_that_only_its_layers_refuse_is_a_failed_trial():
-    """16 filters do not have 32 groups."""
+    """16 filters cannot be divided into 32 groups."""
     with pytest.raises(FailedTrialError, match="32"):
         tiny(norm="gn").build(keras_tuner.HyperParameters())
 
@@ -321,7 +321,7 @@ def test_recipe_and_fields():
 
 @pytest.mark.parametrize("given", ["global", "argument"])
 def test_the_dtype_policy_holds_in_every_trial(given, data, tmp_path):
-    """Keras Tuner clears the session, and with it a policy that was set before the search."""
+    """Keras Tuner clears the session. This also resets a dtype policy that was set before the search."""
     if given == "global":
         keras.config.set_dtype_policy("mixed_bfloat16")
     hypermodel, seen = tiny(shortcuts=["A"], dtype="mixed_bfloat16" if given == "argument" else None), []

@@ -18,14 +18,14 @@ from keras_resnet.resnet import total_stride, weight_layers
 TORCHVISION = "https://docs.pytorch.org/vision/stable/models.html"  # num_params and GFLOPS of each model
 HE_2015 = "https://arxiv.org/abs/1512.03385"  # Table 1: 1.8, 3.6, 3.8 (v1), 7.6 (v1), 11.3 (v1) e9; Table 6: parameters
 HE_2016 = "https://arxiv.org/abs/1603.05027"  # Tables 3 and 4: 1.7M, 10.2M
-AKAMASTER = "https://github.com/akamaster/pytorch_resnet_cifar10"  # parameters of the nets with option A
+AKAMASTER = "https://github.com/akamaster/pytorch_resnet_cifar10"  # parameters of the networks with option A
 TIMM = "https://github.com/huggingface/pytorch-image-models/blob/main/results/results-imagenet.csv"  # param_count
 WSL = "https://github.com/facebookresearch/WSL-Images"  # parameters and multiply-adds: 193M, 36B
 ZAGORUYKO_2016 = "https://arxiv.org/abs/1605.07146"  # Tables 4 and 5: 2.7M, 11.0M, 1.5M, 36.5M, 0.6M, 2.2M, 8.9M
 XIE_2017 = "https://arxiv.org/abs/1611.05431"  # Table 7: 34.4M, 68.1M
 HUANG_2017 = "https://arxiv.org/abs/1608.06993"  # Table 2: 1.0M, 7.0M, 27.2M; BC 0.8M, 15.3M, 25.6M; Fig. 3: 264
 DUTA_2020 = "https://arxiv.org/abs/2004.04989"  # Table 1: the same number of parameters as the ResNet of the same depth
-KERAS = "https://keras.io/api/applications/"  # and the trainable parameters of those nets
+KERAS = "https://keras.io/api/applications/"  # and the trainable parameters of these networks
 KERAS_EXAMPLE = "https://github.com/keras-team/keras/blob/2.3.1/examples/cifar10_resnet.py"  # its summary()
 MLPERF_TINY = "https://github.com/mlcommons/tiny"  # pretrainedResnet.h5: 78,666 parameters, 78,186 trainable
 KUANGLIU = "https://github.com/kuangliu/pytorch-cifar"

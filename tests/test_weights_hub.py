@@ -367,7 +367,7 @@ def test_timm_loads_what_is_pushed(row, include_top, tmp_path, rng):
     create_model = timm().create_model
     model = ResNet(row, input_shape=(64, 64, 3), classes=7, include_top=include_top, classifier_activation=None)
     model = randomize(model)
-    for layer in model.layers:  # gates near 1/2, see at_random
+    for layer in model.layers:  # keeps the outputs of gates near 1/2, see at_random
         if "_se_fc" in layer.name:
             layer.kernel.assign(0.01 * layer.kernel)
     model.preprocessing = "timm"

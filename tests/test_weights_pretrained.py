@@ -120,7 +120,7 @@ def test_the_heads_of_bit_in21k():
 
 @pytest.mark.parametrize("depth", [20, 32, *(pytest.param(n, marks=pytest.mark.slow) for n in (44, 56, 110, 1202))])
 def test_the_names_of_akamasters_files(depth, tmp_path):
-    """The names have `module.` and `linear`. Without shortcuts and counters, there are 97, 157, 217, ... tensors."""
+    """The names have `module.` and `linear`. Without shortcuts and counters: 97, 157, 217, 277, ... tensors."""
     torch = pytest.importorskip("torch")
     source = randomize(ResNet(f"resnet{depth}"))
     state = {f"module.{name}": torch.tensor(array) for name, array in state_dict(source, "akamaster").items()}
@@ -424,7 +424,7 @@ def test_checkpoints_are_of_our_rows():
         default_checkpoint("plain18")
 
 
-# ---- ours in PyTorch
+# ---- our weights in PyTorch
 
 
 @pytest.mark.parametrize(

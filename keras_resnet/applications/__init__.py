@@ -25,7 +25,7 @@ Other differences:
 - `input_shape` must agree with `input_tensor`. Keras ignores `input_shape` if both are given.
 - With `include_top=False`, the file of `weights` may contain a classifier.
 - The file of `weights` may have a different number of classes. Then the classifier keeps its random initialization and
-  a warning is logged.
+  a warning is issued.
 - `preprocess_input` does not modify its argument. `decode_predictions` does not download anything.
 """
 

@@ -81,7 +81,7 @@ def agreement(written, expected, tolerance: float, *, logits=None, ids=None, sma
         logits: (b, classes), the logits of the model. By default they are computed from `expected`, with probabilities
             clipped at 1e-30.
         ids: (b, n), the class indices of `written`. Defaults to all classes, in order.
-        smallest: The smallest probability that `written` can tell from 0.
+        smallest: The smallest probability that `written` can distinguish from 0.
     """
     written, expected = np.asarray(written, "float64"), np.asarray(expected, "float64")
     implied = logits_of(expected, expected, SMALLEST)
@@ -220,7 +220,7 @@ def read_as_pil(reader: Reader, files: list[bytes], row: Preprocessing | None) -
     images = reader(tf.constant(files)).numpy()
     expected = as_model_takes(read_files(files, images.shape[1:], row), row, reader.white)
     difference = np.abs(images - expected) * 255 / np.subtract(*limits(images.shape[-1], row, reader.white)[::-1])
-    if not difference.max() < 1.5:  # 1 and the rounding of float32
+    if not difference.max() < 1.5:  # 1 grey level plus rounding errors of float32
         raise RuntimeError(
             "What was written differs from the model and was deleted: the images made of files differ from those of "
             f"PIL by up to {difference.max():.3g} of 255 levels"

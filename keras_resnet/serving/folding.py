@@ -27,7 +27,7 @@ IDLE = (keras.layers.Dropout, keras.layers.Identity)
 FASTER: dict[type, Any] = {
     keras.layers.BatchNormalization: BatchNormalization,  # one fused kernel
     keras.layers.Conv2D: Conv2D,  # grouped convolution without XLA
-    StandardizedConv2D: Conv2D,  # the kernel is standardized once
+    StandardizedConv2D: Conv2D,  # the kernel is standardized at folding
 }
 
 
@@ -187,7 +187,7 @@ class Graph:
         return self.calls[name] == len(self.sources[name]) == 1
 
     def is_private(self, name: str) -> bool:
-        """Whether also its output goes to one layer only."""
+        """Whether the layer is called once and its output is used by one layer only."""
         return self.is_once(name) and self.following(name) is not None
 
     def following(self, name: str) -> str | None:

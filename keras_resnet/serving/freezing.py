@@ -52,7 +52,7 @@ def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
         model: A Functional or Sequential `keras.Model`.
         optimize: "freeze" or "bfloat16". With "bfloat16", kernels are stored in bfloat16. All layers compute in
             bfloat16, except for the preprocessing and for the global pooling and the layers after it. A warning is
-            logged if this machine does not compute faster in bfloat16.
+            issued if this machine does not compute faster in bfloat16.
 
     Returns:
         A `Frozen`.

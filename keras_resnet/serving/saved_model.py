@@ -68,7 +68,7 @@ def export_saved_model(
         top_k: Number of best classes in the outputs. It is reduced to the number of classes if that is smaller.
         preprocessing: A name of PREPROCESSINGS or a `Preprocessing` that is applied to files. Defaults to the
             preprocessing of the network that `model` is or begins with, at the size of its images. If it is not known,
-            files are resized to the size of the model and their pixels are in 0..255. A warning is logged if the model
+            files are resized to the size of the model and their pixels are in 0..255. A warning is issued if the model
             does not normalize such pixels. If the model begins with layers that normalize (`include_preprocessing`,
             Normalization, Rescaling), pixels of files are in 0..255, or in 0..1 if the mean and standard deviation of
             these layers are for 0..1. Then `preprocessing` must have the same normalization, and only its size and crop
@@ -77,7 +77,7 @@ def export_saved_model(
             this is faster) or None (the variables are unchanged).
         warmup: Batch sizes of the requests that a server runs before it is ready. True means batch size 1, False means
             no requests. Needs the extra [serving]. Defaults to True if the extra is installed. Otherwise no requests
-            are written and a warning is logged.
+            are written and a warning is issued.
         tolerance: Largest allowed relative difference of the logits: the root mean square of the difference, divided by
             the standard deviation of the model's logits. Defaults to the value of the precision in
             `serving.check.TOLERANCES`.

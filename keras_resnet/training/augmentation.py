@@ -27,7 +27,7 @@ class Augmentation(NamedTuple):
         pad: float, the maximum random shift of the result in each direction, as a fraction of its size. The border is
             filled with the mean pixel, which the network sees as zero. Defaults to 0.
         flip: bool, whether images are mirrored with probability 1/2, if the data set permits it. Defaults to `True`.
-        alternate: bool, whether an image is mirrored in every other epoch instead. For data sets in memory only.
+        alternate: bool, whether each image is mirrored in every second epoch instead. For data sets in memory only.
         colour: float, standard deviation of the noise along the principal components of colour. Defaults to 0.
         operations: `(number, probability, magnitude)` of the RandAugment operations: the number of random operations
             per image, the probability that each is applied, and their maximum strength, 0 to 10. Defaults to no

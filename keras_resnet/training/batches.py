@@ -16,10 +16,11 @@ class Batches(keras.utils.PyDataset):
     """Shuffled, augmented batches of a set in memory: images `(b, h, w, 3)` uint8 and labels `(b,)` int64.
 
     Augmentation follows He 2015, Section 4.2: pad by `pad` pixels on each side, take a random crop of the original
-    size, and, if `flip`, mirror with probability 1/2. With `alternate`, an image is mirrored at random in the first
-    epoch and in every other epoch from then on (github.com/KellerJordan/cifar10-airbench). The padding is `fill`, the
-    mean pixel. When the model subtracts the mean, the padding becomes zero, as in the paper. All random numbers depend
-    only on `seed`, the epoch and the index of the batch.
+    size, and, if `flip`, mirror with probability 1/2. With `alternate`, a random half of the images is mirrored in the
+    first epoch and in every second epoch after it. The other half is mirrored in the epochs between
+    (github.com/KellerJordan/cifar10-airbench). The padding is `fill`, the mean pixel. When the model subtracts the
+    mean, the padding becomes zero, as in the paper. All random numbers depend only on `seed`, the epoch and the index
+    of the batch.
 
     Each example occurs once per epoch. An epoch has `ceil(n / batch_size)` batches, whose sizes differ by at most one.
     Otherwise a small last batch, right before validation, would have the same weight as other batches in the moving

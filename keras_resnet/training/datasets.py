@@ -1,6 +1,6 @@
 """Data sets: CIFAR and digits in memory, any tfds image-classification set, folders of image files.
 
-`load_data` reads all of them. Large sets are streamed: their images stay encoded until a batch needs them.
+`load_data` reads all of them. Large sets are streamed: their images are decoded only when a batch needs them.
 """
 
 import re
@@ -246,7 +246,7 @@ def _load_records(source, data_dir, train_examples, validation) -> ImageData:
 
     held_out = Records(builder, "validation") if "validation" in splits else None
     test = Records(builder, "test") if "test" in splits else None
-    if test is None or next(iter(test.examples()))[2] < 0:  # the labels of ImageNet's test images are secret
+    if test is None or next(iter(test.examples()))[2] < 0:  # the labels of ImageNet's test images are not published
         test = held_out
     size = Records(builder, "train").size
     if validation is None:

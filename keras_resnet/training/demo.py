@@ -11,7 +11,7 @@ def page(model: keras.Model):
     """Returns a Gradio page for a network.
 
     Args:
-        model: A network whose preprocessing is known, such as that of a run.
+        model: A network whose preprocessing is known, such as the network of a run.
 
     Returns:
         A `gradio.Interface`. Call its `launch()` to serve the page.

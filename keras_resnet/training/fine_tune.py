@@ -47,7 +47,7 @@ def finetune(
     Args:
         dataset: `"folder:PATH"`, a folder with one sub-folder of images per class, or another source of `load_data`.
         net: Name of a row of `VARIANTS`, or a `Variant`.
-        weights: Initial weights, as `keras_resnet.ResNet` takes them, such as `"imagenet"`. Defaults to None, random
+        weights: Initial weights, as for `keras_resnet.ResNet`, such as `"imagenet"`. Defaults to None, random
             initialization.
         directory: The directory for the files. Defaults to `runs/<name of the run>`.
         recipe: Name of `RECIPES`, such as `"finetune"` or `"linear_probe"`. Defaults to `"finetune"`.
