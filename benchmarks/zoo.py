@@ -1,12 +1,13 @@
-"""Latency of one prediction for rows of the model zoo, batch 1, float32, compiled; docs/latency.csv.
+"""Measures the latency of one prediction for rows of the model zoo and writes docs/latency.csv.
 
     python -m benchmarks.zoo                       # all rows that are not in the file yet
     python -m benchmarks.zoo resnet18 "se*"        # rows by pattern
-    python -m benchmarks.zoo resnet18 --again      # rows that are in the file, too
+    python -m benchmarks.zoo resnet18 --again      # also rows that are in the file
 
-Each row is measured in a process of its own and written when it ends, so the same command resumes. The number is the
-median of `--images` predictions after as many for warm-up, with random weights, of the image size of the row. A row
-that takes longer than `--limit` seconds, building included, is left out, and so are networks for video.
+The networks have batch size 1, float32, random weights and the image size of their row, and are compiled. Each row is
+measured in a separate process and then written, so the same command resumes. The latency is the median of `--images`
+predictions, after the same number of warm-up predictions. A row that takes longer than `--limit` seconds, including the
+time to build, is omitted. Networks for video are omitted.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The documentation: its commands have the options that they use, its code runs, its pages are there."""
+"""Tests of the documentation: the options of its commands exist, its code runs, and its pages exist."""
 
 import ast
 import contextlib
@@ -18,7 +18,7 @@ from keras_resnet import VARIANTS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-# of `runpy`, for commands whose modules other tests have imported
+# a warning of `runpy` for commands whose modules were already imported by other tests
 pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"_build", "generated"} & set(path.parts))
 TUTORIALS = sorted(DOCS.glob("tutorials/*.py"))
@@ -27,7 +27,7 @@ BLOCK = re.compile(r"^```(\w+) *([\w-]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def blocks(language):
-    """The code blocks of the pages, as (page, word behind the language, code)."""
+    """Returns the code blocks of the pages: (the word after the language, code). The test ID has the page."""
     return [
         pytest.param(word, code, id=f"{path.relative_to(DOCS)}-{number}")
         for path in PAGES
@@ -37,7 +37,7 @@ def blocks(language):
 
 
 def commands(text):
-    """The commands of the package in a text: in blocks, in comments of tutorials, in tables between backticks."""
+    """Returns the commands of the package in a text: in code blocks, in comments of tutorials, between backticks."""
     text = re.sub(r"\\\n#? *", " ", text)
     return re.findall(r"(?:^(?:# )?|`)(python -m (?:keras_resnet|experiments|benchmarks)[^\n`|]*)", text, re.MULTILINE)
 
@@ -47,7 +47,7 @@ COMMANDS = sorted({command.strip() for path in [*PAGES, *TUTORIALS] for command 
 
 @cache
 def help_of(*words):
-    """The help text of a command; SystemExit with another code than 0 is an error of the command."""
+    """Returns the help text of a command. The exit code must be 0."""
     text = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(text), pytest.raises(SystemExit) as ended:
         patch.setattr(sys, "argv", [*words, "--help"])
@@ -57,7 +57,7 @@ def help_of(*words):
 
 
 def unknown_flags(command):
-    """The flags of a command that its help text does not have."""
+    """Returns the flags of a command that are not in its help text."""
     words = shlex.split(command, comments=True)[2:]
     help_text = help_of(*words[: 2 if words[0] == "keras_resnet" and len(words) > 1 else 1])
     known = set(re.findall(r"(?<!\w)--?[a-z][\w-]*", help_text))
@@ -90,7 +90,7 @@ def test_code_compiles(word, code):
 @pytest.mark.slow
 @pytest.mark.parametrize(("word", "code"), blocks("python"))
 def test_code_runs(word, code, tmp_path):
-    """Each block by itself; those marked `no-run` need the network, those marked `peers` another library."""
+    """Runs each code block separately. Blocks marked `no-run` need the internet, `peers` another library."""
     if word == "no-run":
         pytest.skip("needs a network, a server or files")
     if word == "peers":
@@ -110,7 +110,7 @@ def environment():
 
 
 def source_of(target):
-    """The file that a link of llms.txt comes from."""
+    """Returns the source file of a link in llms.txt."""
     if target.startswith("_sources/"):
         return DOCS / target.removeprefix("_sources/")
     return DOCS / "latency.csv" if target == "zoo.csv" else (DOCS / target).with_suffix(".md")

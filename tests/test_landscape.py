@@ -1,4 +1,4 @@
-"""`python -m experiments.landscape`: directions with the norms of the filters, and losses along them."""
+"""`python -m experiments.landscape`: random directions with the norms of the filters, and the losses along them."""
 
 import json
 
@@ -47,4 +47,4 @@ def test_the_command(tmp_path, capsys):
     assert (len(result["loss"]), result["commit"]) == (3, "abc")
     assert (tmp_path / "out" / "figure.png").stat().st_size > 5_000
     (cell / "model.keras").unlink()
-    assert landscape.main([*command]) == 0  # computed once
+    assert landscape.main([*command]) == 0  # the second call computes nothing

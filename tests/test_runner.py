@@ -1,4 +1,4 @@
-"""The runner: every task ends exactly once, whatever dies."""
+"""Tests of the runner: every task ends exactly once, even if processes are killed."""
 
 import functools
 import json
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def work(directory, report, *, value=0, seconds=0.0, epochs=1):
-    """A run of no network: it resumes at its last epoch, and writes result.json last."""
+    """Simulates a run without a network. It resumes at its last epoch and writes result.json last."""
     directory = Path(directory)
     with only_one(directory):
         if result := read_json(directory / "result.json"):
@@ -43,7 +43,7 @@ def fail(directory, report):
 
 
 def die(directory, report, *, times=10**6):
-    """Kills its process, a number of times."""
+    """Kills its own process `times` times."""
     directory = Path(directory)
     directory.mkdir(exist_ok=True, parents=True)
     count = (read_json(directory / "deaths.json") or 0) + 1
@@ -58,7 +58,7 @@ def fill_the_disk(directory, report):
 
 
 def needs_ray():
-    """Skips without Ray; does not import it, because Ray reads RAY_AUTH_MODE when it is imported."""
+    """Skips the test if Ray is not installed. Ray is not imported, because its import reads RAY_AUTH_MODE."""
     if find_spec("ray") is None:
         pytest.skip("ray is not installed")
 
@@ -145,7 +145,7 @@ def driver(tmp_path, runner):
 
 
 def children(pid, pattern):
-    """Descendants of a process whose command contains a pattern."""
+    """Returns the descendants of a process whose command contains a pattern."""
     found, waiting = [], [pid]
     while waiting:
         out = subprocess.run(["pgrep", "-P", str(waiting.pop())], capture_output=True, text=True).stdout
@@ -178,7 +178,7 @@ def test_a_worker_ends_with_its_driver(tmp_path):
 
 
 def kill_at_random(start, directory, kinds, number, rng, pattern):
-    """Kills the driver or one of its processes at random moments, and starts the driver again when it is dead."""
+    """Kills the driver or one of its processes at random times. A killed driver is started again."""
     process, kills = start(), 0
     while kills < number:
         time.sleep(rng.uniform(0.3, 2.0))
@@ -204,7 +204,7 @@ def kill_at_random(start, directory, kinds, number, rng, pattern):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_fifty_kills_on_this_machine(tmp_path):
-    """Of workers and drivers, over 20 runs that resume: each ends exactly once."""
+    """Workers and drivers of 20 resumable runs are killed. Each run ends exactly once."""
     start = driver(tmp_path, "Local()")
     kills = kill_at_random(start, tmp_path, ["driver", "worker"], 50, random.Random(0), "spawn_main")
     assert kills > 10
@@ -223,7 +223,7 @@ def test_kills_of_ray_workers(tmp_path):
 
 @pytest.mark.slow
 def test_ray_on_this_machine(tmp_path):
-    """Results, failures, deaths and stopping are as with one local worker."""
+    """Results, failures, killed processes and stopping are handled as with one local worker."""
     needs_ray()
     tasks = [Task(str(i), functools.partial(work, value=i), tmp_path / str(i)) for i in range(4)]
     tasks += [Task("fails", fail, tmp_path / "fails"), Task("dies", functools.partial(die, times=1), tmp_path / "dies")]

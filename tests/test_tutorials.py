@@ -1,4 +1,4 @@
-"""The tutorials are notebooks in percent format; at small size they run, learn and write their pictures."""
+"""The tutorials are notebooks in percent format. With small settings they run, learn and write their figures."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ MEASURED = [path for path in TUTORIALS if path.stem in METRICS]
 
 
 def cells(text):
-    """Pairs of a cell's header, such as "[markdown]", and its lines."""
+    """Returns pairs of a cell's header, such as "[markdown]", and its lines."""
     before, *rest = re.split(r"^# %%(.*)\n", text, flags=re.MULTILINE)
     if before.strip():
         raise ValueError(f"Text before the first cell: {before!r}")
