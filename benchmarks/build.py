@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         for (kind, net), peers in JOBS.items():
             for peer in peers:
                 seconds.setdefault((f"{kind} {net}", peer), []).append(measure(kind, net, peer)["seconds"])
-    print("| what | who | seconds, fastest | slowest |\n| --- | --- | ---: | ---: |")
+    print("| measurement | library | seconds, fastest | slowest |\n| --- | --- | ---: | ---: |")
     for (what, who), values in seconds.items():
         print(f"| {what} | {who} | {min(values):.2f} | {max(values):.2f} |")
     return 0

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fit", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("source", nargs="?", default="cifar10")
-    parser.add_argument("net", nargs="?", default="resnet20", help="a row, or none: only the pipeline")
+    parser.add_argument("net", nargs="?", default="resnet20", help="a row, or `none` to measure only the pipeline")
     parser.add_argument("--augmentation", default="cifar")
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=128)

@@ -139,14 +139,14 @@ def keras_side(make: Callable) -> Callable:
 def frozen(kind: str, net: Net, precision: str, batch: int) -> Callable[[int], None]:
     """Prepares our network as it is served: with BN folded and constant weights."""
     if kind != "predict":
-        raise MissingPeer("is for predict")
+        raise MissingPeer("supports only predict")
     import tensorflow as tf
 
     from keras_resnet.serving import freeze
 
     predict_fn = freeze(ours(net), {"float32": "freeze", "bfloat16": "bfloat16"}[precision])
     if predict_fn.optimize != "bfloat16" and precision == "bfloat16":
-        raise MissingPeer("bfloat16 does not pay on this machine")
+        raise MissingPeer("bfloat16 is not faster on this machine")
     images = tf.constant(example_images(net, batch)[0])
 
     def run(steps: int) -> None:

@@ -60,7 +60,7 @@ def time_all(net: str, artifacts: list[str], directory: Path, rows: dict, rounds
 
 def table(net: str, rows: dict[str, dict]) -> str:
     """Returns a Markdown table. "times" is the speed relative to the baseline: of medians, of fastest predictions."""
-    head = ["what", "MB", "of the weights", "export, s"]
+    head = ["format", "MB", "size / float32 weights", "export, s"]
     for batch in BATCHES:
         head += [f"batch {batch}: median, ms", "range", "times"]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]

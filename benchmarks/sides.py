@@ -61,8 +61,8 @@ def table(kind: str, job: Job, rows: list[dict], peaks: dict[str, float]) -> str
         "images/s, fastest",
         "median",
         "range",
-        "of the matmul peak",
-        "ours, best against best",
+        "fraction of matmul peak",
+        "speed of ours / peer (fastest)",
     ]
     lines = [head, ["---", "---", "---:", "---:", "---", "---:", "---:"]]
     for row in rows:

@@ -92,25 +92,25 @@ OPTIONS_110 = (option(110, "A", 6.61), option(110, "C", 12.22))
 
 GRIDS = {
     "degradation": Grid(
-        "Are deeper nets harder to train, and do shortcuts help? Of its plain nets the paper has only curves.",
+        "Are deeper networks harder to train, and do shortcuts help? The paper shows plain networks only as curves.",
         "He 2015, Fig. 6, and Table 6 for the ResNets",
         tuple(net for depth in (20, 32, 44, 56) for net in (plain(depth), residual(depth, TABLE_6[depth]))),
         replications=PUBLISHED,
     ),
     "table6": Grid(
-        "How much does depth give?",
+        "How much does depth improve the accuracy?",
         "He 2015, Table 6 (110 layers: the mean of five runs)",
         tuple(residual(depth, error) for depth, error in TABLE_6.items()),
         small=tuple(residual(depth, TABLE_6[depth]) for depth in (20, 32, 44, 56)),
     ),
     "options": Grid(
-        "Does the kind of shortcut matter, and what do projections everywhere do to a very deep net?",
+        "Does the kind of shortcut matter, and how do projections in all blocks affect a very deep network?",
         "He 2015, Table 3, on CIFAR-10; option A: Table 6; 110 layers: He 2016, Table 1",
         (*OPTIONS_20, *OPTIONS_56, *OPTIONS_110),
         small=(*OPTIONS_20, *OPTIONS_56),
     ),
     "orders": Grid(
-        "Where should BN and ReLU stand?",
+        "Where should BN and ReLU be placed?",
         "He 2016, Table 2 and Fig. 4",
         tuple(
             order(variant, name, error)
@@ -127,7 +127,7 @@ GRIDS = {
         responses=True,
     ),
     "family": Grid(
-        "What does each follow-up give at one budget, some 250 to 330 million multiply-adds, under one recipe?",
+        "How accurate is each later variant at the same cost (250 to 330 million multiply-adds) with the same recipe?",
         "He 2016, Tables 1, 2; Zagoruyko, Komodakis 2016, Table 4; Huang et al. 2017, Table 2: each by its own recipe",
         (
             Net("ResNet-110", "resnet110", paper=6.61),
@@ -139,7 +139,7 @@ GRIDS = {
         ),
     ),
     "imagenet_table1": Grid(
-        "What do the nets for ImageNet cost? The paper's bottlenecks stride in their first 1x1 layer.",
+        "What do the networks for ImageNet cost? In the paper, the first 1x1 layer of a bottleneck has the stride.",
         "He 2015, Table 1; VGG-16: section 4.1",
         (
             *(Net(f"ResNet-{depth}", f"resnet{depth}", paper=macs) for depth, macs in ((18, 1.8), (34, 3.6))),

@@ -95,10 +95,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("cells", nargs="+", type=Path, help="directories with model.keras and result.json")
     parser.add_argument("--directory", type=Path, default=Path("runs/landscape"), help="default: %(default)s")
-    parser.add_argument("--points", type=int, default=25, help="in each direction; default: %(default)s")
-    parser.add_argument("--extent", type=float, default=1.0, help="of both directions; default: %(default)s")
-    parser.add_argument("--images", type=int, default=1000, help="of the training set; default: %(default)s")
-    parser.add_argument("--data-dir", help="of tfds; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
+    parser.add_argument("--points", type=int, default=25, help="grid points per direction; default: %(default)s")
+    parser.add_argument(
+        "--extent", type=float, default=1.0, help="largest step in each direction; default: %(default)s"
+    )
+    parser.add_argument("--images", type=int, default=1000, help="number of training images; default: %(default)s")
+    parser.add_argument(
+        "--data-dir", help="directory of tfds data sets; default: TFDS_DATA_DIR, else ~/tensorflow_datasets"
+    )
     options = parser.parse_args(arguments)
 
     options.directory.mkdir(parents=True, exist_ok=True)

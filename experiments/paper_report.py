@@ -199,8 +199,8 @@ def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, 
     parts.append(text)
     if grid.trained:
         parts.append(
-            "Errors are those after the last epoch, mean ± standard deviation of n seeds; the training error is of the "
-            "augmented pictures while the epoch went on. Nothing was chosen by the test error."
+            "Errors are measured after the last epoch: mean ± standard deviation of n seeds. The training error is "
+            "measured on augmented images during the epoch. The test error was not used for any choice."
         )
         rows = io.StringIO()
         writer = csv.DictWriter(rows, COLUMNS, lineterminator="\n")

@@ -558,11 +558,11 @@ def write_comparison(directories: list[Path]) -> tuple[Path, list[dict]]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("directories", type=Path, nargs="+", help="of sweeps, such as runs/first")
+    parser.add_argument("directories", type=Path, nargs="+", help="directories of sweeps, such as runs/first")
     directories = parser.parse_args(arguments).directories
     for directory in directories:
         if not list(directory.glob("trial_*/trial.json")):
-            message = "directory must hold the trials of a sweep (trial_*/trial.json)."
+            message = "directory must contain the trials of a sweep (trial_*/trial.json)."
             print(f"{message} Received: {directory}", file=sys.stderr)
             return 1
     if len(directories) == 1:

@@ -141,8 +141,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.transfer", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--directory", type=Path, default=Path("runs/transfer"))
-    parser.add_argument("--epochs", type=int, default=10, help="on the eight classes; default: 10")
-    parser.add_argument("--data-dir", help="of tfds; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
+    parser.add_argument(
+        "--epochs", type=int, default=10, help="epochs of the pretraining on eight classes; default: 10"
+    )
+    parser.add_argument(
+        "--data-dir", help="directory of tfds data sets; default: TFDS_DATA_DIR, else ~/tensorflow_datasets"
+    )
     add_runner_flags(parser)
     options = parser.parse_args(arguments)
     directory = options.directory.resolve()

@@ -93,21 +93,25 @@ def run_draw(options) -> None:
 def add_export(commands) -> None:
     parser = commands.add_parser("export", help="a SavedModel for TF Serving, or a file for another runtime")
     parser.add_argument("name", help="a row, a .keras file, or the directory of a run")
-    parser.add_argument("directory", type=Path, help="where its versions are; for other formats, the file")
-    parser.add_argument("--format", help="saved_model, onnx, litert or openvino; default: that of the suffix")
-    net = parser.add_argument_group("the net, if a row")
+    parser.add_argument(
+        "directory", type=Path, help="directory of the versions (saved_model), or output file (other formats)"
+    )
+    parser.add_argument("--format", help="saved_model, onnx, litert or openvino; default: the format of the suffix")
+    net = parser.add_argument_group("options for the name of a row")
     net.add_argument("--weights", help='what `weights=` takes: "imagenet", a file, a name on the hub')
-    net.add_argument("--classes", type=int, help="default: those of the row")
+    net.add_argument("--classes", type=int, help="number of classes; default: that of the row")
     add_fields(net)
     common = parser.add_argument_group("all formats")
-    common.add_argument("--labels", help='"imagenet", "cifar10" or a file with one a line; default: 0, 1, ...')
+    common.add_argument(
+        "--labels", help='"imagenet", "cifar10" or a text file with one label on each line; default: 0, 1, ...'
+    )
     common.add_argument("--preprocessing", help="a name of PREPROCESSINGS; default: that of the weights, if known")
-    common.add_argument("--overwrite", action="store_true", help="what is there")
+    common.add_argument("--overwrite", action="store_true", help="overwrite existing files")
     others = parser.add_argument_group("the other formats")
-    others.add_argument("--precision", help="float32 (default) or, of litert and openvino, float16")
-    others.add_argument("--int8", help="a folder of images to calibrate 8 bits with (litert, openvino)")
+    others.add_argument("--precision", help="float32 (default) or float16 (litert, openvino)")
+    others.add_argument("--int8", help="folder of calibration images for int8 quantization (litert, openvino)")
     served = parser.add_argument_group("the format saved_model")
-    served.add_argument("--version", type=int, help="default: the next")
+    served.add_argument("--version", type=int, help="version number; default: the next number")
     served.add_argument(
         "--signatures", nargs="+", help="default: images image_bytes classify; also embedding, cam, cam_bytes"
     )
@@ -117,9 +121,11 @@ def add_export(commands) -> None:
         "--warmup",
         type=int,
         nargs="*",
-        help="batch sizes; without one: no warm-up; default: 1, if [serving] is installed",
+        help="batch sizes of the warm-up requests; without a value: no warm-up; default: 1 if [serving] is installed",
     )
-    served.add_argument("--server-config", action="store_true", help="add it to models.config beside it")
+    served.add_argument(
+        "--server-config", action="store_true", help="add the model to models.config in the parent directory"
+    )
 
 
 def name_file_of_run(options) -> None:
@@ -141,7 +147,9 @@ def read_net(options):
     source, preprocessing = options.weights, options.preprocessing
     if options.name.endswith(".keras"):
         if source or options.classes or options.fields:
-            raise ValueError(f"--weights, --classes and --fields are for rows. Received: {options.name!r}, a file")
+            raise ValueError(
+                f"--weights, --classes and --fields require the name of a row. Received: {options.name!r}, a file"
+            )
         model = keras.models.load_model(options.name, compile=False)
     else:
         if preprocessing is None and source:
@@ -193,15 +201,17 @@ def run_export(options) -> None:
 
 
 def add_explain(commands) -> None:
-    parser = commands.add_parser("explain", help="a picture of where a net sees a class: a class activation map")
+    parser = commands.add_parser("explain", help="write an image with a class activation map of a network")
     parser.add_argument("name", help="a row, a .keras file, or the directory of a run")
-    parser.add_argument("image", type=Path, help="the file of an image in a format that Pillow reads")
+    parser.add_argument("image", type=Path, help="an image file in a format that Pillow reads")
     parser.add_argument("-o", "--output", type=Path, default=Path("cam.png"), help="default: cam.png")
-    parser.add_argument("--class", type=int, dest="explained", help="number of a class; default: the most probable")
+    parser.add_argument(
+        "--class", type=int, dest="explained", help="index of the class; default: the most probable class"
+    )
     parser.add_argument("--preprocessing", help="a name of PREPROCESSINGS; default: that of the weights, if known")
-    net = parser.add_argument_group("the net, if a row")
+    net = parser.add_argument_group("options for the name of a row")
     net.add_argument("--weights", help='what `weights=` takes: "imagenet", a file, a name on the hub')
-    net.add_argument("--classes", type=int, help="default: those of the row")
+    net.add_argument("--classes", type=int, help="number of classes; default: that of the row")
     add_fields(net)
 
 
@@ -215,15 +225,16 @@ def run_explain(options) -> None:
 
     name_file_of_run(options)
     if not options.weights and not options.name.endswith(".keras"):
-        raise ValueError(f"--weights must be given for a row. Received: {options.name!r}")
+        raise ValueError(f"--weights is required for the name of a row. Received: {options.name!r}")
     model, preprocessing = read_net(options)
     network = require_network(model)
     if network.variant.rank != 2:
-        raise ValueError(f"name must be a network of images, not of clips. Received: {options.name!r}")
+        raise ValueError(f"name must be an image network, not a video network. Received: {options.name!r}")
     preprocessing = preprocessing or network.preprocessing
     if preprocessing is None:
         raise ValueError(
-            f"--preprocessing must be one of {list(keras_resnet.PREPROCESSINGS)}: it is not known of the weights"
+            f"--preprocessing must be one of {list(keras_resnet.PREPROCESSINGS)}: the preprocessing of these "
+            "weights is not known"
         )
     row = find_preprocessing(preprocessing, "--preprocessing")
     size = model.input_shape[1] or row.size
@@ -243,7 +254,7 @@ def run_explain(options) -> None:
 
 
 def add_fields(parser) -> None:
-    help_text = "others than those of the row, such as bottleneck_stride=1x1 depths=[2,2,2,2]"
+    help_text = "fields that replace those of the row, such as bottleneck_stride=1x1 depths=[2,2,2,2]"
     parser.add_argument("--fields", nargs="+", default=(), metavar="FIELD=VALUE", help=help_text)
 
 
@@ -274,7 +285,9 @@ def preprocessing_of(source: str, row: str):
     try:
         return model_preprocessing(source)
     except ValueError as error:
-        raise ValueError(f"--preprocessing must be given where that of --weights is not known: {error}") from error
+        raise ValueError(
+            f"--preprocessing is required, because the preprocessing of --weights is not known: {error}"
+        ) from error
 
 
 def read_labels(labels: str | None):

@@ -35,8 +35,7 @@ def two_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=64
     ):
         if value != must:
             raise ValueError(
-                f"{argument} is for the block 'bottleneck'; with 'building_block' it must stay {must!r}. "
-                f"Received: {value!r}"
+                f"{argument} requires block='bottleneck'; otherwise it must be {must!r}. Received: {value!r}"
             )
     first, rest = dilations
     return WeightLayer(filters, 3, stride, dilation=first), WeightLayer(filters, 3, 1, dilation=rest)
@@ -56,7 +55,7 @@ def three_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=
     first, second, third = choose(strides, bottleneck_stride, "bottleneck_stride")
     width, rest = divmod(filters * base_width, 64)
     if rest or not width:
-        raise ValueError(f"base_width must make filters * base_width / 64 whole. Received: {base_width}, {filters=}")
+        raise ValueError(f"filters * base_width / 64 must be a positive integer. Received: {base_width=}, {filters=}")
     return (
         WeightLayer(width * groups, 1, first),
         # With "1x1", the 3x3 layer follows the layer with the stride, so it has the dilation rate of the later layers.
@@ -139,7 +138,7 @@ def orders_of_stage(order: str, depth: int) -> list[Order]:
     if order not in STAGE_ORDERS:
         return [choose(ORDERS, order, "order")] * depth
     if depth < 2:
-        raise ValueError(f"depths must be 2 or more with the order {order!r}. Received: a stage of {depth}")
+        raise ValueError(f"Each of depths must be at least 2 with the order {order!r}. Received: {depth}")
     return STAGE_ORDERS[order](depth)
 
 
@@ -208,14 +207,17 @@ def residual_block(
     filters, stride = positive(filters, "filters"), positive(stride, "stride")
     groups, base_width = positive(groups, "groups"), positive(base_width, "base_width")
     if len(x.shape) not in (4, 5) or x.shape[-1] is None:
-        raise ValueError(f"x must be a map (b, h, w, c) whose channels are known. Received: the shape {x.shape}")
+        raise ValueError(
+            f"x must be a feature map (b, h, w, c) with a known number of channels. Received: x.shape={x.shape}"
+        )
     name = name or f"residual_block_{keras.backend.get_uid('residual_block')}"
     order = order if isinstance(order, Order) else choose(ORDERS, order, "order")
     for step in " ".join(order).split():
         choose(STEPS, step, "Each step of an order")
     if not isinstance(dilations, tuple | list) or len(dilations) != 2:
         raise ValueError(
-            f"dilations must be two integers, of the first 3x3 and of what follows. Received: {dilations!r}"
+            f"dilations must be two positive integers: the dilation rate of the first 3x3 layer and of the later 3x3 "
+            f"layers. Received: {dilations!r}"
         )
     first_dilation, dilation = (positive(rate, "dilations") for rate in dilations)
     weight_layers = choose(BLOCKS, block, "block")(
@@ -255,7 +257,7 @@ def residual_block(
         y = make_gate(y, gate_ratio, layers, name=name)
     if drop_path:
         if beside is None:
-            raise ValueError(f"drop_path needs a shortcut beside F. Received: {drop_path}, shortcut={shortcut!r}")
+            raise ValueError(f"drop_path needs a shortcut connection. Received: {drop_path=}, shortcut={shortcut!r}")
         y = layers.drop_path(y, drop_path, name=name)
     if beside is not None:
         y = keras.layers.Add(name=f"{name}_add" if order.after else f"{name}_out")([beside, y])
@@ -309,11 +311,12 @@ def bottleneck(x, filters, **choices):
 def _check_zero_init(order, row, shortcut):
     if order.end.endswith("relu"):
         raise ValueError(
-            "zero_init_residual needs an order whose F does not end in a ReLU: with 'relu_before_addition' F would "
-            "begin at the kink of that ReLU and never learn. Received: zero_init_residual=True"
+            "zero_init_residual needs an order in which F(x) does not end with ReLU. With 'relu_before_addition', F(x) "
+            "would be zero before its last ReLU, where the gradient is zero, and could not be trained. Received: "
+            "zero_init_residual=True"
         )
     if not row.same:
         raise ValueError(
-            "zero_init_residual needs a shortcut beside F: without one the net would begin at zero and never learn. "
-            f"Received: zero_init_residual=True, shortcut={shortcut!r}"
+            "zero_init_residual needs a shortcut connection: without a shortcut, the output is zero at initialization "
+            f"and the network cannot be trained. Received: zero_init_residual=True, shortcut={shortcut!r}"
         )

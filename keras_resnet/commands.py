@@ -12,17 +12,27 @@ def add_run(parser) -> None:
     parser.add_argument("dataset", help="folder:PATH, cifar10, cifar100, digits, or a tfds data set")
     parser.add_argument("net", help="a row of `python -m keras_resnet list`")
     parser.add_argument("--weights", help='initial weights: "imagenet", a file, a name on the hub')
-    parser.add_argument("--fields", nargs="+", default=(), metavar="FIELD=VALUE", help="fields of the row, to replace")
-    parser.add_argument("--set", nargs="+", default=(), metavar="FIELD=VALUE", help="fields of the recipe, to replace")
+    parser.add_argument(
+        "--fields", nargs="+", default=(), metavar="FIELD=VALUE", help="fields that replace those of the row"
+    )
+    parser.add_argument(
+        "--set", nargs="+", default=(), metavar="FIELD=VALUE", help="fields that replace those of the recipe"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--precision", default="auto", help="auto (default), float32, bfloat16 or float16")
-    parser.add_argument("--epochs", type=int, help="default: that of the recipe")
+    parser.add_argument("--epochs", type=int, help="number of epochs; default: that of the recipe")
     parser.add_argument("--image-size", type=int, help="height and width in pixels")
     parser.add_argument("--devices", type=int, default=1, help="devices that share each batch")
     parser.add_argument("--train-examples", type=int, help="number of training images; default: all")
-    parser.add_argument("--validation", type=int, help="number of training images that are held out; 0: evaluate test")
-    parser.add_argument("--data-dir", help="of tfds data sets; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
-    parser.add_argument("--strict", action="store_true", help="refuse unreadable files of a folder, do not skip them")
+    parser.add_argument(
+        "--validation",
+        type=int,
+        help="number of training images in the validation set; 0: no validation set, the test set is evaluated",
+    )
+    parser.add_argument(
+        "--data-dir", help="directory of tfds data sets; default: TFDS_DATA_DIR, else ~/tensorflow_datasets"
+    )
+    parser.add_argument("--strict", action="store_true", help="fail on unreadable files instead of skipping them")
     parser.add_argument("--directory", type=Path, help="where files are written; default: runs/NAME")
 
 
@@ -46,7 +56,7 @@ def pairs(words, argument: str, allowed: Iterable[str] | None = None) -> dict:
         if allowed is not None:
             choose(dict.fromkeys(allowed), name, f"The name in {argument}")
         if not equals:
-            raise ValueError(f"{argument} must be FIELD=VALUE each. Received: {word!r}")
+            raise ValueError(f"Each value of {argument} must be FIELD=VALUE. Received: {word!r}")
         try:
             found[name] = json.loads(value)
         except ValueError:
@@ -156,7 +166,9 @@ def add_evaluate(commands) -> None:
     parser.add_argument("--crops", default="1", help="1 (default), 10 or multiscale")
     parser.add_argument("--image-size", type=int, help="height and width of the crops; default: that of the model")
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--data-dir", help="of tfds data sets; default: TFDS_DATA_DIR, else ~/tensorflow_datasets")
+    parser.add_argument(
+        "--data-dir", help="directory of tfds data sets; default: TFDS_DATA_DIR, else ~/tensorflow_datasets"
+    )
     parser.add_argument("--output", type=Path, help="where files are written; default: the directory of the run")
 
 
@@ -191,8 +203,12 @@ def add_predict(commands) -> None:
     add_model(parser)
     parser.add_argument("images", nargs="+", type=Path, help="image files")
     parser.add_argument("--top", type=int, default=5, help="classes per image; default: 5")
-    parser.add_argument("--explain", action="store_true", help="write IMAGE.cam.png: where the net sees the class")
-    parser.add_argument("--output", type=Path, default=Path(), help="directory of these; default: the current one")
+    parser.add_argument(
+        "--explain", action="store_true", help="write IMAGE.cam.png, a class activation map of each image"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path(), help="directory of these images; default: the current one"
+    )
 
 
 def run_predict(options) -> None:
@@ -200,7 +216,7 @@ def run_predict(options) -> None:
 
     names = [path.name for path in options.images]
     if options.explain and len(set(names)) < len(names):
-        raise ValueError(f"images must have different names with --explain. Received: {names}")
+        raise ValueError(f"images must have different file names with --explain. Received: {names}")
     model = trained(options.model, options.weights)
     found = training().predict(model, list(options.images), top=options.top)
     for path, classes in zip(options.images, found, strict=True):

@@ -65,7 +65,9 @@ def transition(row: DenseVariant, x, layers: Layers, *, name):
     channels = x.shape[-1]
     filters = floor(channels * row.compression)
     if not filters:
-        raise ValueError(f"compression must leave one of {channels} channels. Received: {row.compression!r}")
+        raise ValueError(
+            f"compression * {channels} channels must be at least 1. Received: compression={row.compression!r}"
+        )
     x = layers.follow("bn relu", x, name=name)
     x = conv(row, x, filters, 1, layers, name=name)
     return keras.layers.AveragePooling2D(2, name=f"{name}_pool")(x)

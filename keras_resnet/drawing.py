@@ -131,7 +131,7 @@ def draw(
         with without_drawing():
             network = ResNet(model_or_name, **fields)
     elif fields:
-        raise ValueError(f"fields are for names of networks. Received: a model, and {sorted(fields)}")
+        raise ValueError(f"fields require the name of a network. Received: a model and {sorted(fields)}")
     else:
         network = require_network(model_or_name, "model_or_name")
     parts = read_parts(network)

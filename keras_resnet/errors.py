@@ -61,7 +61,7 @@ def positives(values: Any, argument: str, each: str) -> tuple[int, ...]:
     except TypeError:
         numbers = ()
     if not numbers:
-        raise ValueError(f"{argument} must be a tuple of positive integers, one a {each}. Received: {values!r}")
+        raise ValueError(f"{argument} must be a tuple of positive integers, one for each {each}. Received: {values!r}")
     return numbers
 
 

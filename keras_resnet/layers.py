@@ -300,7 +300,7 @@ class Layers:
         choose(dict.fromkeys(CONV_PADDINGS), self.conv_padding, "conv_padding")
         positive(self.gn_groups, "gn_groups")
         if self.gn_groups != 32 and self.norm != "gn":
-            raise ValueError(f"gn_groups is for the norm 'gn'; elsewhere it must stay 32. Received: {self.gn_groups!r}")
+            raise ValueError(f"gn_groups requires norm='gn'; otherwise it must be 32. Received: {self.gn_groups!r}")
 
     def named(self, name: str) -> str:
         return dict(self.names).get(name, name)
@@ -321,7 +321,7 @@ class Layers:
         """
         if stride > 1 and dilation > 1:
             raise ValueError(
-                f"dilation must be 1 where stride is {stride}: a layer has one of them. Received: {dilation}"
+                f"dilation must be 1 if stride is {stride}: a layer cannot have both. Received: {dilation}"
             )
         *first, last = parts(len(x.shape) - 2, self.time, kernel_size, stride)
         for part in first:
@@ -336,7 +336,10 @@ class Layers:
         if symmetric and any(padding):
             x = of_rank("ZeroPadding", x)(padding, name=self.named(f"{name}{part.suffix}_pad"))(x)
         if x.shape[-1] % groups or filters % groups:
-            raise ValueError(f"groups must divide {x.shape[-1]} and {filters}, the channels. Received: {groups}")
+            raise ValueError(
+                f"groups must divide the numbers of input and output channels, {x.shape[-1]} and {filters}. "
+                f"Received: {groups}"
+            )
         kind = StandardizedConv2D if self.weight_standardization else Conv2D if groups > 1 else of_rank("Conv", x)
         layer = kind(
             filters,
@@ -358,7 +361,8 @@ class Layers:
             name = name.removesuffix("bn") + NORMS[self.norm].letters
         if self.norm == "gn" and x.shape[-1] % self.gn_groups:
             raise ValueError(
-                f"gn_groups must divide {x.shape[-1]}, the channels of {name!r}. Received: gn_groups={self.gn_groups}"
+                f"gn_groups must divide {x.shape[-1]}, the number of channels of {name!r}. "
+                f"Received: gn_groups={self.gn_groups}"
             )
         return NORMS[self.norm].make(self, "zeros" if zero else "ones", name)(x)
 
@@ -434,6 +438,6 @@ def check_channels_last() -> None:
     """Raises ValueError if the global data format of Keras is channels-first, `(b, c, h, w)`."""
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(
-            "keras_resnet builds channels-last nets: keras.config.image_data_format() must be 'channels_last'. "
-            f"Received: {keras.config.image_data_format()!r}"
+            "keras_resnet supports only channels-last networks: keras.config.image_data_format() must be "
+            f"'channels_last'. Received: {keras.config.image_data_format()!r}"
         )

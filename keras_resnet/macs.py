@@ -63,14 +63,15 @@ def _macs_of_call(layer, shapes: list[tuple]) -> int:
     if not isinstance(layer, (*CONVOLUTIONS, keras.layers.Dense)) or isinstance(layer, TRANSPOSED):
         if any(weight.path.endswith("kernel") for weight in getattr(layer, "weights", ())):
             raise ValueError(
-                f"count_macs knows convolutions and dense layers. Received: {layer.name!r}, a {type(layer).__name__}"
+                f"count_macs supports only convolutions and dense layers. "
+                f"Received: {layer.name!r}, a {type(layer).__name__}"
             )
         return 0
     shape = layer.compute_output_shape(shapes[0])  # the kernel is applied once at each position of the output
     positions = shape[2:] if getattr(layer, "data_format", "") == "channels_first" else shape[1:-1]
     if None in positions:
         raise ValueError(
-            "count_macs needs a model with a full input_shape. "
-            f"Received: one whose layer {layer.name!r} has the output shape {shape}"
+            "count_macs needs a model with a fully defined input_shape. "
+            f"Received: a model whose layer {layer.name!r} has the output shape {shape}"
         )
     return prod(positions) * prod(layer.kernel.shape)

@@ -91,7 +91,7 @@ class Network(keras.Model):
         """All metadata of the network. Raises ValueError for a copy made by `keras.models.clone_model`."""
         if self._description is None:
             raise ValueError(
-                f"{self.name!r} is a copy by keras.models.clone_model, which drops what a network knows of itself. "
+                f"{self.name!r} was copied by keras.models.clone_model, which loses the description of the network. "
                 "Copy it with model.from_config(model.get_config())."
             )
         return self._description
@@ -119,7 +119,7 @@ class Network(keras.Model):
         old = self.description.preprocessing
         new = None if value is None else find_preprocessing(value, "preprocessing")
         if old is not None and self.includes_preprocessing and (new is None or not new.is_like(old)):
-            raise ValueError(f"preprocessing must be like the one that the model includes, {old}. Received: {value!r}")
+            raise ValueError(f"preprocessing must equal the one that the model includes, {old}. Received: {value!r}")
         self._description = self.description._replace(preprocessing=new)
 
     @property
@@ -196,7 +196,7 @@ def require_network(model: keras.Model, argument: str = "model") -> Network:
     if network is None:
         raise ValueError(
             f"{argument} must be a network of keras_resnet or a model that contains one. (keras.models.clone_model "
-            "drops what a network knows of itself: copy it with model.from_config(model.get_config()).) "
+            "loses the description of the network: copy it with model.from_config(model.get_config()).) "
             f"Received: {getattr(model, 'name', model)!r}"
         )
     return network

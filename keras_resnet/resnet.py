@@ -183,7 +183,7 @@ def _preprocessing_of(choice, found):
         return find_preprocessing(choice, "include_preprocessing")
     if found is None or found.preprocessing is None:
         raise ValueError(
-            "include_preprocessing=True needs `weights` whose preprocessing is known; else it must be one of "
+            "include_preprocessing=True needs `weights` whose preprocessing is known; otherwise it must be one of "
             f"{list(PREPROCESSINGS)} or a Preprocessing. Received: weights={found and found.source!r}"
         )
     return found.preprocessing
@@ -303,7 +303,7 @@ def checked(row: Variant) -> Variant:
     choose(GATES, row.gate, "gate")
     choose(CONVOLUTIONS, row.convolution, "convolution")
     if row.rank not in (2, 3):
-        raise ValueError(f"rank must be 2, for images, or 3, for clips. Received: {row.rank!r}")
+        raise ValueError(f"rank must be 2 (images) or 3 (videos). Received: {row.rank!r}")
     for field, allowed in CLIPS.items() if row.rank == 3 else ():
         if getattr(row, field) not in allowed:
             raise ValueError(f"{field} must be one of {list(allowed)} with rank=3. Received: {getattr(row, field)!r}")
@@ -320,17 +320,17 @@ def checked(row: Variant) -> Variant:
     within(row.block_dropout, "block_dropout", "in [0, 1)")
     within(row.drop_path, "drop_path", "in [0, 1)")
     for argument, stays, needs, holds in (
-        ("zero_channels", "both", "the shortcut 'zero_pad'", shortcut.changed is zero_pad),
-        ("block_dropout", 0, "the block 'building_block', between its 3x3 layers", row.block == "building_block"),
-        ("gate_ratio", 1 / 16, "the gate 'se'", row.gate == "se"),
+        ("zero_channels", "both", "shortcut='zero_pad'", shortcut.changed is zero_pad),
+        ("block_dropout", 0, "block='building_block'", row.block == "building_block"),
+        ("gate_ratio", 1 / 16, "gate='se'", row.gate == "se"),
         ("convolution", "full", "rank=3", row.rank == 3),
         ("frames", 16, "rank=3", row.rank == 3),
-        ("output_stride", None, "nets whose first block of a stage strides", row.stride_block == "first"),
-        ("first_stride", 1, "nets whose first block of a stage strides", row.stride_block == "first"),
+        ("output_stride", None, "stride_block='first'", row.stride_block == "first"),
+        ("first_stride", 1, "stride_block='first'", row.stride_block == "first"),
     ):
         if getattr(row, argument) != stays and not holds:
             raise ValueError(
-                f"{argument} is for {needs}; elsewhere it must stay {stays!r}. Received: {getattr(row, argument)!r}"
+                f"{argument} requires {needs}; otherwise it must be {stays!r}. Received: {getattr(row, argument)!r}"
             )
     row = replace(
         row,
@@ -392,8 +392,8 @@ def _checked(row):
     check_channels_last()
     if keras.backend.backend() == "tensorflow" and keras.distribution.distribution() is not None:
         raise ValueError(
-            "keras.distribution does nothing on Keras' TensorFlow backend: the net would train on one device. Build it "
-            "in the scope of a tf.distribute.MirroredStrategy, or use the JAX backend. "
+            "keras.distribution does nothing on Keras' TensorFlow backend: the network would train on one device. "
+            "Build it in the scope of a tf.distribute.MirroredStrategy, or use the JAX backend. "
             f"Received: {keras.distribution.distribution()!r}"
         )
     within(row.dropout, "dropout", "in [0, 1)")
@@ -411,14 +411,15 @@ def _warn_of_the_stem(row, sizes: list[int]) -> None:
     if stride == 1 and sizes and min(sizes) >= 128:
         pixels = "x".join(map(str, sizes))
         warn(
-            f"the stem {row.stem!r} keeps all {pixels} pixels: conv2_x costs 16 times what it costs after '7x7'. "
-            "It is meant for images of about 32 pixels."
+            f"the stem {row.stem!r} does not reduce the resolution of {pixels}: conv2_x needs 16 times the "
+            "multiply-adds that it needs with '7x7'. It is meant for images of about 32x32 pixels."
         )
     if stride == 4 and sizes and max(sizes) < 2 * total_stride(row):
         left = "x".join(str(-(-size // total_stride(row))) for size in sizes)
         warn(
-            f"the stem {row.stem!r} and the stages after it stride by {total_stride(row)}, which leaves {left} pixels "
-            f"of an image of {sizes}. On CIFAR the field takes the stem '3x3', as in 'resnet18_cifar'."
+            f"the stem {row.stem!r} and the stages have a total stride of {total_stride(row)}: the last feature map "
+            f"has only {left} pixels for images of {'x'.join(map(str, sizes))}. For CIFAR, use the stem '3x3', as in "
+            "'resnet18_cifar'."
         )
 
 

@@ -389,7 +389,7 @@ def test_command_with_a_file(inside, photo, trained, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["resnet20"], "--weights must be given for a row. Received: 'resnet20'"),
+        (["resnet20"], "--weights is required for the name of a row. Received: 'resnet20'"),
         (["resnet20", "--weights", "cifar10", "--class", "10"], "classes must be an integer"),
         (["resnet20", "--weights", "cifar10", "-o", "cam.xyz"], "unknown file extension: .xyz"),
     ],

@@ -199,7 +199,7 @@ def test_a_file_with_another_number_of_classes(folder):
     )
     model = applications.ResNet50(weights=path, classes=5, input_shape=(32, 32, 3))
     assert model.output_shape == (None, 5)
-    with pytest.warns(RandomClassifierWarning, match="7 classes and these weights 5"):
+    with pytest.warns(RandomClassifierWarning, match="7 classes but these weights have 5"):
         applications.ResNet50(weights=path, classes=7, input_shape=(32, 32, 3))
     with pytest.raises(ValueError, match="classes must be 5"):
         applications.ResNet50(weights=path)

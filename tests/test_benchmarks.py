@@ -58,7 +58,7 @@ def test_the_frozen_net_is_ours_too():
 
 
 def test_frozen_does_not_train():
-    with pytest.raises(peers.MissingPeer, match="is for predict"):
+    with pytest.raises(peers.MissingPeer, match="supports only predict"):
         peers.PEERS["ours, frozen"]("train", NETS["resnet20"], "float32", 8)
 
 

@@ -232,7 +232,7 @@ def test_zero_init_residual_begins_as_the_shortcut_and_learns(block, shortcut, o
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"order": "relu_before_addition"}, "never learn"),
+        ({"order": "relu_before_addition"}, "could not be trained"),
         ({"shortcut": "none"}, "needs a shortcut.*shortcut='none'"),
     ],
 )
@@ -298,10 +298,13 @@ def test_a_block_in_a_map_of_unknown_size():
         ({"filters": 2.5}, "filters must be a positive integer. Received: 2.5"),
         ({"stride": -1}, "stride must be a positive integer. Received: -1"),
         ({"block": "bottleneck", "bottleneck_stride": "5x5"}, r"bottleneck_stride must be one of \['1x1', '3x3'\]"),
-        ({"groups": 2}, "groups is for the block 'bottleneck'; with 'building_block' it must stay 1. Received: 2"),
-        ({"block": "bottleneck", "base_width": 3}, "base_width must make filters .* Received: 3, filters=4"),
+        ({"groups": 2}, "groups requires block='bottleneck'; otherwise it must be 1. Received: 2"),
+        (
+            {"block": "bottleneck", "base_width": 3},
+            r"filters \* base_width / 64 must be a positive integer. Received: base_width=3, filters=4",
+        ),
         ({"groups": 0}, "groups must be a positive integer. Received: 0"),
-        ({"bottleneck_stride": "1x1"}, "bottleneck_stride is for the block 'bottleneck'"),
+        ({"bottleneck_stride": "1x1"}, "bottleneck_stride requires block='bottleneck'"),
         ({"filters": 2, "shortcut": "zero_pad"}, "filters must be at least 4.*Received: 2"),
     ],
 )

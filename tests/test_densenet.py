@@ -258,8 +258,8 @@ def test_cifar_nets_that_do_not_exist(arguments, says):
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        (dict(depths=()), r"depths must be a tuple of positive integers, one a dense block. Received: \(\)"),
-        (dict(depths=3), "depths must be a tuple of positive integers, one a dense block. Received: 3"),
+        (dict(depths=()), r"depths must be a tuple of positive integers, one for each dense block. Received: \(\)"),
+        (dict(depths=3), "depths must be a tuple of positive integers, one for each dense block. Received: 3"),
         (dict(depths=(2, 0)), "depths must be a positive integer. Received: 0"),
         (dict(growth_rate=0), "growth_rate must be a positive integer. Received: 0"),
         (dict(filters=2.5), "filters must be a positive integer. Received: 2.5"),
@@ -268,7 +268,7 @@ def test_cifar_nets_that_do_not_exist(arguments, says):
         (dict(compression=0), r"compression must be a number, in \(0, 1\]. Received: 0"),
         (dict(compression=1.1), r"compression must be a number, in \(0, 1\]. Received: 1.1"),
         (dict(compression="half"), "Received: 'half'"),
-        (dict(compression=0.05), "compression must leave one of 11 channels. Received: 0.05"),
+        (dict(compression=0.05), r"compression \* 11 channels must be at least 1. Received: compression=0.05"),
         (dict(block_dropout=1), r"dropout must be a number, in \[0, 1\). Received: 1"),
         (dict(block_dropout=-0.1), "Received: -0.1"),
         (dict(block_dropout=math.nan), "Received: nan"),

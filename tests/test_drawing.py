@@ -145,7 +145,7 @@ def test_errors(tmp_path):
         draw("resnet20", "a.png")
     with pytest.raises(ValueError, match="Received: 'resnet21'"):
         draw("resnet21")
-    with pytest.raises(ValueError, match="fields are for names of networks"):
+    with pytest.raises(ValueError, match="fields require the name of a network"):
         draw(tiny(), shortcut="A")
     for other in (5, keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])):
         with pytest.raises(ValueError, match="model_or_name must be a network of keras_resnet"):

@@ -128,7 +128,9 @@ def test_group_normalization_stands_where_bn_does():
     )
     assert [name.replace("_gn", "_bn") for name in gn] == bn
     assert any(name.endswith("_gn") for name in gn)
-    with pytest.raises(ValueError, match="gn_groups must divide 4, the channels of 'conv1_gn'. Received: gn_groups=32"):
+    with pytest.raises(
+        ValueError, match="gn_groups must divide 4, the number of channels of 'conv1_gn'. Received: gn_groups=32"
+    ):
         tiny(norm="gn")
 
 
@@ -143,7 +145,7 @@ def test_stage_wise_order():
     assert third == ("bn relu", "bn relu", "", "")
     assert last == ("bn relu", "bn relu", "", "bn relu")
     assert orders_of_stage("stage_wise", 2) == [first, second._replace(after="bn relu")]
-    with pytest.raises(ValueError, match="depths must be 2 or more with the order 'stage_wise'.*a stage of 1"):
+    with pytest.raises(ValueError, match="depths must be at least 2 with the order 'stage_wise'. Received: 1"):
         tiny(order="stage_wise", depths=(2, 1))
 
 
@@ -211,12 +213,12 @@ def test_what_nobody_else_has(rng):
     ("fields", "says"),
     [
         ({"gate": "cbam"}, r"gate must be one of \['none', 'se', 'eca'\]. Received: 'cbam'"),
-        ({"gate_ratio": 0.5}, "gate_ratio is for the gate 'se'; elsewhere it must stay 0.0625. Received: 0.5"),
+        ({"gate_ratio": 0.5}, "gate_ratio requires gate='se'; otherwise it must be 0.0625. Received: 0.5"),
         ({"gate": "se", "gate_ratio": 0}, r"gate_ratio must be a number, in \(0, 1\]. Received: 0"),
         ({"drop_path": 1.0}, r"drop_path must be a number, in \[0, 1\). Received: 1.0"),
-        ({"drop_path": 0.1, "shortcut": "none"}, "drop_path needs a shortcut beside F. Received: .*shortcut='none'"),
+        ({"drop_path": 0.1, "shortcut": "none"}, "drop_path needs a shortcut connection. Received: .*shortcut='none'"),
         ({"dropout": -0.1}, r"dropout must be a number, in \[0, 1\). Received: -0.1"),
-        ({"block": "bottleneck", "block_dropout": 0.3}, "block_dropout is for the block 'building_block'"),
+        ({"block": "bottleneck", "block_dropout": 0.3}, "block_dropout requires block='building_block'"),
         ({"stem": "5x5"}, "stem must be one of.*'deep'.*Received: '5x5'"),
         ({"norm": "ln"}, r"norm must be one of \['bn', 'sync_bn', 'gn'\]. Received: 'ln'"),
         ({"stem_filters": 0}, "stem_filters must be a positive integer. Received: 0"),
@@ -229,9 +231,9 @@ def test_what_cannot_be_built(fields, says):
 
 
 def test_a_layer_dilates_or_strides():
-    with pytest.raises(ValueError, match="dilation must be 1 where stride is 2.*Received: 2"):
+    with pytest.raises(ValueError, match="dilation must be 1 if stride is 2.*Received: 2"):
         residual_block(keras.Input((8, 8, 4)), 4, stride=2, dilations=(2, 2))
-    with pytest.raises(ValueError, match="dilations must be two integers, .*Received: 2"):
+    with pytest.raises(ValueError, match="dilations must be two positive integers: .*Received: 2"):
         residual_block(keras.Input((8, 8, 4)), 4, dilations=2)
 
 
@@ -246,7 +248,10 @@ def test_a_wide_net_with_other_choices():
 
 @pytest.mark.parametrize(
     ("row", "shape", "says"),
-    [("resnet20", (224, 224, 3), "the stem '3x3' keeps all 224x224"), ("resnet50", (32, 32, 3), "leaves 1x1 pixels")],
+    [
+        ("resnet20", (224, 224, 3), "the stem '3x3' does not reduce the resolution of 224x224"),
+        ("resnet50", (32, 32, 3), "only 1x1 pixels"),
+    ],
 )
 def test_a_stem_that_does_not_suit_the_picture_warns(row, shape, says):
     with pytest.warns(UserWarning, match=says):
@@ -325,7 +330,7 @@ def test_from_the_shell(capsys):
         assert main(["summary", "resnet20", "--fields", field]) == 1
         assert "The name in --fields must be one of" in capsys.readouterr().err
     assert main(["summary", "resnet20", "--fields", "gate"]) == 1
-    assert "--fields must be FIELD=VALUE each. Received: 'gate'" in capsys.readouterr().err
+    assert "Each value of --fields must be FIELD=VALUE. Received: 'gate'" in capsys.readouterr().err
     assert main(["summary", "resnet20", "--fields", "depths=3"]) == 1
     assert "depths must be a tuple" in capsys.readouterr().err
     assert main(["list", "vgg*"]) == 1
@@ -353,9 +358,9 @@ def test_group_normalization_with_16_filters(rng, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"norm": "gn"}, "gn_groups must divide 16, the channels of 'conv1_gn'. Received: gn_groups=32"),
+        ({"norm": "gn"}, "gn_groups must divide 16, the number of channels of 'conv1_gn'. Received: gn_groups=32"),
         ({"norm": "gn", "gn_groups": 0}, "gn_groups must be a positive integer. Received: 0"),
-        ({"gn_groups": 8}, "gn_groups is for the norm 'gn'; elsewhere it must stay 32. Received: 8"),
+        ({"gn_groups": 8}, "gn_groups requires norm='gn'; otherwise it must be 32. Received: 8"),
     ],
 )
 def test_groups_that_do_not_fit_are_refused(fields, says):

@@ -206,7 +206,7 @@ def test_a_16_bit_policy_is_written_in_float32(policy, format, tmp_path):
 def test_a_failed_export_leaves_what_was_there(net, tmp_path, monkeypatch):
     path = tmp_path / "net.onnx"
     path.write_text("older")
-    with pytest.raises(ValueError, match=r"path must not exist yet, or overwrite=True.*net\.onnx"):
+    with pytest.raises(ValueError, match=r"path already exists.*or pass overwrite=True.*net\.onnx"):
         export(net, path)
 
     def full(*arguments, **options):
@@ -243,8 +243,14 @@ def test_refused_before_anything_is_written(net, tmp_path):
         (dict(format="saved_model", int8=noise(net, 2)), r"option of the format 'saved_model' .*'signatures'"),
         (dict(format="litert", precision="bfloat16"), r"precision must be one of .*'float16'.*'bfloat16'"),
         (dict(format="onnx", int8=noise(net, 2)), r"precision must be one of \['float32'\]. Received: 'int8'"),
-        (dict(format="litert", precision="int8"), r"int8 must be images if precision is 'int8'"),
-        (dict(format="litert", precision="float16", int8=noise(net, 2)), r"int8 must be images if precision is 'int8'"),
+        (
+            dict(format="litert", precision="int8"),
+            r"int8 \(calibration images\) must be given if and only if precision is 'int8'",
+        ),
+        (
+            dict(format="litert", precision="float16", int8=noise(net, 2)),
+            r"int8 \(calibration images\) must be given if and only if precision is 'int8'",
+        ),
         (dict(format="litert", tolerance=0), r"tolerance must be a number, more than 0"),
         (dict(format="litert", labels=["cat"]), r"labels must be 3"),
     ):
@@ -281,9 +287,9 @@ def nan(x):
         (lambda x: x[:, :4], r"the shape \(6, 4, 8, 3\)"),
         (lambda x: x.astype(str), "<U"),
         (nan, "finite numbers"),
-        (lambda x: np.full_like(x, 3), r"of 0 to 255.*Received: numbers of 3 to 3"),
-        (lambda x: x / 255, r"of 0 to 255.*Received: numbers of 0 to 1"),
-        (lambda x: x - 128, r"of 0 to 255"),
+        (lambda x: np.full_like(x, 3), r"values from 0 to 255.*Received: values from 3 to 3"),
+        (lambda x: x / 255, r"values from 0 to 255.*Received: values from 0 to 1"),
+        (lambda x: x - 128, r"values from 0 to 255"),
     ],
 )
 def test_images_for_calibration(int8, message, tmp_path):
@@ -294,7 +300,9 @@ def test_images_for_calibration(int8, message, tmp_path):
 
 
 def test_the_range_of_a_preprocessing(net, tmp_path):
-    with pytest.raises(ValueError, match=r"int8 must be images as the model takes them, of -2\.118 to 2\.64"):
+    with pytest.raises(
+        ValueError, match=r"int8 must be images, normalized as the model expects: values from -2\.118 to 2\.64"
+    ):
         export(net, tmp_path / "n.tflite", preprocessing="torch", int8=128 + noise(net, 2))
 
 

@@ -74,7 +74,7 @@ def test_a_saved_network_loads_in_a_fresh_process(tmp_path):
 
 def test_clone_model_drops_the_variant():
     """Keras 3.15 cannot copy the variant in `clone_model`. The error message names the alternative."""
-    with pytest.raises(ValueError, match=r"'resnet' is a copy by keras.models.clone_model.*model.from_config\("):
+    with pytest.raises(ValueError, match=r"'resnet' was copied by keras.models.clone_model.*model.from_config\("):
         keras.models.clone_model(tiny()).variant  # noqa: B018
 
 
@@ -88,7 +88,7 @@ def test_preprocessing_may_be_set():
     model = ResNet(SMALL, include_preprocessing="caffe")
     model.preprocessing = replace(PREPROCESSINGS["caffe"], size=8, resize=9)
     for wrong in (None, "torch"):
-        with pytest.raises(ValueError, match="must be like the one that the model includes"):
+        with pytest.raises(ValueError, match="must equal the one that the model includes"):
             model.preprocessing = wrong
 
 

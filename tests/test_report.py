@@ -225,7 +225,7 @@ def test_comparison_of_sweeps(mixed, tmp_path, capsys):
     assert page.count("<tr data-status=") == 28 + 18
     assert "<td>other/0008</td><td>other</td>" in page
     assert report.main([str(mixed), str(tmp_path / "none")]) == 1
-    assert "must hold the trials of a sweep" in capsys.readouterr().err
+    assert "must contain the trials of a sweep" in capsys.readouterr().err
 
 
 @pytest.mark.slow

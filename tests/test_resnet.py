@@ -88,7 +88,7 @@ def test_fields_replace_those_of_the_row():
         ({"weights": __file__}, r"suffix of path must be one of .*'.safetensors'.*Received: '.py'"),
         ({"classes": True}, "classes must be a positive integer. Received: True"),
         ({"classes": [1, 2]}, r"classes must be a positive integer. Received: \[1, 2\]"),
-        ({"depths": 3}, "depths must be a tuple of positive integers, one a stage. Received: 3"),
+        ({"depths": 3}, "depths must be a tuple of positive integers, one for each stage. Received: 3"),
         ({"depths": (2, 0)}, "depths must be a positive integer. Received: 0"),
         ({"pooling": "mean", "include_top": False}, r"pooling must be one of \['avg', 'max'\]. Received: 'mean'"),
         ({"weights": "imagenet"}, "for rows with a published checkpoint: the row must be one of.*Received: "),
@@ -98,7 +98,7 @@ def test_fields_replace_those_of_the_row():
         ({"input_shape": (None, None, 3)}, "If `include_top` is True, you should specify a static `input_shape`"),
         ({"input_tensor": np.zeros((1, 32, 32, 3))}, "`input_tensor` must be a Keras tensor of floats"),
         ({"input_tensor": keras.Input((2, 2, 3))}, "Input size must be at least 4x4"),
-        ({"zero_channels": "end", "shortcut": "B"}, "zero_channels is for the shortcut 'zero_pad'"),
+        ({"zero_channels": "end", "shortcut": "B"}, "zero_channels requires shortcut='zero_pad'"),
         ({"weight_decay": -1e-4}, "weight_decay must be a number, 0 or more"),
     ],
 )
@@ -342,13 +342,13 @@ def test_two_in_one_model():
 
 
 def test_count_macs_needs_sizes():
-    with pytest.raises(ValueError, match="full input_shape.*conv1_conv"):
+    with pytest.raises(ValueError, match="fully defined input_shape.*conv1_conv"):
         keras_resnet.count_macs(keras_resnet.ResNet18(include_top=False))
 
 
 @pytest.mark.parametrize("layer", [keras.layers.Conv2DTranspose(2, 3), keras.layers.SeparableConv2D(2, 3)])
 def test_count_macs_says_what_it_does_not_know(layer):
-    with pytest.raises(ValueError, match=f"count_macs knows .*a {type(layer).__name__}"):
+    with pytest.raises(ValueError, match=f"count_macs supports only .*a {type(layer).__name__}"):
         keras_resnet.count_macs(keras.Sequential([keras.Input((8, 8, 3)), layer]))
 
 

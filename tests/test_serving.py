@@ -297,7 +297,7 @@ def test_versions_count_up_and_are_not_overwritten(net, tmp_path, monkeypatch):
     assert export_saved_model(net, tmp_path, version=12, **QUICK)["version"] == 12
     assert export_saved_model(net, tmp_path, **QUICK)["version"] == 13
     for version, message in (
-        (2, "version must not exist in .* yet, or overwrite=True. Received: 2"),
+        (2, "version already exists in .* or pass overwrite=True. Received: 2"),
         (0, "positive integer. Received: 0"),
         ("3", "'3'"),
     ):
@@ -375,7 +375,7 @@ UNFIT = [
     (two_inputs, {}, "one input .* and one output"),
     (lambda: keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 1)]), {}, r"one output \(b, classes\)"),
     (lambda: flat((8, 8, 4)), {}, "for a model of 4 channels: files have 1 or 3"),
-    (lambda: flat((None, None, 3)), {}, "preprocessing must give the size"),
+    (lambda: flat((None, None, 3)), {}, "preprocessing must be given"),
     (lambda: keras.Sequential([keras.layers.Dense(3)]), {}, FUNCTIONAL),
     (lambda: "resnet50", {}, FUNCTIONAL),
     (lambda: keras.Sequential([*flat((8, 8, 3)).layers, keras.layers.Softmax()]), dict(signatures=("embedding",)),
@@ -464,9 +464,9 @@ def test_from_the_shell(tmp_path, capsys):
     assert written["optimize"] is None and set(written["signatures"]) == {"serving_default", "embedding", "cam"}
     assert written["signatures"]["serving_default"]["outputs"]["top_ids"] == [None, 2]
     assert main(["export", str(net), f"{tmp_path}/models/net", "--version", "7"]) == 1
-    assert "version must not exist in" in capsys.readouterr().err
+    assert "version already exists in" in capsys.readouterr().err
     assert main(["export", str(net), f"{tmp_path}/models/net", "--fields", "gate=se"]) == 1
-    assert "--fields are for rows" in capsys.readouterr().err
+    assert "--fields require the name of a row" in capsys.readouterr().err
 
 
 def test_a_row_from_the_shell_has_the_preprocessing_of_its_weights(tmp_path):

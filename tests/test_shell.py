@@ -108,7 +108,8 @@ def test_a_classifier_at_random_is_not_exported(tmp_path, capsys):
     command = ["export", "resnet20", str(tmp_path / "net"), "--weights", "cifar10", "--classes", "5"]
     assert main(command) == 1
     assert (
-        "has 5 classes and these weights 10: its classifier 'predictions' keeps its random" in capsys.readouterr().err
+        "has 5 classes but these weights have 10: its classifier 'predictions' keeps its random"
+        in capsys.readouterr().err
     )
     assert not list(tmp_path.iterdir())
 

@@ -123,7 +123,7 @@ def test_report_alone(done, capsys, tmp_path):
     assert report.main([str(directory)]) == 0
     assert "| zero_pad |" in capsys.readouterr().out
     assert report.main([str(tmp_path)]) == 1
-    assert "must hold the trials of a sweep" in capsys.readouterr().err
+    assert "must contain the trials of a sweep" in capsys.readouterr().err
 
 
 def test_a_sweep_in_which_all_fails_says_why(tmp_path, capsys):

@@ -182,7 +182,7 @@ def test_from_a_folder_to_labels_and_back(folder, tmp_path, capsys, monkeypatch)
     with Image.open(tmp_path / "0.png.cam.png") as picture:
         assert picture.size == (16, 16)
     assert shell.main(["predict", "run", str(path), str(path), "--explain"]) == 1
-    assert "must have different names with --explain" in capsys.readouterr().err
+    assert "must have different file names with --explain" in capsys.readouterr().err
     assert shell.main(["explain", "run", str(path)]) == 0 and (tmp_path / "cam.png").exists()
     assert shell.main(["export", "run", "models/flowers", "--warmup"]) == 0
     assert (tmp_path / "models" / "flowers" / "1" / "saved_model.pb").exists()

@@ -285,10 +285,10 @@ def test_stages_freeze_and_decay():
         ({"output_stride": 2}, r"output_stride must be one of \[None\] with rank=3. Received: 2"),
         ({"weight_standardization": True}, "weight_standardization must be .*Received: True"),
         ({"convolution": "2+1d"}, r"convolution must be one of \['full', 'mixed', 'factorized'\]. Received: '2\+1d'"),
-        ({"rank": 1}, "rank must be 2, for images, or 3, for clips. Received: 1"),
+        ({"rank": 1}, "rank must be 2 \\(images\\) or 3 \\(videos\\). Received: 1"),
         ({"frames": 0}, "frames must be a positive integer. Received: 0"),
-        ({"rank": 2}, "frames is for rank=3; elsewhere it must stay 16. Received: 4"),
-        ({"rank": 2, "frames": 16, "convolution": "mixed"}, "convolution is for rank=3; elsewhere it must stay 'full'"),
+        ({"rank": 2}, "frames requires rank=3; otherwise it must be 16. Received: 4"),
+        ({"rank": 2, "frames": 16, "convolution": "mixed"}, "convolution requires rank=3; otherwise it must be 'full'"),
         ({"input_shape": (16, 16, 3)}, r"four integers \(frames, height, width, channels\).*=\(16, 16, 3\)"),
         ({"input_shape": (4, 2, 16, 3)}, "Input size must be at least 4x4"),
     ],
@@ -314,7 +314,7 @@ def test_refused_functions(function, tmp_path):
 
 
 def test_networks_that_torchvision_does_not_have_are_not_saved(tmp_path):
-    with pytest.raises(ValueError, match="no net such as 'resnet'.*stem must be '7x7_unpooled'"):
+    with pytest.raises(ValueError, match="no network with the settings of 'resnet'.*stem must be '7x7_unpooled'"):
         keras_resnet.save_pretrained(clip_net(stem="3x3"), tmp_path / "net.safetensors")
 
 
@@ -348,4 +348,4 @@ def test_commands(capsys, tmp_path):
         "filters=4",
     ]
     assert main(command) == 1
-    assert "name must be a network of images, not of clips. Received: 'r3d_18'" in capsys.readouterr().err
+    assert "name must be an image network, not a video network. Received: 'r3d_18'" in capsys.readouterr().err

@@ -219,7 +219,7 @@ def test_a_net_without_a_top_or_with_other_classes_takes_the_rest(net, file, rng
     load(model, file)
     maps = keras.Model(net.inputs, net.get_layer("conv5_block3_out").output)
     assert_close(model(x), maps(x))
-    with pytest.warns(RandomClassifierWarning, match="'resnet50' has 10 classes and these weights 1000"):
+    with pytest.warns(RandomClassifierWarning, match="'resnet50' has 10 classes but these weights have 1000"):
         model = ours(classes=10, weights=file)
     np.testing.assert_array_equal(model.get_layer("conv1_conv").kernel, net.get_layer("conv1_conv").kernel)
     with pytest.raises(ValueError, match="classes must be 1000"):
@@ -285,8 +285,8 @@ def test_files_that_hold_no_weights(folder):
         file["conv1_conv/kernel:0"] = "words"
     for name, reason in (
         ("junk", "signature"),
-        ("empty", "no weights in it"),
-        ("twice", "conv1_conv/kernel is in it twice"),
+        ("empty", "it contains no weights"),
+        ("twice", "it contains conv1_conv/kernel twice"),
         ("words", ""),
     ):
         with pytest.raises(ValueError, match=rf"whole file of Keras. Received: '.*{name}.h5': .*{reason}"):

@@ -166,7 +166,7 @@ def test_files_of_old_versions(torch, tmp_path):
 
 @pytest.mark.parametrize("checkpoint", [{}, [1, 2], {"epoch": 3}, {"state_dict": {"a": 1}}, {"model": 3}], ids=str)
 def test_no_tensors_is_a_value_error(save, checkpoint):
-    with pytest.raises(ValueError, match="no tensors in it, neither at the top nor under any of"):
+    with pytest.raises(ValueError, match="it contains no tensors, neither at the top level nor under one of the keys"):
         read_checkpoint(save(checkpoint))
 
 

@@ -128,7 +128,7 @@ def test_biases_before_bn_are_absorbed(theirs, file, rng, caplog):
     model = keras_resnet.ResNet8_mlperf_tiny(conv_bias="without_bn")
     with caplog.at_level("INFO", "keras_resnet"):
         load_pretrained(model, file)
-    assert "has no conv1_conv/bias: it goes into conv1_bn/moving_mean" in caplog.text
+    assert "has no conv1_conv/bias: it is merged into conv1_bn/moving_mean" in caplog.text
     assert model.count_params() == theirs.count_params() - 16 * 3 - 32 * 2 - 64 * 2
     x = images(rng)
     assert_close(model(x), np.asarray(theirs(x)))
@@ -156,7 +156,7 @@ def test_a_bias_before_a_relu_is_not_absorbed(tmp_path):
 def test_without_the_classifier(theirs, file, rng, caplog):
     with caplog.at_level("INFO", "keras_resnet"):
         model = keras_resnet.ResNet8_mlperf_tiny(include_top=False, input_shape=(32, 32, 3), weights=file)
-    assert "has no classifier: predictions/kernel is left out" in caplog.text
+    assert "has no classifier: predictions/kernel is not loaded" in caplog.text
     pooled = keras_resnet.ResNet8_mlperf_tiny(include_top=False, pooling="avg", weights=file)
     x = images(rng)
     features = keras.Model(theirs.input, theirs.layers[-3].input)(x)
@@ -165,7 +165,7 @@ def test_without_the_classifier(theirs, file, rng, caplog):
 
 
 def test_other_classes(theirs, file):
-    with pytest.warns(RandomClassifierWarning, match="has 5 classes and these weights 10"):
+    with pytest.warns(RandomClassifierWarning, match="has 5 classes but these weights have 10"):
         model = keras_resnet.ResNet8_mlperf_tiny(classes=5, weights=file)
     np.testing.assert_array_equal(model.get_layer("conv1_conv").kernel, theirs.layers[1].kernel)
 
@@ -273,7 +273,7 @@ def test_twins_in_the_file_are_refused(tmp_path):
     y = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(y))
     keras.Model(image, layers.ReLU()(layers.add([b, y]))).save(tmp_path / "net.keras")
     row = keras_resnet.Variant("building_block", (1,), filters=4, stem="3x3", conv_bias="all", bn_epsilon=1e-3)
-    with pytest.raises(ValueError, match=r"conv2d\w* and conv2d\w* are alike"):
+    with pytest.raises(ValueError, match=r"the layers conv2d\w* and conv2d\w* have the same inputs"):
         keras_resnet.ResNet(row, include_top=False, input_shape=(8, 8, 3), weights=tmp_path / "net.keras")
 
 

@@ -138,7 +138,11 @@ def test_a_truncated_download(client, hub, source, tmp_path):
 def test_what_the_hub_has_not(client, hub):
     refused("hf://org/other", ValueError, "The hub has no 'org/other', or it is private")
     refused("hf://org/net@v2.0", ValueError, "The hub has no 'org/net' at 'v2.0'")
-    refused("hf://org/empty", ValueError, r"'org/empty' holds none of \['model.safetensors', 'pytorch_model.bin'")
+    refused(
+        "hf://org/empty",
+        ValueError,
+        r"'org/empty' contains none of the files \['model.safetensors', 'pytorch_model.bin'",
+    )
     refused("hf://org/-bad-", ValueError, "Repo id must .*: 'org/-bad-'")
 
 
@@ -168,10 +172,10 @@ def test_the_preprocessing_of_a_repository(client, hub, rng):
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"architecture": "resnetaa50"}, "is of 'resnetaa50', which blurs where it strides"),
-        ({"architecture": "seresnextaa101d_32x8d"}, "which blurs"),
-        ({"architecture": "resnetblur50"}, "which blurs"),
-        ({"hidden_act": "gelu"}, "is of nets with 'gelu' for ReLU"),
+        ({"architecture": "resnetaa50"}, "is of 'resnetaa50', which has blur filters at its strides"),
+        ({"architecture": "seresnextaa101d_32x8d"}, "which has blur filters"),
+        ({"architecture": "resnetblur50"}, "which has blur filters"),
+        ({"hidden_act": "gelu"}, "uses the activation 'gelu'"),
     ],
 )
 def test_nets_that_the_names_do_not_tell_apart(client, hub, config, says):
@@ -306,7 +310,10 @@ def test_a_second_push(client, hub, source):
         push_to_hub(source, "org/net", license="mit", revision="next", commit_message="Train it longer")
     assert hub.commits[-1] == ("org/net", "next", "Train it longer", ["config.json", "model.safetensors"])
     assert hub.files["org/net"]["README.md"] == b"written by hand"
-    with pytest.raises(ValueError, match="private must be as it is for 'org/net', which exists. Received: True"):
+    with pytest.raises(
+        ValueError,
+        match="private must be the current state of the existing repository 'org/net', False. Received: True",
+    ):
         push_to_hub(source, "org/net", private=True)
     push_to_hub(source, "org/secret", private=True)
     assert hub.private == {"org/secret"}
@@ -321,7 +328,7 @@ def test_what_is_not_pushed(client, hub, source):
             push_to_hub(source, "org/new", **{name: value})
     model = tiny(order="bn_after_addition")
     model.preprocessing = source.preprocessing = PIXELS
-    with pytest.raises(ValueError, match="torchvision and timm have no net such as"):
+    with pytest.raises(ValueError, match="torchvision and timm have no network with the settings of"):
         push_to_hub(model, "org/new")
     assert hub.requests == []
     hub.full = True

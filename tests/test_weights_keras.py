@@ -90,11 +90,11 @@ def test_what_may_differ(suffix, tmp_path, caplog):
     path = tmp_path / f"net{suffix}"
     SAVE[suffix](source, path)
     row = keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3", image_size=16, classes=3)
-    with pytest.warns(RandomClassifierWarning, match="'other' has 5 classes and these weights 3: its classifier"):
+    with pytest.warns(RandomClassifierWarning, match="'other' has 5 classes but these weights have 3: its classifier"):
         model = keras_resnet.ResNet(row, weights=path, classes=5, name="other", classifier_activation=None)
     with caplog.at_level("INFO", "keras_resnet"):
         headless = keras_resnet.ResNet(row, weights=path, include_top=False)
-    assert "resnet has no classifier: predictions/kernel is left out" in caplog.text
+    assert "resnet has no classifier: predictions/kernel is not loaded" in caplog.text
     expected = {weight.path: np.array(weight) for weight in source.weights}
     for weight in [*headless.weights, *model.weights]:
         if not weight.path.startswith("predictions"):
@@ -115,7 +115,7 @@ def test_preprocessing_in_a_file_of_keras(tmp_path):
     assert_same_weights(build(weights=tmp_path / "plain.keras", include_preprocessing="caffe"), source)
     with pytest.raises(ValueError, match="whole.keras was trained on pixels .*bgr.* includes another normalization"):
         build(weights=tmp_path / "whole.keras", include_preprocessing="torch")
-    with pytest.raises(ValueError, match="includes its preprocessing, and 'resnet' does not: build it with include_"):
+    with pytest.raises(ValueError, match="includes its preprocessing, but 'resnet' does not: build it with include_"):
         build(weights=tmp_path / "whole.keras")
 
 
@@ -193,7 +193,7 @@ def test_answers_are_those_of_keras_hub(row, suffix, tmp_path, rng):
     for file in (tmp_path / f"backbone{suffix}", path):
         maps = build(include_top=False, weights=file)(x)
         assert np.abs(np.asarray(maps) - expected).max() < 1e-4 * np.abs(expected).max()
-    with pytest.warns(RandomClassifierWarning, match="has 7 classes and these weights 5"):
+    with pytest.warns(RandomClassifierWarning, match="has 7 classes but these weights have 5"):
         build(classes=7, weights=path)
 
 

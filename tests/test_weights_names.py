@@ -223,7 +223,7 @@ def test_rename_applies_to_files(suffix, tmp_path):
         ({"fc": r"\g<name>"}, "unknown group name 'name'"),
         ({"fc": None}, "Received: {'fc': None}: the replacement must be a string"),
         ({1: "fc"}, "Received: {1: 'fc'}"),
-        ({r"\d": ""}, r"its own name. Received: {'\\\\d': ''}, which calls both 'layer1.0.\w+.\w+' and 'layer"),
+        ({r"\d": ""}, r"a unique name. Received: {'\\\\d': ''}, which renames both 'layer1.0.\w+.\w+' and 'layer"),
     ],
 )
 def test_bad_renames(rename, says):

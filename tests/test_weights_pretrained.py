@@ -31,7 +31,7 @@ def assert_same_weights(a, b):
 def test_a_new_head_where_the_classes_differ():
     source, model = randomize(tiny(classes=3)), tiny(classes=5)
     head = [np.array(weight) for weight in model.get_layer("predictions").get_weights()]
-    with pytest.warns(RandomClassifierWarning, match="'resnet' has 5 classes and these weights 3: its classifier"):
+    with pytest.warns(RandomClassifierWarning, match="'resnet' has 5 classes but these weights have 3: its classifier"):
         load_pretrained(model, state_dict(source))
     np.testing.assert_array_equal(model.get_layer("predictions").get_weights()[0], head[0])
     np.testing.assert_array_equal(model.get_layer("conv1_conv").kernel, source.get_layer("conv1_conv").kernel)
@@ -46,7 +46,7 @@ def test_a_row_of_other_classes_is_asked_about_them():
     with pytest.raises(ValueError, match="classes must be 3"):  # also for a user's own row
         ResNet(replace(VARIANTS["resnet20"], depths=(1, 1, 1)), weights=state)
     assert ResNet("resnet20", depths=(1, 1, 1), weights=state, classes=3).output_shape == (None, 3)
-    with pytest.warns(RandomClassifierWarning, match="'resnet20' has 7 classes and these weights 3"):
+    with pytest.warns(RandomClassifierWarning, match="'resnet20' has 7 classes but these weights have 3"):
         model = keras_resnet.ResNet20(depths=(1, 1, 1), weights=state, classes=7)
     assert model.output_shape == (None, 7)
 
@@ -55,7 +55,7 @@ def test_a_warning_points_at_the_line_that_asked():
     state = state_dict(randomize(ResNet("resnet20", depths=(1, 1, 1), classes=3)), "akamaster")
     with pytest.warns(RandomClassifierWarning) as caught:
         keras_resnet.ResNet20(depths=(1, 1, 1), weights=state, classes=7)
-    with pytest.warns(UserWarning, match="keeps all 224x224 pixels") as stem:
+    with pytest.warns(UserWarning, match="does not reduce the resolution of 224x224") as stem:
         keras_resnet.ResNet20(input_shape=(224, 224, 3))
     assert {caught[0].filename, stem[0].filename} == {__file__}
 
@@ -65,7 +65,7 @@ def test_a_net_without_top_leaves_the_classifier_out(caplog):
     model = ResNet(keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3"), include_top=False)
     with caplog.at_level(logging.INFO, "keras_resnet"):
         load_pretrained(model, state_dict(source))
-    assert "resnet has no classifier: fc.weight is left out" in caplog.text
+    assert "resnet has no classifier: fc.weight is not loaded" in caplog.text
     np.testing.assert_array_equal(model.get_weights()[-1], source.get_weights()[-3])
 
 
@@ -114,7 +114,7 @@ def test_the_heads_of_bit_in21k():
     state["resnet/head/conv2d/kernel"] = state["resnet/head/conv2d/kernel"][None, None]
     load_pretrained(model, state)
     assert_same_weights(model, source)
-    with pytest.warns(RandomClassifierWarning, match="'resnet' has 5 classes and these weights 21843"):
+    with pytest.warns(RandomClassifierWarning, match="'resnet' has 5 classes but these weights have 21843"):
         load_pretrained(tiny(**fields, classes=5), state)
 
 
@@ -220,7 +220,7 @@ def test_biases_before_bn_go_into_its_mean(rng, caplog):
     model = tiny()
     with caplog.at_level(logging.INFO, "keras_resnet"):
         load_pretrained(model, state | biases)
-    assert "resnet has no layer1.0.conv1.bias: it goes into layer1.0.bn1.running_mean" in caplog.text
+    assert "resnet has no layer1.0.conv1.bias: it is merged into layer1.0.bn1.running_mean" in caplog.text
     mean = source.get_layer("conv3_block1_0_bn").moving_mean - biases["layer2.0.downsample.0.bias"]
     np.testing.assert_allclose(model.get_layer("conv3_block1_0_bn").moving_mean, mean, rtol=1e-6)
     with pytest.raises(ValueError, match="unexpected: layer1.0.conv1.bias"):
@@ -232,7 +232,7 @@ def test_a_tensor_under_both_of_its_names():
     model = ResNet(dense)
     state = state_dict(model, "DenseNet")
     state["features.denseblock1.denselayer1.norm.1.weight"] = state["features.denseblock1.denselayer1.norm1.weight"]
-    with pytest.raises(ValueError, match="names a tensor twice, as norm.1 and as norm1"):
+    with pytest.raises(ValueError, match="contains a tensor with both names norm.1 and norm1"):
         load_pretrained(model, state)
 
 
@@ -312,7 +312,9 @@ def test_another_net_with_the_same_weights(theirs, ours, naming, says):
 
 
 def test_projections_without_bn_have_no_names_in_torchvision(tmp_path):
-    with pytest.raises(ValueError, match="no net such as 'resnet'.*Received: {'shortcut': 'linear_projection'}"):
+    with pytest.raises(
+        ValueError, match="no network with the settings of 'resnet'.*Received: {'shortcut': 'linear_projection'}"
+    ):
         save_pretrained(tiny(shortcut="linear_projection"), tmp_path / "net.safetensors")
 
 
@@ -347,7 +349,7 @@ def test_kernels_are_standardized_in_bits_nets_alone(fields, standardized, tmp_p
     with pytest.raises(ValueError, match=f"weight_standardization must be {standardized}"):
         load_pretrained(wrong, state)
     save_pretrained(right, tmp_path / "net.safetensors")
-    with pytest.raises(ValueError, match="torchvision and timm have no net such as"):
+    with pytest.raises(ValueError, match="torchvision and timm have no network with the settings of"):
         save_pretrained(wrong, tmp_path / "net.safetensors")
 
 
@@ -470,7 +472,7 @@ def test_what_pytorch_has_no_net_for(tmp_path):
     with pytest.raises(ValueError, match="first_shortcut must be 'raw'"):
         save_pretrained(tiny(order="preactivation"), tmp_path / "net.safetensors")
     pytest.importorskip("safetensors")
-    with pytest.raises(ValueError, match="torchvision and timm have no net such as 'resnet'.*"):
+    with pytest.raises(ValueError, match="torchvision and timm have no network with the settings of 'resnet'.*"):
         save_pretrained(tiny(order="bn_after_addition"), tmp_path / "net.safetensors")
     with pytest.raises(ValueError, match="path must end in .safetensors. Received: .*net.pth"):
         save_pretrained(tiny(), tmp_path / "net.pth")
@@ -570,7 +572,7 @@ def test_our_own_checkpoint_without_a_top_and_with_other_classes(shortcut):
     whole, headless = build(), build(include_top=False, input_shape=(32, 32, 3))
     for ours, theirs in zip(headless.get_weights(), whole.get_weights(), strict=False):
         np.testing.assert_array_equal(ours, theirs)
-    with pytest.warns(RandomClassifierWarning, match="'resnet20' has 100 classes and these weights 10"):
+    with pytest.warns(RandomClassifierWarning, match="'resnet20' has 100 classes but these weights have 10"):
         build(classes=100)
     with pytest.warns(RandomClassifierWarning):
         load_pretrained(keras_resnet.ResNet20(classes=7, shortcut=shortcut), "cifar10", row="resnet20")

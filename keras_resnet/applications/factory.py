@@ -17,31 +17,34 @@ SHAPE, SMALLEST = (224, 224, 3), 32
 
 BUILDER_DOC = """Returns the model of `keras.applications.{function}`, with the same arguments.
 
-    The input must be preprocessed by `preprocess_input` of this module. What differs from Keras is listed in the
+    Preprocess the images with `preprocess_input` of this module. The differences from Keras are listed in the
     documentation of `keras_resnet.applications`.
 
     Args:
-        include_top: bool, whether the model ends with global average pooling and the classifier `predictions`. Defaults
-            to `True`.
-        weights: `"imagenet"`, the file that Keras publishes, which is downloaded once to the cache of Keras and checked
-            by its md5; `None`, random initialization; or the path of a file that a model of `keras.applications` or of
-            this function has saved (`.h5`, `.weights.h5`, `.keras`). Defaults to `"imagenet"`.
-        input_tensor: Keras tensor to use as the image. Defaults to a new `keras.Input`.
-        input_shape: Shape of an image, `(h, w, c)`, at least 32x32. Defaults to `(224, 224, 3)`, which is required by
-            `weights="imagenet"` with the top; without the top it defaults to `(None, None, 3)`.
-        pooling: `None`, `"avg"` or `"max"`, global pooling of a model without the top. Defaults to `None`.
-        classes: int, number of classes, with the top only. Defaults to 1000.
-        classifier_activation: Activation of the classifier, with the top only; `None` for logits. Defaults to
-            `"softmax"`.
+        include_top: bool, whether the model has global average pooling and the classifier `predictions` at its end.
+            Defaults to `True`.
+        weights: `"imagenet"`, the weights that Keras publishes; `None`, random initialization; or the path of a file
+            (`.h5`, `.weights.h5`, `.keras`) that was saved by a model of `keras.applications` or of this function. The
+            file of `"imagenet"` is downloaded once to the cache of Keras, and its MD5 checksum is verified. Defaults
+            to `"imagenet"`.
+        input_tensor: Keras tensor to use as the input of the model. Defaults to a new `keras.Input`.
+        input_shape: Shape of one image, `(h, w, c)`, with a height and a width of at least 32 pixels. With
+            `include_top=True`, defaults to `(224, 224, 3)`, and `weights="imagenet"` allows no other shape. With
+            `include_top=False`, defaults to `(None, None, 3)`.
+        pooling: Global pooling if `include_top` is False: `None`, `"avg"` or `"max"`. Defaults to `None`.
+        classes: int, number of classes if `include_top` is True. Defaults to 1000.
+        classifier_activation: Activation of the classifier if `include_top` is True. `None` returns logits. Defaults
+            to `"softmax"`.
         name: str, name of the model. Defaults to `"{name}"`.
 
     Returns:
-        A Functional model: `(b, h, w, c)` to `(b, classes)`, without the top to the last feature map or, with
-        `pooling`, to its mean or maximum.
+        A Functional model with the input `(b, h, w, c)`. With `include_top=True`, its output is `(b, classes)`.
+        Otherwise, its output is the last feature map or, with `pooling`, the mean or the maximum of this feature map.
 
     Raises:
-        ValueError: If an argument is not one of the above, or a file is of another network.
-        OSError: If the published file cannot be downloaded.
+        ValueError: If an argument has a value that is not allowed, or if the file contains the weights of another
+            network.
+        OSError: If the weights `"imagenet"` cannot be downloaded.
 
     Example:
         >>> model = {function}(weights=None, input_shape=(64, 64, 3), classes=10)
@@ -56,20 +59,20 @@ FORMULAS = {
 }
 PREPROCESS_DOC = """Normalizes RGB images for the models of this module: {formula}.
 
-    `x` is not modified. This is `keras_resnet.preprocess_input` with `mode="{mode}"`.
+    `x` is not modified. The function is equivalent to `keras_resnet.preprocess_input` with `mode="{mode}"`.
 
     Args:
-        x: Pixels of 0 to 255, `(h, w, 3)` or `(b, h, w, 3)`: an array, a tensor, or a symbolic `KerasTensor`. With
-            `data_format="channels_first"` `(3, h, w)` or `(b, 3, h, w)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None`, which is `keras.config.image_data_format()`.
+        x: Array, tensor or symbolic `KerasTensor` of pixels from 0 to 255. Its shape is `(h, w, 3)` or `(b, h, w, 3)`,
+            or with `data_format="channels_first"` `(3, h, w)` or `(b, 3, h, w)`.
+        data_format: `"channels_last"`, `"channels_first"` or `None`, which means `keras.config.image_data_format()`.
             Defaults to `None`.
 
     Returns:
-        An array if `x` is an array, otherwise a tensor, of the shape of `x`. Floats keep their dtype, integers become
-        `keras.config.floatx()`.
+        An array if `x` is an array, otherwise a tensor, with the shape of `x`. Floats keep their dtype. Integers are
+        converted to `keras.config.floatx()`.
 
     Raises:
-        ValueError: If `data_format` is unknown, or `x` does not have 3 channels.
+        ValueError: If `data_format` is unknown, or if `x` does not have 3 channels.
 
     Example:
         >>> import numpy as np

@@ -118,7 +118,7 @@ def check_tolerance(tolerance: float | None, model: keras.Model, precision: str 
 def check_agreement(found: Agreement, tolerance: float) -> Agreement:
     if found.same_top_1 == found.images and found.difference <= tolerance:
         return found
-    raise RuntimeError(f"What was written differs from the model and was deleted: {found}, tolerance={tolerance:g}")
+    raise RuntimeError(f"The export differs from the model and was deleted: {found}, tolerance={tolerance:g}")
 
 
 def compare_signatures(
@@ -222,8 +222,8 @@ def read_as_pil(reader: Reader, files: list[bytes], row: Preprocessing | None) -
     difference = np.abs(images - expected) * 255 / np.subtract(*limits(images.shape[-1], row, reader.white)[::-1])
     if not difference.max() < 1.5:  # 1 grey level plus rounding errors of float32
         raise RuntimeError(
-            "What was written differs from the model and was deleted: the images made of files differ from those of "
-            f"PIL by up to {difference.max():.3g} of 255 levels"
+            "The export differs from the model and was deleted: the images decoded from files differ from those of PIL "
+            f"by up to {difference.max():.3g} of 255 levels"
         )
     return images
 

@@ -97,12 +97,14 @@ def export_file(
     precision = precision or ("float32" if int8 is None else "int8")
     choose(dict.fromkeys(kind.precisions), precision, "precision")
     if (precision == "int8") != (int8 is not None):
-        raise ValueError(f"int8 must be images if precision is 'int8', and only then. Received: {precision!r}")
+        raise ValueError(
+            f"int8 (calibration images) must be given if and only if precision is 'int8'. Received: {precision=}"
+        )
     tolerance = check.check_tolerance(tolerance, model, precision)
     images = check.sample_images(served) if int8 is None else check_calibration(int8, served)
     places = [place.with_suffix(suffix) for suffix in kind.suffixes]
     if not overwrite and any(map(os.path.lexists, places)):
-        raise ValueError(f"path must not exist yet, or overwrite=True. Received: {str(place)!r}")
+        raise ValueError(f"path already exists. Choose another path or pass overwrite=True. Received: {str(place)!r}")
     if missing := [module for module in kind.modules if find_spec(module) is None]:
         raise ImportError(f"{format!r} needs {', '.join(missing)}: pip install 'keras-resnet-family[{format}]'")
     metadata = json.loads(json.dumps(metadata or {})) | served.describe()
@@ -141,8 +143,8 @@ def check_calibration(int8, served: ServedModel) -> np.ndarray:
     fits = images.ndim == 4 and all(b in (None, a) for a, b in zip(images.shape[1:], shape, strict=True))
     if not fits or not len(images) or not np.issubdtype(images.dtype, np.number) or not np.isfinite(images).all():
         raise ValueError(
-            f"int8 must be finite numbers (b, h, w, c) as the model takes them, {shape}, or a folder of files. "
-            f"Received: the shape {images.shape}, {images.dtype}"
+            f"int8 must be a folder of image files or an array (b, h, w, c) of finite numbers, normalized as the model "
+            f"expects, with (h, w, c) = {shape}. Received: the shape {images.shape}, {images.dtype}"
         )
     low, high, limits = images.min(), images.max(), check.limits(images.shape[-1], row, white)
     least, most = limits.min(), limits.max()
@@ -150,8 +152,8 @@ def check_calibration(int8, served: ServedModel) -> np.ndarray:
     outside = low < least - margin or high > most + margin or high - low < MIN_CALIBRATION_RANGE * (most - least)
     if outside and (row or white):
         raise ValueError(
-            f"int8 must be images as the model takes them, of {least:.4g} to {most:.4g}. "
-            f"Received: numbers of {low:.4g} to {high:.4g}"
+            f"int8 must be images, normalized as the model expects: values from {least:.4g} to {most:.4g}. "
+            f"Received: values from {low:.4g} to {high:.4g}"
         )
     return images.astype("float32")
 

@@ -72,7 +72,7 @@ def make_reader(shape: tuple, row: Preprocessing | None, white: float | None) ->
     if channels not in (1, 3):
         raise ValueError(f"signatures must be ['images'] for a model of {channels} channels: files have 1 or 3")
     if row is None and None in shape:
-        raise ValueError(f"preprocessing must give the size of the images for a model of any size. Received: {row}")
+        raise ValueError("preprocessing must be given, because the model accepts images of any size. Received: None")
     if row is None:
         return Reader(height, width, channels, white=white or 255.0)
     if {height, width} - {None, row.size}:
@@ -87,7 +87,7 @@ def read_folder(folder: Path, reader: Reader) -> np.ndarray:
     """Returns the images that `reader` decodes from the files in `folder`, in the order of the file names."""
     files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise ValueError(f"The folder must hold files {SUFFIXES}. Received: {str(folder)!r}")
+        raise ValueError(f"The folder must contain image files with a suffix in {SUFFIXES}. Received: {str(folder)!r}")
     return np.concatenate([reader(tf.constant([file.read_bytes()])).numpy() for file in files])
 
 

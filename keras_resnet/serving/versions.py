@@ -21,7 +21,9 @@ def check_version(directory: Path, version: int | None, overwrite: bool) -> int 
         return None
     version = positive(version, "version")
     if not overwrite and os.path.lexists(directory / str(version)):
-        raise ValueError(f"version must not exist in {directory} yet, or overwrite=True. Received: {version}")
+        raise ValueError(
+            f"version already exists in {directory}. Choose another version or pass overwrite=True. Received: {version}"
+        )
     return version
 
 

@@ -259,7 +259,7 @@ def evaluate(
     part = data.train if split == "all" and data.test is None else getattr(data, split, None)
     if part is None:
         there = [name for name in SPLITS[:3] if getattr(data, name) is not None]
-        raise ValueError(f"split must be one of {there}, which {data.name} has. Received: {split!r}")
+        raise ValueError(f"split must be one of {there} (the splits of {data.name}). Received: {split!r}")
     classes = model.output_shape[-1]
     if classes != len(data.class_names):
         raise ValueError(
@@ -337,7 +337,10 @@ def probabilities(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
 def any_size(model: keras.Model) -> Network:
     """Returns a network with the same weights that accepts images of any size."""
     if not isinstance(model, Network):
-        raise ValueError(f"model must be a network itself for images of another size. Received: {model.name!r}")
+        raise ValueError(
+            "image_size: only a model that is itself a network of this package can change its image size, also for "
+            f"crops='multiscale'. Received: {model.name!r}"
+        )
     preprocessing = model.preprocessing if model.includes_preprocessing else None
     copy = ResNet(
         model.variant,

@@ -209,7 +209,7 @@ class Run:
         differences = {name: value for name, value in found.items() if settings.get(name) != value}
         if differences:
             raise ValueError(
-                f"directory must be another one: {directory} holds a run with {differences}. "
+                f"directory contains a run with other settings: {differences}. Choose another directory. "
                 f"Received: { {name: settings.get(name) for name in differences} }"
             )
 

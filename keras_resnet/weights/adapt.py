@@ -29,16 +29,16 @@ def adapted(
     if not head:
         for tensor in parts.values():
             if state.pop(tensor, None) is not None:
-                log.info("%s has no classifier: %s is left out", model.name, tensor)
+                log.info("%s has no classifier: %s is not loaded", model.name, tensor)
     elif _is_of_other_classes(state, head):
         found, ours = to_keras(state[head[0].tensor], head[0]).shape[-1], head[0].variable.shape[-1]
         if not new_head:
             raise ValueError(
-                f"classes must be {found}, as in the classifier of these weights (for a new one of {ours}: "
-                f"load_pretrained). Received: {ours}"
+                f"classes must be {found}, as in the classifier of these weights (for a new classifier of {ours} "
+                f"classes, use load_pretrained). Received: {ours}"
             )
         warn(
-            f"{model.name!r} has {ours} classes and these weights {found}: its classifier 'predictions' keeps its "
+            f"{model.name!r} has {ours} classes but these weights have {found}: its classifier 'predictions' keeps its "
             "random initialization.",
             RandomClassifierWarning,
         )
@@ -77,7 +77,7 @@ def _absorb_biases(model: keras.Model, state: dict[str, np.ndarray], targets: li
         if model.get_layer(mean.layer).input is not model.get_layer(target.layer).output:
             continue
         if is_float(bias) and bias.shape == state[mean.tensor].shape == tuple(mean.variable.shape):
-            log.info("%s has no %s: it goes into %s", model.name, name, mean.tensor)
+            log.info("%s has no %s: it is merged into %s", model.name, name, mean.tensor)
             state[mean.tensor] = state[mean.tensor] - state.pop(name)
 
 

@@ -56,7 +56,9 @@ def read_checkpoint(path) -> dict[str, np.ndarray]:
         try:
             tensors = read(file)
             if not tensors:
-                raise ValueError(f"no tensors in it, neither at the top nor under any of {STATE_DICTS}")
+                raise ValueError(
+                    f"it contains no tensors, neither at the top level nor under one of the keys {STATE_DICTS}"
+                )
             return without_prefix(tensors)
         except Exception as error:  # The libraries raise many types of errors for damaged files.
             reason = str(error) or type(error).__name__

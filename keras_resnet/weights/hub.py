@@ -30,7 +30,7 @@ def weights_file(repository: str, revision: str | None) -> Path:
     """
     path = _fetch(repository, revision, WEIGHTS)
     if path is None:
-        raise ValueError(f"{_describe(repository, revision)} holds none of {list(WEIGHTS)}")
+        raise ValueError(f"{_describe(repository, revision)} contains none of the files {list(WEIGHTS)}")
     return path
 
 

@@ -84,9 +84,9 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
             layer = "_".join(groups[: len(groups) // 2])
         name = f"{RENAMED.get(layer, layer)}/{variable.removesuffix(':0')}"
         if name in tensors:
-            raise ValueError(f"{name} is in it twice")
+            raise ValueError(f"it contains {name} twice")
         if item.external or item.is_virtual or item.dtype.kind != "f":
-            raise ValueError(f"{name} must be numbers that lie in this file. Received: {item!r}")
+            raise ValueError(f"{name} must be floats that are stored in this file. Received: {item!r}")
         # HDF5 reads whole chunks, and the last chunk may be much larger than the rest of the array
         left -= max(item.nbytes, 4 * item.size, prod(item.chunks or ()) * item.dtype.itemsize) + len(name)
         if left < 0:
@@ -99,7 +99,7 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
         # "layers" in a .weights.h5 file, "model_weights" in the file of a whole model, otherwise the root of the file
         name = next((group for group in ("layers", "model_weights") if group in file), "/")
         if name != "/" and not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"{name} must lie in this file")
+            raise ValueError(f"{name} must be stored in this file")
         root = file[name]
         if "model_config" in file.attrs:
             config = json.loads(attribute(file, "model_config"))
@@ -109,9 +109,9 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
             descriptions.append(read_description(file["vars"][KEY]))
         root.visititems(read)  # visititems does not follow links to other files
     if not tensors:
-        raise ValueError("no weights in it")
+        raise ValueError("it contains no weights")
     if len(descriptions) > 1:
-        raise ValueError(f"it must hold one network. Received: {len(descriptions)}")
+        raise ValueError(f"it must contain at most one network. Received: {len(descriptions)}")
     return KerasFile(tensors, kinds, descriptions[0] if descriptions else None, config)
 
 
@@ -120,7 +120,7 @@ def read_description(item) -> Description:
     if getattr(item, "dtype", None) != "uint8" or item.ndim != 1 or item.size > DESCRIPTION_BYTES:
         raise ValueError(f"{KEY} must be a text of at most {DESCRIPTION_BYTES} bytes. Received: {item!r}")
     if item.external or item.is_virtual or item.chunks:
-        raise ValueError(f"{KEY} must lie in this file. Received: {item!r}")
+        raise ValueError(f"{KEY} must be stored in this file. Received: {item!r}")
     return Description.from_config(json.loads(item[()].tobytes()))
 
 
@@ -130,5 +130,5 @@ def attribute(item, name: str, default: Any = None) -> Any:
     Raises ValueError for a list of strings, because a small file could expand to a very large list.
     """
     if name in item.attrs and item.attrs.get_id(name).shape:
-        raise ValueError(f"{name} must be one string. Received: {item.attrs.get_id(name).shape} of them")
+        raise ValueError(f"{name} must be one string. Received: an array of strings, {item.attrs.get_id(name).shape}")
     return item.attrs.get(name, default)

@@ -78,7 +78,7 @@ def named_by_graph(model: keras.Model, file: KerasFile, source: str) -> KerasFil
         layer, _, variable = name.rpartition("/")
         tensors[f"{names.get(layer, layer)}/{variable}"] = tensor
     if len(tensors) < len(file.tensors):
-        raise ValueError(f"{source} has layers beside its network that are named as layers of {model.name!r}")
+        raise ValueError(f"{source} contains further layers with the names of layers of {model.name!r}")
     return file._replace(tensors=tensors)
 
 
@@ -98,7 +98,9 @@ def match(model: keras.Model, config: dict[str, Any], source: str) -> dict[str, 
     names = {name: by_number[number] for name, number in their_numbers.items() if number in by_number}
     if duplicates := [name for name, count in Counter(names.values()).items() if count > 1]:
         alike = " and ".join(name for name in names if names[name] == duplicates[0])
-        raise ValueError(f"{source} is of another network than {model.name!r}: {alike} are alike.")
+        raise ValueError(
+            f"{source} is of another network than {model.name!r}: the layers {alike} have the same inputs and settings."
+        )
     heads = [name for name, node in theirs.items() if node.kind == "Dense" and name not in names]
     return names | (dict.fromkeys(heads, "predictions") if "predictions" not in ours else {})
 

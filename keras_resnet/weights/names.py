@@ -301,7 +301,10 @@ def name_variables(layers: dict[str, dict[str, keras.Variable]], naming: str) ->
             continue
         module = module_name(naming, layer, pool)
         if module is None:
-            raise ValueError(f"The naming {naming!r} has no name for the layer {layer!r}: it is for other nets.")
+            raise ValueError(
+                f"The naming {naming!r} has no name for the layer {layer!r}: this naming does not support such a "
+                "network."
+            )
         named += [
             Named(variable, module + names[name], layer, output_channels_first) for name, variable in variables.items()
         ]

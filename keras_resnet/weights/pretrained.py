@@ -259,7 +259,7 @@ def _check_description(network: Network, description: Description, source: str) 
         raise ValueError(f"{source} holds the weights of another network than {network.name!r}: {wrong}")
     if description.includes_preprocessing and not network.includes_preprocessing:
         raise ValueError(
-            f"{source} is of a network that includes its preprocessing, and {network.name!r} does not: build it "
+            f"{source} is of a network that includes its preprocessing, but {network.name!r} does not: build it "
             f"with include_preprocessing={description.preprocessing}."
         )
 
@@ -272,7 +272,7 @@ def _without_counters(state: Mapping[str, np.ndarray], source: str) -> dict[str,
     weights = {name: np.asarray(tensor) for name, tensor in state.items() if not name.endswith(COUNTERS)}
     renamed = {OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in weights.items()}
     if len(renamed) < len(weights):
-        raise ValueError(f"{source} names a tensor twice, as norm.1 and as norm1")
+        raise ValueError(f"{source} contains a tensor with both names norm.1 and norm1")
     return renamed
 
 
@@ -340,9 +340,11 @@ def _read_repository(repository: str, revision: str | None, source: str) -> Chec
     config = hub.read_config(repository, revision)
     architecture = str(config.get("architecture", ""))
     if ANTIALIASED.match(architecture):
-        raise ValueError(f"{source} is of {architecture!r}, which blurs where it strides. The nets here do not.")
+        raise ValueError(
+            f"{source} is of {architecture!r}, which has blur filters at its strides. This package has no such network."
+        )
     if config.get("hidden_act", "relu") != "relu":
-        raise ValueError(f"{source} is of nets with {config['hidden_act']!r} for ReLU. The nets here have ReLU.")
+        raise ValueError(f"{source} uses the activation {config['hidden_act']!r}. This package supports only ReLU.")
     try:
         pixels = config["pretrained_cfg"]
         preprocessing = _timm_preprocessing(**pixels, size=pixels["input_size"][-1], crop=pixels["crop_pct"])
@@ -399,5 +401,7 @@ def timm_names(network: Network) -> list[Named]:
         naming, targets = match_naming(network, {}, SAVED[network.variant.rank])
         check_fields(network, naming, "The format", {})
     except ValueError as error:
-        raise ValueError(f"torchvision and timm have no net such as {network.name!r}. {error}") from error
+        raise ValueError(
+            f"torchvision and timm have no network with the settings of {network.name!r}. {error}"
+        ) from error
     return targets

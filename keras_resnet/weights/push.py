@@ -108,7 +108,7 @@ def push_to_hub(
         raise ValueError(f"repository must be 'org/name'. Received: {repository!r}")
     metadata = _checked_metadata(license, datasets, metrics)
     if network.variant.rank != 2:
-        raise ValueError(f"model must be a network of images, as timm has them. Received: {network.name!r}, of clips")
+        raise ValueError(f"model must be an image network. Received: {network.name!r}, a video network")
     if network.preprocessing is None:
         warn(f"The preprocessing of {network.name!r} is not known. Set model.preprocessing before the upload.")
     with TemporaryDirectory() as folder:
@@ -117,7 +117,10 @@ def push_to_hub(
             api = hub.HfApi()
             api.create_repo(repository, private=private, exist_ok=True)
             if private is not None and bool(api.model_info(repository).private) != private:
-                raise ValueError(f"private must be as it is for {repository!r}, which exists. Received: {private!r}")
+                raise ValueError(
+                    f"private must be the current state of the existing repository {repository!r}, {not private}. "
+                    f"Received: {private!r}"
+                )
             if revision is not None:
                 api.create_branch(repository, branch=revision, exist_ok=True)
             kept = ["README.md"] if api.file_exists(repository, "README.md", revision=revision) else None

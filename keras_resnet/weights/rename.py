@@ -54,8 +54,8 @@ def rename_tensors(state: Any, rename: Mapping[str, str]) -> Any:
             new = re.sub(pattern, replacement, new)
         if new in old_names:
             raise ValueError(
-                f"rename must give every tensor its own name. Received: {dict(rename)}, which calls both "
-                f"{old_names[new]!r} and {name!r} {new!r}"
+                f"rename must give each tensor a unique name. Received: {dict(rename)}, which renames both "
+                f"{old_names[new]!r} and {name!r} to {new!r}"
             )
         old_names[new] = name
     return {new: state[name] for new, name in old_names.items()}
