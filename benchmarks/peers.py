@@ -79,7 +79,7 @@ def keras_applications(net: Net):
     import keras
 
     if net.keras_application is None:
-        raise MissingPeer("has no such net")
+        raise MissingPeer("has no such network")
     return getattr(keras.applications, net.keras_application)(weights=None, input_shape=net.shape)
 
 
@@ -91,13 +91,13 @@ def our_applications(net: Net):
     from keras_resnet import applications
 
     if net.keras_application is None:
-        raise MissingPeer("has no such net")
+        raise MissingPeer("has no such network")
     return getattr(applications, net.keras_application)(weights=None, input_shape=net.shape)
 
 
 def keras_hub(net: Net):
     if net.row != "resnet50":
-        raise MissingPeer("has no such net")
+        raise MissingPeer("has no such network")
     import keras_hub
 
     backbone = keras_hub.models.ResNetBackbone(
@@ -204,7 +204,7 @@ def torch_net(net: Net):
 
 def timm_net(net: Net):
     if net.torch is None:
-        raise MissingPeer("has no such net")
+        raise MissingPeer("has no such network")
     without_operators()
     import timm
 

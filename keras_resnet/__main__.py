@@ -31,7 +31,7 @@ COUNTS = Path(__file__).parent / "data" / "variants.csv"
 
 
 def add_list(commands) -> None:
-    parser = commands.add_parser("list", help="parameters and multiply-adds of each row")
+    parser = commands.add_parser("list", help="print the parameters and multiply-adds of each row")
     parser.add_argument("pattern", nargs="?", default="*", help='such as "se*"; default: all')
 
 
@@ -56,7 +56,7 @@ def run_list(options) -> None:
 
 
 def add_summary(commands) -> None:
-    parser = commands.add_parser("summary", help="the layers of a net")
+    parser = commands.add_parser("summary", help="print the layers of a network")
     parser.add_argument("name")
     add_fields(parser)
 
@@ -70,11 +70,13 @@ def run_summary(options) -> None:
 
 
 def add_draw(commands) -> None:
-    parser = commands.add_parser("draw", help="an SVG of a net and of its building blocks, as in the papers")
+    parser = commands.add_parser("draw", help="draw a network and its building blocks as an SVG, as in the papers")
     parser.add_argument("name", help="a row, a .keras file, or the directory of a run")
     parser.add_argument("-o", "--output", type=Path, help="an .svg file; default: NAME.svg")
-    parser.add_argument("--block", action="store_true", help="only the building blocks")
-    parser.add_argument("--unfolded", action="store_true", help="every block, also if equal blocks follow each other")
+    parser.add_argument("--block", action="store_true", help="draw only the building blocks")
+    parser.add_argument(
+        "--unfolded", action="store_true", help="draw every block, also if consecutive blocks are equal"
+    )
     add_fields(parser)
     parser.set_defaults(weights=None, classes=None, preprocessing=None)
 
@@ -91,7 +93,7 @@ def run_draw(options) -> None:
 
 
 def add_export(commands) -> None:
-    parser = commands.add_parser("export", help="a SavedModel for TF Serving, or a file for another runtime")
+    parser = commands.add_parser("export", help="export a SavedModel for TF Serving, or a file for another runtime")
     parser.add_argument("name", help="a row, a .keras file, or the directory of a run")
     parser.add_argument(
         "directory", type=Path, help="directory of the versions (saved_model), or output file (other formats)"
@@ -107,7 +109,7 @@ def add_export(commands) -> None:
     )
     common.add_argument("--preprocessing", help="a name of PREPROCESSINGS; default: that of the weights, if known")
     common.add_argument("--overwrite", action="store_true", help="overwrite existing files")
-    others = parser.add_argument_group("the other formats")
+    others = parser.add_argument_group("formats except saved_model")
     others.add_argument("--precision", help="float32 (default) or float16 (litert, openvino)")
     others.add_argument("--int8", help="folder of calibration images for int8 quantization (litert, openvino)")
     served = parser.add_argument_group("the format saved_model")

@@ -80,7 +80,7 @@ def settings_of(options) -> dict:
 
 
 def add_train(commands) -> None:
-    parser = commands.add_parser("train", help="train a net with the recipe of a paper")
+    parser = commands.add_parser("train", help="train a network with the recipe of a paper")
     add_run(parser)
     parser.add_argument("--recipe", default="fast", help="a name of keras_resnet.training.RECIPES; default: fast")
     parser.add_argument("--checkpoint", type=Path, help="also write the weights to this .safetensors file")
@@ -115,7 +115,7 @@ def run_train(options) -> None:
 
 
 def add_finetune(commands) -> None:
-    parser = commands.add_parser("finetune", help="fine-tune a net on a folder of images, and evaluate it")
+    parser = commands.add_parser("finetune", help="fine-tune a network on a folder of images, and evaluate it")
     add_run(parser)
     parser.add_argument("--recipe", default="finetune", help="default: finetune; also: linear_probe")
 
@@ -159,10 +159,12 @@ def add_model(parser) -> None:
 
 
 def add_evaluate(commands) -> None:
-    parser = commands.add_parser("evaluate", help="accuracy of a trained net on labelled images")
+    parser = commands.add_parser("evaluate", help="measure the accuracy of a trained network on labelled images")
     add_model(parser)
     parser.add_argument("dataset", help="folder:PATH, cifar10, cifar100, digits, or a tfds data set")
-    parser.add_argument("--split", help="test, validation, train or all (a folder without parts); default: test")
+    parser.add_argument(
+        "--split", help="test, validation, train or all (all images of a folder without parts); default: test"
+    )
     parser.add_argument("--crops", default="1", help="1 (default), 10 or multiscale")
     parser.add_argument("--image-size", type=int, help="height and width of the crops; default: that of the model")
     parser.add_argument("--batch-size", type=int, default=64)
@@ -199,7 +201,7 @@ def run_evaluate(options) -> None:
 
 
 def add_predict(commands) -> None:
-    parser = commands.add_parser("predict", help="the most probable classes of images")
+    parser = commands.add_parser("predict", help="print the most probable classes of images")
     add_model(parser)
     parser.add_argument("images", nargs="+", type=Path, help="image files")
     parser.add_argument("--top", type=int, default=5, help="classes per image; default: 5")
@@ -229,7 +231,9 @@ def run_predict(options) -> None:
 
 
 def add_demo(commands) -> None:
-    parser = commands.add_parser("demo", help="a page on this machine: drop an image, see labels and activation map")
+    parser = commands.add_parser(
+        "demo", help="serve a local web page that shows the labels and the activation map of an image"
+    )
     add_model(parser)
     parser.add_argument("--port", type=int, default=7860)
 

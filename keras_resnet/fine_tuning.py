@@ -119,9 +119,9 @@ class LayerDecay(keras.optimizers.MultiOptimizer):
             raise ValueError(f"optimizer must not wrap other optimizers. Received: {type(optimizer).__name__}")
         if optimizer.global_clipnorm is not None:
             raise ValueError(
-                "optimizer must not have a global_clipnorm, because it would be "
-                "computed for each group of variables separately; "
-                f"clipnorm and clipvalue are allowed. Received: global_clipnorm={optimizer.global_clipnorm}"
+                "optimizer must not have a global_clipnorm, because it would be computed for each group of variables "
+                "separately; clipnorm and clipvalue are allowed. "
+                f"Received: global_clipnorm={optimizer.global_clipnorm}"
             )
         decay = float(within(decay, "decay", "in (0, 1]"))
         factors = [decay**distance for distance in range(len(groups), -1, -1)]

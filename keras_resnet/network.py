@@ -163,7 +163,7 @@ class Network(keras.Model):
             return
         source = Description.from_config(json.loads(np.asarray(store[KEY]).tobytes()))
         if wrong := differences(self.variant, source.variant):
-            raise ValueError(f"The file holds the weights of another network than {self.name!r}: {wrong}")
+            raise ValueError(f"The file contains the weights of another network than {self.name!r}: {wrong}")
         if not self.includes_preprocessing:
             self.preprocessing = source.preprocessing
 

@@ -19,7 +19,7 @@ def test_our_side_is_measured(kind):
 @pytest.mark.parametrize("peer", ["keras.applications", "keras-hub", "timm"])
 def test_a_net_that_a_peer_has_not_is_a_row(peer, capsys):
     peers.main(["train", "resnet20", peer, "float32", "8", "1"])
-    assert json.loads(capsys.readouterr().out) == {"missing": "has no such net"}
+    assert json.loads(capsys.readouterr().out) == {"missing": "has no such network"}
 
 
 def test_a_peer_that_crashes_is_a_row():
@@ -36,14 +36,14 @@ def test_table():
         {"peer": "ours", "precision": "bfloat16", "rates": [150.0, 160.0]},
         {"peer": "PyTorch", "precision": "float32", "rates": [80.0]},
         {"peer": "PyTorch", "precision": "bfloat16", "rates": [128.0]},
-        {"peer": "keras-hub", "precision": "float32", "rates": [], "missing": "has no such net"},
+        {"peer": "keras-hub", "precision": "float32", "rates": [], "missing": "has no such network"},
     ]
     text = sides.table("train", ("resnet20", 128), rows, {"float32": 100.0, "bfloat16": 200.0})
     # 6 x 40,551,040 multiply-adds x 100 images/s are 24.3 GFLOP/s
     assert "| ours | float32 | 100.0 | 90.0 | 80.0 to 100.0 | 24% |  |" in text
     assert "| PyTorch | bfloat16 | 128.0 | 128.0 | 128.0 to 128.0 | 16% | 1.25 |" in text
     assert "| PyTorch | float32 | 80.0 | 80.0 | 80.0 to 80.0 | 19% |  |" in text
-    assert "| keras-hub | float32 | has no such net |" in text
+    assert "| keras-hub | float32 | has no such network |" in text
 
 
 def test_the_frozen_net_is_ours_too():

@@ -186,7 +186,7 @@ def test_the_devices_are_shared_while_it_trains(tmp_path, monkeypatch):
 def test_a_backend_without_them_is_told(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     monkeypatch.delattr(keras.distribution, "list_devices")  # it fails on the torch backend
-    with pytest.raises(ValueError, match=r"devices above 1 needs one of the backends .*Received: 'torch'"):
+    with pytest.raises(ValueError, match=r"devices > 1 requires one of the backends .*Received: 'torch'"):
         devices.on_devices(2)
 
 

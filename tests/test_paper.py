@@ -255,7 +255,7 @@ def test_the_command(tmp_path, capsys):
     other = ["degradation", "--budget", "smoke", "--directory", str(tmp_path), "--precision", "float16"]
     for share in ([], ["--cell=1/2"]):
         assert paper.main([*other, *share]) == 1
-        assert "holds a run with" in capsys.readouterr().err
+        assert "contains a run with other settings" in capsys.readouterr().err
     assert not (
         directory.parent / "cells_smoke" / "plain20-seed0" / "error.txt"
     ).exists()  # the file would mark the cell as failed

@@ -431,7 +431,7 @@ def test_models_config(net, tmp_path, monkeypatch):
         "mine": "/a", "net": "/models/net", "here": "/models/here"
     }  # fmt: skip
     config.write_text("model_config_list { confg { } }")
-    with pytest.raises(ValueError, match=r"models.config must be a ModelServerConfig in text.*confg"):
+    with pytest.raises(ValueError, match=r"models.config must be a ModelServerConfig in text format.*confg"):
         export_saved_model(net, tmp_path / "other", server_config=True, **QUICK)
     assert not (tmp_path / "other").exists()
 
@@ -519,7 +519,7 @@ def test_the_shell_requires_a_preprocessing_that_is_not_known(arguments_of, caps
     for weights in ("some/net", "nowhere.pth", "timm/resnet50"):
         assert main([*command, weights]) == 1 and not arguments_of
         written = capsys.readouterr().err
-        assert "--preprocessing must be given" in written and f"Received: {weights!r}" in written
+        assert "--preprocessing is required" in written and f"Received: {weights!r}" in written
     assert main([*command, "some/net", "--preprocessing", "timm"]) == 0
     assert (arguments_of["weights"], arguments_of["preprocessing"]) == ("some/net", "timm")
     Path("mine.npz").touch()

@@ -78,7 +78,7 @@ def test_a_finished_run(tmp_path, capsys):
     assert result == json.loads((tmp_path / "result.json").read_text())
     assert run(tmp_path) == result
     assert "epoch 1" not in capsys.readouterr().out
-    with pytest.raises(ValueError, match=r"holds a run with {'epochs': 1}. Received: {'epochs': 2}"):
+    with pytest.raises(ValueError, match=r"a run with other settings: {'epochs': 1}.*Received: {'epochs': 2}"):
         Run("resnet20", "digits", **SMALL, epochs=2, validation=0)(tmp_path)
 
 

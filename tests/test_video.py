@@ -326,7 +326,7 @@ def test_weights_of_images_do_not_load_into_networks_of_clips():
 
 def test_hub_refuses_clips():
     pytest.importorskip("huggingface_hub")
-    with pytest.raises(ValueError, match="model must be a network of images.*'resnet', of clips"):
+    with pytest.raises(ValueError, match="model must be an image network.*'resnet', a video network"):
         keras_resnet.push_to_hub(clip_net(), "org/clips")
 
 

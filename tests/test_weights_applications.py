@@ -207,7 +207,7 @@ def test_a_file_without_the_classifier_is_refused(folder):
     with pytest.raises(ValueError) as caught:
         load(ours(), path)
     assert [line.split(" (nearest")[0] for line in str(caught.value).splitlines()] == [
-        "These weights are not of 'resnet50':",
+        "The weights do not fit 'resnet50':",
         "  missing: predictions/kernel",
         "  missing: predictions/bias",
     ]

@@ -431,13 +431,16 @@ LAYERS = b'{"config": {"layers": [' + b"{}," * 300_000 + b"{}]}}"
 DOT_KERAS = {
     "no weights": ({"config.json": b"{}"}, "There is no item named 'model.weights.h5'"),
     "empty weights": ({"model.weights.h5": b"", "config.json": b"{}"}, "path must be a whole file of Keras"),
-    "large weights": ({"model.weights.h5": bytes(10_000_000), "config.json": b"{}"}, "expand its .* at most 20 times"),
+    "large weights": ({"model.weights.h5": bytes(10_000_000), "config.json": b"{}"}, "expand to at most 20 times"),
     "deep config": (
         {"config.json": b"[" * 10_000, "model.weights.h5": b"", "noise": NOISE},
         "recursion depth|Expecting value",
     ),
-    "large config": ({"config.json": LAYERS, "model.weights.h5": b"", "noise": NOISE}, "in pickles and JSON once"),
-    "zeros": ({"config.json": b"{}", "model.weights.h5": zeros_in_zeros, "noise": NOISE}, "must take at most 20 times"),
+    "large config": (
+        {"config.json": LAYERS, "model.weights.h5": b"", "noise": NOISE},
+        "pickles and JSON files to at most its size",
+    ),
+    "zeros": ({"config.json": b"{}", "model.weights.h5": zeros_in_zeros, "noise": NOISE}, "must have at most 20 times"),
 }
 
 

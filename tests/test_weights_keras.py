@@ -56,7 +56,7 @@ def test_a_twin_is_refused_and_nothing_is_changed(twin, suffix, tmp_path):
     load_pretrained(same, path)
     assert_same_weights(same, source)
     before = model.get_weights()
-    with pytest.raises(ValueError, match=f"holds the weights of another network than 'resnet': {says}"):
+    with pytest.raises(ValueError, match=f"contains the weights of another network than 'resnet': {says}"):
         load_pretrained(model, path)
     for now, then in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(now, then)

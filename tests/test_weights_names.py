@@ -143,7 +143,7 @@ def test_outputs_are_those_of_the_cifar_networks(name, rng, tmp_path):
         (wide(10, 2), dict(shortcut="pooled_projection"), "shortcut must be"),
         (wide(10, 2), dict(shortcut="max_pooled_projection"), "shortcut must be"),
         (wide(10, 2), dict(shortcut="projection_all", stride_block="last"), "stride_block must be 'first'"),
-        (wide(10, 2), dict(order="bn_after_addition", first_shortcut="activated"), "These weights are not of"),
+        (wide(10, 2), dict(order="bn_after_addition", first_shortcut="activated"), "The weights do not fit"),
         (cifar_dense(10, 4, bottleneck=True), dict(bottleneck=2), "shape: block1.layer.0.conv1.weight"),
     ],
 )

@@ -207,7 +207,7 @@ def test_option_a_of_fb_resnet_torch(zero_channels, tmp_path):
     save_pretrained(source, tmp_path / "net.safetensors")
     load_pretrained(model, tmp_path / "net.safetensors")
     for wrong in (dict(shortcut="zero_pad", zero_channels=other), dict(shortcut="none")):
-        with pytest.raises(ValueError, match="holds the weights of another network than 'resnet'"):
+        with pytest.raises(ValueError, match="contains the weights of another network than 'resnet'"):
             load_pretrained(tiny(**wrong), tmp_path / "net.safetensors")
 
 

@@ -71,8 +71,8 @@ def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
     size = model.count_params() * (2 if dtype else 4)
     if size > LARGEST:
         raise ValueError(
-            f"optimize must be None for a model of this size: constants may have {LARGEST / 1e9:.2f} GB in all. "
-            f"Received: {optimize!r}, with weights of {size / 1e9:.2f} GB"
+            f"optimize must be None for a model of this size: all constants together may have at most "
+            f"{LARGEST / 1e9:.2f} GB. Received: {optimize!r}, with weights of {size / 1e9:.2f} GB"
         )
     made = folding(model, lambda part: storage(part, dtype), {keras.layers.Dense: pointwise})
     trainable, other = (

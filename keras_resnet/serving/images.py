@@ -78,7 +78,7 @@ def make_reader(shape: tuple, row: Preprocessing | None, white: float | None) ->
     if {height, width} - {None, row.size}:
         raise ValueError(
             f"preprocessing must have the size of the model's images, {height} x {width}: "
-            f"dataclasses.replace(preprocessing, size=..., resize=...) makes one. Received: size={row.size}"
+            f"use dataclasses.replace(preprocessing, size=..., resize=...). Received: size={row.size}"
         )
     return Reader(row.size, row.size, channels, row, white)
 

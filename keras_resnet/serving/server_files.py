@@ -74,7 +74,7 @@ def read_models(folder: Path):
     try:
         return text_format.Parse(models.read_text() if models.exists() else "", server)
     except text_format.ParseError as error:
-        raise ValueError(f"{models} must be a ModelServerConfig in text. {error}") from error
+        raise ValueError(f"{models} must be a ModelServerConfig in text format. {error}") from error
 
 
 def write_server_config(folder: Path, name: str) -> None:

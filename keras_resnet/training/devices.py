@@ -46,7 +46,7 @@ def on_devices(number: int) -> AbstractContextManager:
         return nullcontext()
     backend = keras.backend.backend()
     if backend not in PARALLEL:
-        raise ValueError(f"devices above 1 needs one of the backends {list(PARALLEL)}. Received: {backend!r}")
+        raise ValueError(f"devices > 1 requires one of the backends {list(PARALLEL)}. Received: {backend!r}")
     there = keras.distribution.list_devices()  # the GPUs, or the CPU if there is no GPU
     if not 1 <= number <= len(there):
         raise ValueError(

@@ -48,7 +48,7 @@ def check_fields(network: Network, naming: str, source: str, known: Mapping[str,
             for name in wrong
         ]
         raise ValueError(
-            f"{source} holds the weights of another network than {network.name!r}, with the same names and shapes: "
+            f"{source} contains the weights of another network than {network.name!r}, with the same names and shapes: "
             f"{'; '.join(needs)}. Received: {wrong}"
         )
 

@@ -125,8 +125,9 @@ def open_bounded(file: BinaryIO):
     others = {member.compress_type for member in archive.infolist()} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
     if total > BOUND * size or objects > size or others or len(sizes) < len(archive.infolist()):
         raise ValueError(
-            f"a zip must have unique names, stored or deflated, and expand its {size} bytes at most {BOUND} times, in "
-            f"pickles and JSON once. Received: {len(sizes)} names, {total} bytes, {objects} in pickles and JSON"
+            f"the files in a zip must have unique names and must be stored or deflated. The zip of {size} bytes must "
+            f"expand to at most {BOUND} times its size, and its pickles and JSON files to at most its size. Received: "
+            f"{len(sizes)} names, {total} bytes, {objects} bytes of pickles and JSON files"
         )
     return archive
 
@@ -154,7 +155,9 @@ def read_torch(file: BinaryIO) -> dict[str, np.ndarray]:
     start = file.read(32)
     is_zip = start.startswith(b"PK\x03\x04")
     if not is_zip and LEGACY_MAGIC not in start:
-        raise ValueError("it must be written by torch.save since PyTorch 0.1.11. If PyTorch loads it, save it again")
+        raise ValueError(
+            "the file must be written by torch.save of PyTorch 0.1.11 or later. If PyTorch can load it, save it again"
+        )
     checkpoint, read_storage, order = open_zip(file) if is_zip else open_legacy(file)
 
     @cache
@@ -167,7 +170,7 @@ def read_torch(file: BinaryIO) -> dict[str, np.ndarray]:
     tensors = {name: view(tensor, flat) for name, tensor in find_state_dict(checkpoint).items()}
     total, size = sum(array.nbytes for array in tensors.values()), size_of(file)
     if total > BOUND * size:  # With a stride of 0, a view can be larger than its storage.
-        raise ValueError(f"its tensors must take at most {BOUND} times its {size} bytes. Received: {total}")
+        raise ValueError(f"the tensors must have at most {BOUND} times the {size} bytes of the file. Received: {total}")
     return tensors
 
 
@@ -190,7 +193,9 @@ def view(tensor: Tensor, flat: Callable[[Storage], np.ndarray]) -> np.ndarray:
     if 0 in size:
         return np.empty(size, array.dtype)
     if offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) >= array.size:  # NumPy may overflow
-        raise ValueError(f"a tensor must lie in its {array.size} elements. Received: {short((offset, size, stride))}")
+        raise ValueError(
+            f"a tensor must be inside its storage of {array.size} elements. Received: {short((offset, size, stride))}"
+        )
     return np.ndarray(size, array.dtype, array, offset * array.itemsize, [step * array.itemsize for step in stride])
 
 
@@ -211,7 +216,7 @@ def open_legacy(file: BinaryIO):
     data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     _, _, _, (checkpoint, storages), (keys, _) = (unpickle(data) for _ in range(5))
     if keys != sorted(storages):
-        raise ValueError(f"its keys must be those of its storages. Received: {short(keys)}")
+        raise ValueError(f"the list of keys must contain the keys of all storages. Received: {short(keys)}")
     places = {}
     for key in keys:
         size = int.from_bytes(data.read(8), "little") * storages[key].dtype.itemsize
@@ -253,7 +258,7 @@ def unpickle(file) -> tuple[Any, dict[str, Storage]]:
 
 class Opcodes(dict):
     def __missing__(self, code):
-        raise ValueError(f"its pickle must only have the opcodes of dicts, lists and tensors. Received: {chr(code)!r}")
+        raise ValueError(f"the pickle must contain only opcodes of dicts, lists and tensors. Received: {chr(code)!r}")
 
 
 class Dict(dict):

@@ -91,7 +91,8 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
         left -= max(item.nbytes, 4 * item.size, prod(item.chunks or ()) * item.dtype.itemsize) + len(name)
         if left < 0:
             raise ValueError(
-                f"its weights must take at most {BOUND} times its {size} bytes. {short(name)} is {item.shape}"
+                f"the weights must have at most {BOUND} times the {size} bytes of the file. "
+                f"Received: {short(name)} of the shape {item.shape}"
             )
         tensors[name] = np.asarray(item, "float32")
 

@@ -256,7 +256,7 @@ def _check_description(network: Network, description: Description, source: str) 
     Also raises it if the network of the file includes its preprocessing and `network` does not.
     """
     if wrong := differences(network.variant, description.variant):
-        raise ValueError(f"{source} holds the weights of another network than {network.name!r}: {wrong}")
+        raise ValueError(f"{source} contains the weights of another network than {network.name!r}: {wrong}")
     if description.includes_preprocessing and not network.includes_preprocessing:
         raise ValueError(
             f"{source} is of a network that includes its preprocessing, but {network.name!r} does not: build it "

@@ -21,7 +21,7 @@ def check_foreign(names: Iterable[str], source: str) -> None:
     """
     for end, network in OTHER_NORMALIZATIONS.items():
         if any(name.endswith(end) for name in names):
-            raise ValueError(f"{source} is of {network}.")
+            raise ValueError(f"{source} contains the weights of {network}.")
 
 
 def check_rename(rename: Mapping[str, str]) -> None:

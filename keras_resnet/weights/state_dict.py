@@ -108,7 +108,7 @@ def refuse(model: keras.Model, wrong: list[str]) -> None:
     """Raises ValueError if `wrong` is not empty. The message lists the first twenty problems."""
     if wrong:
         more = f"\n  ... and {len(wrong) - 20} more" if len(wrong) > 20 else ""
-        raise ValueError(f"These weights are not of {model.name!r}:\n  " + "\n  ".join(wrong[:20]) + more)
+        raise ValueError(f"The weights do not fit {model.name!r}:\n  " + "\n  ".join(wrong[:20]) + more)
 
 
 def nearest(name: str, names) -> str:
