@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("patterns", nargs="*", default=["*"])
     parser.add_argument("--again", action="store_true", help="measure rows that are in the file, too")
     parser.add_argument("--images", type=int, default=20)
-    parser.add_argument("--limit", type=float, default=300, help="seconds for a row; default: 300")
+    parser.add_argument("--limit", type=float, default=300, help="time limit per row in seconds; default: 300")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
 

@@ -94,7 +94,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.landscape", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("cells", nargs="+", type=Path, help="directories with model.keras and result.json")
-    parser.add_argument("--directory", type=Path, default=Path("runs/landscape"), help="default: %(default)s")
+    parser.add_argument(
+        "--directory", type=Path, default=Path("runs/landscape"), help="output directory; default: %(default)s"
+    )
     parser.add_argument("--points", type=int, default=25, help="grid points per direction; default: %(default)s")
     parser.add_argument(
         "--extent", type=float, default=1.0, help="largest step in each direction; default: %(default)s"

@@ -100,7 +100,7 @@ def add_export(commands) -> None:
     )
     parser.add_argument("--format", help="saved_model, onnx, litert or openvino; default: the format of the suffix")
     net = parser.add_argument_group("options for the name of a row")
-    net.add_argument("--weights", help='what `weights=` takes: "imagenet", a file, a name on the hub')
+    net.add_argument("--weights", help='value of `weights=`: "imagenet", a file, or a name on the hub')
     net.add_argument("--classes", type=int, help="number of classes; default: that of the row")
     add_fields(net)
     common = parser.add_argument_group("all formats")
@@ -212,7 +212,7 @@ def add_explain(commands) -> None:
     )
     parser.add_argument("--preprocessing", help="a name of PREPROCESSINGS; default: that of the weights, if known")
     net = parser.add_argument_group("options for the name of a row")
-    net.add_argument("--weights", help='what `weights=` takes: "imagenet", a file, a name on the hub')
+    net.add_argument("--weights", help='value of `weights=`: "imagenet", a file, or a name on the hub')
     net.add_argument("--classes", type=int, help="number of classes; default: that of the row")
     add_fields(net)
 

@@ -11,7 +11,7 @@ def add_run(parser) -> None:
     """Adds the arguments that the commands `train` and `finetune` share."""
     parser.add_argument("dataset", help="folder:PATH, cifar10, cifar100, digits, or a tfds data set")
     parser.add_argument("net", help="a row of `python -m keras_resnet list`")
-    parser.add_argument("--weights", help='initial weights: "imagenet", a file, a name on the hub')
+    parser.add_argument("--weights", help='initial weights: "imagenet", a file, or a name on the hub')
     parser.add_argument(
         "--fields", nargs="+", default=(), metavar="FIELD=VALUE", help="fields that replace those of the row"
     )
@@ -155,7 +155,7 @@ def run_prepare(options) -> None:
 def add_model(parser) -> None:
     """Adds the arguments that the function `trained` needs."""
     parser.add_argument("model", help="the directory of a run, a .keras file, or a row with --weights")
-    parser.add_argument("--weights", help='for a row: "imagenet", "cifar10", a file, a name on the hub')
+    parser.add_argument("--weights", help='for a row: "imagenet", "cifar10", a file, or a name on the hub')
 
 
 def add_evaluate(commands) -> None:

@@ -72,7 +72,7 @@ def named_by_graph(model: keras.Model, file: KerasFile, source: str) -> KerasFil
     try:
         names = match(model, (file.config or {})["config"], source)
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError) as error:
-        raise ValueError(f"{source} must hold the config of a Functional model: {error!r}") from error
+        raise ValueError(f"{source} must contain the config of a Functional model: {error!r}") from error
     tensors = {}
     for name, tensor in file.tensors.items():
         layer, _, variable = name.rpartition("/")
