@@ -262,6 +262,9 @@ class OnRay:
             settings |= {"address": address}
             settings.pop("include_dashboard")
         try:
+            if address not in (None, "auto"):  # Ray itself would try for minutes
+                host, _, port = address.rpartition(":")
+                socket.create_connection((host, int(port)), timeout=10).close()
             ray.init(runtime_env=environment, **settings)
         except Exception as error:
             if address is None:
