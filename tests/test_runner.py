@@ -247,7 +247,7 @@ def kill_at_random(start, kinds, number, rng, pause):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_fifty_kills_on_this_machine(tmp_path):
     """Of workers and drivers, over 20 runs that resume: each ends exactly once."""
     kinds = {"driver": lambda process: [process.pid], "worker": lambda process: children(process.pid, "spawn_main")}
@@ -258,7 +258,7 @@ def test_fifty_kills_on_this_machine(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_kills_of_ray_workers(tmp_path):
     needs_ray()
     kinds = {"driver": lambda process: [process.pid], "worker": lambda process: children(process.pid, "ray::train")}
@@ -319,7 +319,7 @@ def two_nodes(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 def test_kills_on_two_nodes(two_nodes, tmp_path):
     """25 kills of workers, drivers and the second node over 20 runs: each ends exactly once."""
     address, nodes = two_nodes
