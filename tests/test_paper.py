@@ -14,7 +14,7 @@ from conftest import randomize
 
 import keras_resnet
 from experiments import paper, paper_report
-from experiments.grids import GRIDS, OTHERS, counts
+from experiments.grids import GRIDS, PEER_MODELS, counts
 from experiments.runner import Done
 from keras_resnet.files import write_json, write_text
 
@@ -26,7 +26,7 @@ TRAINED = [name for name, grid in GRIDS.items() if grid.trained]
 def test_every_line_is_a_net_of_its_own(name):
     grid = GRIDS[name]
     for nets in (grid.nets, grid.small):
-        ours = [net for net in nets if net.variant not in OTHERS]
+        ours = [net for net in nets if net.variant not in PEER_MODELS]
         rows = [replace(keras_resnet.VARIANTS[net.variant], **net.choices) for net in ours]
         assert len(set(rows)) == len(rows)
         assert len({net.title for net in nets}) == len(nets)
@@ -145,7 +145,7 @@ def results(tmp_path):
                 {"loss": 1.0, "accuracy": 1 - error - 0.1, "test_accuracy": 1 - error, "seconds": 3.0},
             ]
             about = dict(machine="2 cores", versions="Keras", commit="abc", precision="float32", seconds=6.0)
-            cell = about | dict(seed=seed, epochs=2, history=history)
+            cell = about | dict(seed=seed, epochs=2, history=history, responses=[1.0])
             write_json(_place(tmp_path, title, seed) / "result.json", cell)
     write_text(_place(tmp_path, "resnet20", 2) / "error.txt", "Traceback\nDiverged: the loss was not a number\n")
     return tmp_path

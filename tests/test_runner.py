@@ -1,5 +1,6 @@
 """The runner: every task ends exactly once, whatever dies."""
 
+import contextlib
 import functools
 import json
 import os
@@ -238,8 +239,9 @@ def kill_at_random(start, kinds, number, rng, pause):
             continue
         kind = rng.choice(list(kinds))
         if victims := kinds[kind](process):
-            os.kill(rng.choice(victims), signal.SIGKILL)
-            kills.append(kind)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(rng.choice(victims), signal.SIGKILL)
+                kills.append(kind)
     if process.wait() != 0:
         assert process.returncode == -signal.SIGKILL
         assert start().wait() == 0
@@ -279,12 +281,15 @@ class Node:
         quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.process = subprocess.Popen([*self.command, "--disable-usage-stats"], start_new_session=True, **quiet)
 
-    def processes(self, pattern=""):
-        return children(self.process.pid, pattern)
+    def processes(self, pattern="."):
+        """Those of its session, also after the end of the first."""
+        command = ["pgrep", "-s", str(self.process.pid), "-f", pattern]
+        return [int(pid) for pid in subprocess.run(command, capture_output=True, text=True).stdout.split()]
 
     def end(self):
-        for pid in [self.process.pid, *self.processes()]:
-            os.kill(pid, signal.SIGKILL)
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
 
@@ -325,11 +330,11 @@ def test_kills_on_two_nodes(two_nodes, tmp_path):
     address, nodes = two_nodes
 
     def second_node(process):
-        if nodes[1].process.poll() is not None or not (raylets := nodes[1].processes("/raylet")):
-            nodes[1].end()
-            nodes[1].start()
-            return ()
-        return raylets
+        if nodes[1].process.poll() is None:
+            return nodes[1].processes("raylet/raylet")
+        nodes[1].end()
+        nodes[1].start()
+        return ()
 
     kinds = {
         "driver": lambda process: [process.pid],
