@@ -30,7 +30,7 @@ from tqdm import tqdm
 import keras_resnet
 from experiments.flags import not_negative, not_negative_float, positive, positive_float
 from experiments.oracles import TUNERS, Search, make_oracle
-from experiments.report import best_of, table, write_report
+from experiments.report import best_of, read_trials, table, write_report
 from experiments.runner import Task, add_runner_flags, make_runner
 from keras_resnet import BLOCKS, OPTIONS, ORDERS, SHORTCUTS
 from keras_resnet.files import NO_SPACE, is_full, only_one, read_json, write_json, write_text
@@ -248,6 +248,7 @@ class Sweep:
         self.costs: dict[str, float] = {}  # multiply-adds of all runs of a trial
         self.began = time.monotonic()
         self.done_cost = 0.0
+        self.report_due = 0.0
 
     def run(self) -> None:
         """Runs all trials that are left."""
@@ -341,10 +342,19 @@ class Sweep:
         self.search.end(trial, score, message)
         if self.settings.tensorboard and score is not None:
             write_tensorboard(self.directory, trial, self.settings.seeds)
-        rows = write_report(self.directory)
+        rows = self.report()
         self.delete_networks(rows, self.search.needed())
         self.done_cost += self.costs.get(trial.trial_id, 0.0)
         print_line(self.summary(trial, score, message, rows))
+
+    def report(self) -> list[dict]:
+        """Returns the rows of the report, and writes it if that takes at most a tenth of the time since the last."""
+        start = time.monotonic()
+        if start < self.report_due:
+            return read_trials(self.directory)
+        rows = write_report(self.directory)
+        self.report_due = start + 10 * (time.monotonic() - start)
+        return rows
 
     def delete_networks(self, rows: list[dict], needed: set[str]) -> None:
         """Deletes the backups, and the networks except for the best, of ended trials that are not `needed`."""

@@ -263,8 +263,13 @@ def test_fifty_kills_on_this_machine(tmp_path):
 @pytest.mark.timeout(1800)
 def test_kills_of_ray_workers(tmp_path):
     needs_ray()
-    kinds = {"driver": lambda process: [process.pid], "worker": lambda process: children(process.pid, "ray::train")}
-    kills = kill_at_random(driver(tmp_path, "OnRay(workers=2)"), kinds, 8, random.Random(1), (4, 10))
+
+
+    def workers(process):
+        return children(process.pid, "ray::train")
+
+    kinds = {"driver": lambda process: workers(process) and [process.pid], "worker": workers}
+    kills = kill_at_random(driver(tmp_path, "OnRay(workers=2)"), kinds, 8, random.Random(1), (1, 8))
     assert {*kills} == {*kinds}
     assert each_ended_once(tmp_path / "runs")
 
@@ -313,7 +318,7 @@ def two_nodes(monkeypatch):
         nodes = [Node("--head", "--node-ip-address=127.0.0.1", *flags)]
         try:
             time.sleep(5)  # the second does not wait for the first
-            nodes.append(Node(f"--address={address}", "--node-ip-address=127.0.0.1"))
+            nodes.append(Node(f"--address={address}", "--node-ip-address=127.0.0.2"))  # the driver is on the first
             end = time.monotonic() + 120
             while nodes_that_are_alive(address) < 2:
                 assert time.monotonic() < end
@@ -331,18 +336,21 @@ def test_kills_on_two_nodes(two_nodes, tmp_path):
 
     def second_node(process):
         if nodes[1].process.poll() is None:
-            return nodes[1].processes("raylet/raylet")
+            return workers(process) and nodes[1].processes("raylet/raylet")
         nodes[1].end()
         nodes[1].start()
         return ()
 
+    def workers(process):
+        return [pid for node in nodes for pid in node.processes("ray::train")]
+
     kinds = {
-        "driver": lambda process: [process.pid],
-        "worker": lambda process: [pid for node in nodes for pid in node.processes("ray::train")],
+        "driver": lambda process: workers(process) and [process.pid],
+        "worker": workers,
         "second node": second_node,
     }
     start = driver(tmp_path, f"OnRay(address={address!r})")
-    kills = kill_at_random(start, kinds, 25, random.Random(2), (2, 8))
+    kills = kill_at_random(start, kinds, 25, random.Random(2), (1, 8))
     print(Counter(kills))
     assert len(kills) > 15 and {*kills} == {*kinds}
     assert each_ended_once(tmp_path / "runs")
@@ -362,3 +370,19 @@ def test_ray_on_this_machine(tmp_path, monkeypatch):
     assert done["dies"].result == {"deaths": 1} and done["dies"].attempts == 2
     assert any("dies begins again (attempt 2)" in line for line in said)
     assert json.loads((tmp_path / "3" / "result.json").read_text())["value"] == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_sweep_has_the_same_accuracies_wherever_it_runs(two_nodes, tmp_path):
+    """In a process, with two workers, and on two nodes."""
+    command = [sys.executable, "-m", "experiments.sweep", "--dataset", "digits", "--depths", "8", "--epochs", "1"]
+    command += ["--train-examples", "128", "--batch-size", "16", "--shortcuts", "none", "A", "B", "--seed", "3"]
+    found = {}
+    for name, flags in {"process": [], "workers": ["--workers", "2"], "nodes": ["--address", two_nodes[0]]}.items():
+        ended = subprocess.run([*command, "--directory", str(tmp_path), "--name", name, *flags], cwd=ROOT)
+        assert ended.returncode == 0
+        results = sorted((tmp_path / name).glob("trial_*/seed0/result.json"))
+        found[name] = [json.loads(path.read_text())["validation_accuracy"] for path in results]
+    assert len(set(found["process"])) > 1
+    assert found["process"] == found["workers"] == found["nodes"]
