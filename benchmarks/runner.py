@@ -107,7 +107,7 @@ def overhead(count: int, directory: Path) -> None:
 
 
 def workers(count: int, directory: Path) -> None:
-    rates = {}
+    rates: dict[int, list[float]] = {}
     for number, cpus in ((1, 2), (2, 1), (1, 2), (2, 1)):
         place = Path(tempfile.mkdtemp(dir=directory))
         tasks = [Task(str(i), Run("resnet20", "digits", epochs=3, seed=i), place / str(i)) for i in range(4)]

@@ -68,7 +68,9 @@ class Cell(NamedTuple):
     @property
     def has_responses(self) -> bool:
         """Whether a grid asks for the responses of its layers."""
-        return any((net.variant, net.choices) == (self.net.variant, self.net.choices) for net in GRIDS["responses"].nets)
+        return any(
+            (net.variant, net.choices) == (self.net.variant, self.net.choices) for net in GRIDS["responses"].nets
+        )
 
     def result(self, cells: Path) -> dict | None:
         """The result in the directory of all cells; None if the cell is not finished."""
@@ -158,7 +160,7 @@ def found(cells: list[Cell], nets: tuple[Net, ...], directory: Path) -> list[tup
         result, failure = cell.result(directory), failure_of(directory / cell.name)
         if result or failure:
             about = {"cell": cell.name, "seed": cell.seed}
-            results[cell.net.title].append(about | ({"failure": failure} if failure else result))
+            results[cell.net.title].append(about | ({"failure": failure} if failure else result or {}))
     return [(net, results[net.title]) for net in nets]
 
 

@@ -257,6 +257,7 @@ class OnRay:
         if address is None:
             environment["env_vars"]["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
             settings |= {"num_cpus": max(1, math.ceil((workers or 1) * cpus)), "object_store_memory": 200 * 2**20}
+            settings |= {"address": "local"}  # a new one, also beside a Ray that runs here or that RAY_ADDRESS names
         else:
             environment |= {"working_dir": str(CHECKOUT), "excludes": EXCLUDED}
             settings |= {"address": address}
@@ -328,7 +329,8 @@ class OnRay:
         try:
             result, error, files = self.ray.get(reference)
         except self.ray.exceptions.RayError as failure:
-            if is_full(cause := getattr(failure, "cause", None)):
+            cause = getattr(failure, "cause", None)  # what a task raised
+            if isinstance(cause, OSError) and is_full(cause):
                 raise cause from None
             return Done(task, None, f"the process died {attempts} times: {type(failure).__name__}", attempts)
         for name, content in files.items():

@@ -124,8 +124,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     train.add_argument("--early-stopping", type=positive, metavar="EPOCHS", help="stop after so many without gain")
     train.add_argument(
         "--median-stopping", type=not_negative, metavar="EPOCHS",
-        help="after more than so many epochs, stop a run whose best accuracy is below the median of the others (with Ray "
-        "the run trains one epoch more, or several that are shorter than a second)",
+        help="after more than so many epochs, stop a run whose best accuracy is below the median of the others (with "
+        "Ray it trains one epoch more, or several that are shorter than a second)",
     )  # fmt: skip
     train.add_argument("--precision", choices=PRECISIONS, default="auto")
     add_runner_flags(parser)

@@ -264,7 +264,6 @@ def test_fifty_kills_on_this_machine(tmp_path):
 def test_kills_of_ray_workers(tmp_path):
     needs_ray()
 
-
     def workers(process):
         return children(process.pid, "ray::train")
 
@@ -376,7 +375,7 @@ def test_ray_on_this_machine(tmp_path, monkeypatch):
 @pytest.mark.timeout(1200)
 def test_a_sweep_has_the_same_accuracies_wherever_it_runs(two_nodes, tmp_path):
     """In a process, with two workers, and on two nodes."""
-    command = [sys.executable, "-m", "experiments.sweep", "--dataset", "digits", "--depths", "8", "--epochs", "1"]
+    command = [sys.executable, "-m", "experiments.sweep", "--dataset", "digits", "--depths", "8", "--epochs", "2"]
     command += ["--train-examples", "128", "--batch-size", "16", "--shortcuts", "none", "A", "B", "--seed", "3"]
     found = {}
     for name, flags in {"process": [], "workers": ["--workers", "2"], "nodes": ["--address", two_nodes[0]]}.items():
