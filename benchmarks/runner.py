@@ -78,8 +78,9 @@ def trials(count: int, directory: Path) -> None:
         tasks = [Task(str(i), Simulated(), directory / "alone" / str(i)) for i in range(count)]
         runner = OnRay(address=address, runs_per_process=count, print_line=lambda text: None)
         say("runner", count, start, Counter(done.task.name for done in run_all(runner, tasks) if done.result))
-        rates = [str((i + 1) / 1000) for i in range(count // 4)]
-        flags = ["--dataset", "digits", "--depths", "8", "14", "--shortcuts", "none", "A", "--learning-rates", *rates]
+        values = [str((i + 1) / 1000) for i in range(25)]  # 2 x 2 x 25 x 25 combinations
+        flags = ["--dataset", "digits", "--depths", "8", "14", "--shortcuts", "none", "A"]
+        flags += ["--learning-rates", *values, "--weight-decays", *values]
         flags += ["--epochs", "1", "--tuner", "random", "--precision", "float32", "--max-trials", str(count)]
         flags += ["--address", address, "--directory", str(directory), "--trials-per-process", str(count)]
         options = sweep.parse(flags)
