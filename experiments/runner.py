@@ -381,7 +381,10 @@ def add_runner_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where the runs are executed (default: one at a time, on this machine)")
     group.add_argument("--workers", type=positive, metavar="N", help="N at a time on this machine, with Ray")
     group.add_argument("--address", help="of a Ray cluster; auto: the one that this machine belongs to")
-    group.add_argument("--cpus-per-trial", type=not_negative_float, default=1, metavar="N", help="with Ray; default: 1")
+    group.add_argument(
+        "--cpus-per-trial", type=not_negative_float, default=1, metavar="N",
+        help="with Ray: CPUs and threads of a run; default: 1. The number of threads changes the last digits of sums",
+    )  # fmt: skip
     group.add_argument("--gpus-per-trial", type=not_negative_float, default=0, metavar="N", help="with Ray; default: 0")
     group.add_argument(
         "--trials-per-process", type=positive, default=25, metavar="N",
