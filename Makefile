@@ -7,6 +7,8 @@ VENV   ?= .venv
 DATASET     ?= cifar10
 DIRECTORY   ?= runs
 NAME        ?= $(DATASET)
+# plain against residual networks at two depths, 8 runs; on CIFAR-10 3 epochs of 10,000 images
+SWEEP       ?= --depths 20 56 --shortcuts zero_pad none --seeds 2 --recipe fast --batch-size 64
 SWEEP_FLAGS ?=
 
 # make test
@@ -25,18 +27,19 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help sweep bench test check slow format lock install install-dev clean distclean
+.PHONY: help sweep bench test check slow docs format lock install install-dev clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "  DATASET=digits   sweep over a data set that comes with scikit-learn: no download, seconds a trial"
+	@echo "  SWEEP=...        the search space, instead of $(SWEEP)"
 	@echo "  SWEEP_FLAGS=...  further flags of 'python -m experiments.sweep', DIRECTORY= and NAME= where it writes"
 	@echo "  PYTEST_FLAGS=... further flags of pytest, PYTEST_WORKERS=$(PYTEST_WORKERS) at once"
 	@echo "  PYTHON=...       the Python to make $(VENV) with (3.11, 3.12 or 3.13)"
 
 sweep: $(VENV)/.experiments-installed ## depth x shortcut on CIFAR-10: a table, pictures, a SavedModel
-	$(BIN)/python -m experiments.sweep --dataset $(DATASET) --directory $(DIRECTORY) --name $(NAME) $(SWEEP_FLAGS)
+	$(BIN)/python -m experiments.sweep --dataset $(DATASET) --directory $(DIRECTORY) --name $(NAME) $(SWEEP) $(SWEEP_FLAGS)
 
 test: $(VENV)/.dev-installed ## the fast tests, what CI runs
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_FLAGS)
@@ -54,6 +57,9 @@ bench: $(VENV)/.dev-installed ## speed against the peers that are installed, the
 	$(BIN)/python -m benchmarks.train --nets resnet20 --rounds 1
 	$(BIN)/python -m benchmarks.predict --nets resnet20 --rounds 1
 
+docs: $(VENV)/.dev-installed ## the documentation, in docs/_build/html; warnings are errors
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
+
 format: $(VENV)/.dev-installed ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix --exit-zero --quiet .
 	$(BIN)/ruff format .
@@ -68,7 +74,7 @@ install: $(VENV)/.experiments-installed ## only the set-up of `make sweep`
 install-dev: $(VENV)/.dev-installed ## only the set-up of `make test`
 
 clean: ## remove builds and caches; results and the environment stay
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist docs/_build docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find keras_resnet experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environment as well

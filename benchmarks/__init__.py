@@ -1,3 +1,3 @@
-"""Speed, measured side by side. Every figure stands with its machine, its versions and its command."""
+"""Speed comparisons with other libraries. Every result is published with its machine, versions and command."""
 
-import experiments  # noqa: F401  keeps the import of TensorFlow quiet
+import experiments  # noqa: F401  suppresses the messages of TensorFlow's import

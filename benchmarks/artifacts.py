@@ -1,9 +1,9 @@
-"""One side of a comparison of what is served, in a process of its own: exports a net, or times what was exported.
+"""One measurement of benchmarks.serve, in a separate process: exports a network, or measures an exported network.
 
     python -m benchmarks.artifacts export resnet50 "LiteRT, int8" runs/serve    # JSON: seconds, bytes, weights
-    python -m benchmarks.artifacts time resnet50 "LiteRT, int8" runs/serve      # JSON: milliseconds a batch
+    python -m benchmarks.artifacts time resnet50 "LiteRT, int8" runs/serve      # JSON: milliseconds per batch
 
-SavedModels run in TensorFlow's C++ session, which is what TF Serving runs, by the loader of TensorFlow 1.
+SavedModels are loaded by the loader of TensorFlow 1 and run in TensorFlow's C++ session, as in TF Serving.
 """
 
 import json
@@ -17,11 +17,11 @@ from benchmarks.peers import NETS, MissingPeer, Net, example_images, keras_appli
 from keras_resnet.serving.formats import load_litert, load_onnx, load_openvino
 
 BATCHES = (1, 8)
-CALIBRATION = 32  # images; of noise, for speed does not ask what is on them
+CALIBRATION = 32  # number of noise images: the speed does not depend on the content of the images
 
 
 def export_keras(net: Net, path: Path) -> None:
-    """As Keras does it; where keras.applications has no such net, the same of Keras' own layers."""
+    """Exports the network with Keras. If keras.applications does not have it, it is built of stock Keras layers."""
     make = keras_applications if net.keras_application else stock_keras
     make(net).export(str(path), verbose=False)
 
@@ -30,7 +30,7 @@ def export_ours(format: str, **options) -> Callable:
     def export(net: Net, path: Path) -> None:
         import keras_resnet
 
-        if "int8" in options:  # random weights lose more in 8 bits than trained ones
+        if "int8" in options:  # random weights lose more accuracy in 8 bits than trained weights
             options.update(int8=example_images(net, CALIBRATION)[0], tolerance=2)
         model = normalized(ours(net), net)
         keras_resnet.export(model, path, format=format, **options)
@@ -39,7 +39,7 @@ def export_ours(format: str, **options) -> Callable:
 
 
 def normalized(model, net: Net):
-    """The model with the statistics of noise in its BN: as they begin, numbers grow from block to block."""
+    """Sets the BN statistics to those of noise images. With the initial statistics, activations grow in each block."""
     norms = [layer for layer in model.layers if hasattr(layer, "moving_mean")]
     before = [norm.momentum for norm in norms]
     for norm in norms:
@@ -94,7 +94,7 @@ def place(name: str, artifact: str, directory: Path) -> Path:
 
 
 def export(net: Net, artifact: str, path: Path) -> dict:
-    """Seconds with the building of the net, bytes of all files, bytes of the weights in float32."""
+    """Returns the seconds to build and export the network, the bytes of all files and of the float32 weights."""
     import keras
 
     keras.layers.Dense(1)(keras.Input((1,)))
@@ -111,14 +111,14 @@ def export(net: Net, artifact: str, path: Path) -> dict:
 
 
 def milliseconds(net: Net, artifact: str, path: Path, budget: float) -> dict[int, list[float]]:
-    """A batch size -> of single answers, as many as `budget` seconds have room for, but one at least."""
+    """Returns batch size -> the milliseconds of each prediction, measured for `budget` seconds, at least once."""
     predict_fn = ARTIFACTS[artifact].load(path)
     images = example_images(net, max(BATCHES))[0]
     measured: dict[int, list[float]] = {}
     for batch in BATCHES:
         part = images[:batch]
         start = time.perf_counter()
-        predict_fn(part)  # compile, allocate
+        predict_fn(part)  # compiles and allocates
         if time.perf_counter() - start < budget:
             predict_fn(part)
         calls: list[float] = []

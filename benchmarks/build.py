@@ -1,8 +1,9 @@
-"""What one waits for before the first step, side by side: import, build, first step.
+"""Compares the time before training: import, build and first training step.
 
     python -m benchmarks.build
 
-Seconds, each in a process of its own, in turn, `--rounds` times; the fastest counts. Results: benchmarks/NOTES.md.
+Each measurement runs in a separate process. The measurements take turns and are repeated `--rounds` times. The table
+has the fastest time in seconds. Results: benchmarks/NOTES.md.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""The input pipeline: images/s alone, in `fit`, and of `fit` with one batch that stays in memory.
+"""Measures the input pipeline in images/s: alone, in `fit`, and `fit` with one batch that stays in memory.
 
     python -m benchmarks.fit                                                        # ResNet-20, CIFAR-10, batch 128
     python -m benchmarks.fit jpegs resnet50 --augmentation inception --image-size 224 --batch-size 32 --steps 5
     python -m benchmarks.fit jpegs none --augmentation imagenet_a3 --image-size 160   # the pipeline alone
 
-`jpegs` is a temporary folder of JPEG files as large as those of ImageNet; any other source of `load_data` may be given.
-The last two take turns. Results: benchmarks/NOTES.md.
+`jpegs` is a temporary folder of JPEG files of the same size as ImageNet's. Any other source of `load_data` may be
+given. The two measurements of `fit` take turns. Results: benchmarks/NOTES.md.
 """
 
 import argparse
@@ -20,7 +20,7 @@ PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mi
 
 
 def write_jpegs(root: Path, count: int = 512) -> None:
-    """Writes two classes of random JPEG files of 500x375 pixels and about 110 kB, the mean of ImageNet."""
+    """Writes two classes of random JPEG files of 500x375 pixels and about 110 kB, the mean file size of ImageNet."""
     import numpy as np
     from PIL import Image
 
@@ -67,7 +67,7 @@ def measure(source: str, options: argparse.Namespace) -> None:
 
     keras.config.set_dtype_policy(PRECISIONS[options.precision])
     data, choices = load_data(source, validation=0), dict(augmentation=options.augmentation, seed=0)
-    if isinstance(data.train, Arrays):  # one epoch of these is a round
+    if isinstance(data.train, Arrays):  # a round is one epoch of these images
         data = load_data(source, validation=0, train_examples=min(data.train.size, options.steps * options.batch_size))
         steps = None
     else:
@@ -81,7 +81,7 @@ def measure(source: str, options: argparse.Namespace) -> None:
             feed.data[i] if feed.steps_per_epoch is None else next(stream)
 
     def take_turns(runs: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-        """Prints and returns the images/s of each round of each run, after one round that is not measured."""
+        """Prints and returns the images/s of each round of each run. A first round is not measured."""
         for run in runs.values():
             run()
         rates: dict[str, list[float]] = {name: [] for name in runs}
@@ -93,7 +93,7 @@ def measure(source: str, options: argparse.Namespace) -> None:
             print(", ".join(f"{name} {rates[name][-1]:.0f}" for name in runs) + " images/s", flush=True)
         return rates
 
-    # before the rest: during other runs the stream would make batches ahead
+    # Measured first: during other measurements, the stream would prefetch batches.
     rates = take_turns({"alone": alone})
     setting = f"{options.source}, {options.augmentation}, {options.image_size} pixels, batch {options.batch_size}"
     print(f"{setting}: pipeline alone {statistics.median(rates['alone']):.0f} images/s (median)")

@@ -1,15 +1,16 @@
-"""ResNet-50 from a file of weights: how long one waits, and for how much memory.
+"""Measures the time and memory to load ResNet-50 from a weight file.
 
     python -m benchmarks.load
 
-Three figures, each measured in a new process, the sides in turn, `--rounds` times, with the file in the cache of the
-system:
+Each measurement runs in a new process. The libraries take turns, and the measurements are repeated `--rounds` times.
+The weight file is in the file cache of the operating system. The results are:
 
-- `start`: from the start of the process to the first prediction, for one image of 224 x 224 pixels;
-- `load`: build the network and load the file, after another network was built; Python and the library are loaded;
-- `megabytes`: the peak of memory during `load`, less the memory before (Linux only).
+- `start`: seconds from the start of the process to the first prediction, for one image of 224 x 224 pixels;
+- `load`: seconds to build the network and to load the file. The library is already imported, and another network was
+  built before;
+- `megabytes`: the peak memory during `load` minus the memory before (Linux only).
 
-Sides whose package is not installed are left out. Results: benchmarks/NOTES.md.
+Libraries that are not installed are omitted. Results: benchmarks/NOTES.md.
 """
 
 import argparse
@@ -28,12 +29,12 @@ import numpy as np
 
 
 class Side(NamedTuple):
-    """One library."""
+    """The functions of one library that are measured."""
 
     package: str
-    write: Callable[[Path], None]  # a file of weights for `load`
+    write: Callable[[Path], None]  # writes a weight file for `load`
     load: Callable[[Path], Any]  # builds the network and loads the file
-    build: Callable[[], Any]  # a network without weights, so that the library is warm
+    build: Callable[[], Any]  # builds a network without weights, as a warm-up of the library
     predict: Callable[[Any, np.ndarray], Any]  # images (b, h, w, c)
 
 
@@ -112,18 +113,18 @@ SIDES = {
     "torchvision": Side("torchvision", **torch_side(torchvision)),
 }  # fmt: skip
 SUFFIXES = {"keras.applications": ".weights.h5"}
-# figure -> side -> the most that ours may take, as a share of that side's
+# measurement -> side -> target: the largest ratio of our result to the result of that side
 AIMS = {"load": {"keras.applications": 0.5, "timm": 2.0}, "megabytes": {"torchvision": 1.3}}
 
 
 def resident(name: str) -> float:
-    """Megabytes: VmRSS, what this process has, or VmHWM, the most that it has had since it last forgot that."""
+    """Returns memory in megabytes: VmRSS is the current memory, VmHWM the peak since the last write to clear_refs."""
     status = Path("/proc/self/status").read_text()
     return int(status.split(f"{name}:")[1].split()[0]) / 1024
 
 
 def start(side: str, path: Path) -> dict[str, float]:
-    """The time of the first prediction, to be compared with that of the start of this process."""
+    """Returns the time of the first prediction. The caller subtracts the start time of this process."""
     images = np.zeros((1, 224, 224, 3), "float32")
     SIDES[side].predict(SIDES[side].load(path), images)
     return {"end": time.time()}
@@ -132,8 +133,8 @@ def start(side: str, path: Path) -> dict[str, float]:
 def load(side: str, path: Path) -> dict[str, float]:
     SIDES[side].build()
     if side in ("timm", "torchvision"):
-        import safetensors.torch  # noqa: F401  not a part of what is timed
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
+        import safetensors.torch  # noqa: F401  its import is not measured
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
     before, begin = resident("VmRSS"), time.perf_counter()
     SIDES[side].load(path)
     return {"load": time.perf_counter() - begin, "megabytes": resident("VmHWM") - before}

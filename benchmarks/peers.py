@@ -1,12 +1,13 @@
-"""One side of a comparison, in a process of its own: builds a net, times it, prints JSON.
+"""One measurement of a comparison, in a separate process: builds a network, measures its speed, prints JSON.
 
     python -m benchmarks.peers train resnet20 ours bfloat16 128 20     # or predict; net, peer, precision, batch, steps
     python -m benchmarks.peers build resnet152 ours                    # or first_step
     python -m benchmarks.peers peak bfloat16
 
-Each peer at its best: Keras in graph mode on a resident batch, `fit` to train and a `tf.function` to predict, and ours
-frozen besides; PyTorch channels-last, under autocast where the precision is bfloat16, eager and compiled as two peers,
-the latter with its weights frozen to predict.
+Each peer runs with its fastest settings. Keras runs in graph mode on one batch in memory, trains with `fit` and
+predicts with a `tf.function`. Our network is also measured frozen. PyTorch uses the channels-last layout, and autocast
+if the precision is bfloat16. Eager and compiled PyTorch are two peers. For predictions, compiled PyTorch has frozen
+weights.
 """
 
 import json
@@ -20,13 +21,13 @@ import numpy as np
 
 
 class Net(NamedTuple):
-    """A row of ours, and the name of the same net elsewhere."""
+    """A row of VARIANTS, and the names of the same network in other libraries."""
 
     row: str
     size: int
     classes: int
     keras_application: str | None = None
-    torch: str | None = None  # torchvision and timm agree on names
+    torch: str | None = None  # torchvision and timm use the same names
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -45,7 +46,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 class MissingPeer(RuntimeError):
-    """The peer has no such net, or is not installed."""
+    """The peer does not have the network, or is not installed."""
 
 
 def example_images(net: Net, batch: int):
@@ -64,7 +65,7 @@ def ours(net: Net):
 
 
 def stock_keras(net: Net):
-    """The same net of Keras' own layers."""
+    """Returns the same network, built of stock Keras layers."""
     import keras
 
     from keras_resnet import layers
@@ -83,7 +84,10 @@ def keras_applications(net: Net):
 
 
 def our_applications(net: Net):
-    """The network of `keras.applications`: its stride is in the first 1x1, that of `ours` in the 3x3."""
+    """Returns our network with the architecture of `keras.applications`.
+
+    Its stride is in the first 1x1 convolution. `ours` has the stride in the 3x3 convolution.
+    """
     from keras_resnet import applications
 
     if net.keras_application is None:
@@ -133,7 +137,7 @@ def keras_side(make: Callable) -> Callable:
 
 
 def frozen(kind: str, net: Net, precision: str, batch: int) -> Callable[[int], None]:
-    """Ours as it is served: BN folded, weights as constants."""
+    """Prepares our network as it is served: with BN folded and constant weights."""
     if kind != "predict":
         raise MissingPeer("is for predict")
     import tensorflow as tf
@@ -156,7 +160,7 @@ def frozen(kind: str, net: Net, precision: str, batch: int) -> Callable[[int], N
 
 
 def torch_resnet20():
-    """He 2015, section 4.2, with option A, for want of one in torchvision."""
+    """Returns the ResNet-20 of He 2015, section 4.2, with option A. torchvision does not have this network."""
     import torch
     from torch import nn
     from torch.nn import functional
@@ -184,12 +188,12 @@ def torch_resnet20():
 
 
 def without_operators() -> None:
-    """The operators of torchvision's wheel may need CUDA libraries; its models, and timm's, need none of them."""
+    """Disables torchvision's operators, which may need CUDA libraries. Its models and timm's do not use them."""
     sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
 
 
 def torch_net(net: Net):
-    """torchvision's, or one of our own where it has none."""
+    """Returns the network of torchvision, or our own PyTorch network if torchvision does not have it."""
     if net.torch is None:
         return torch_resnet20()
     without_operators()
@@ -237,7 +241,7 @@ def torch_side(make: Callable, *, compiled: bool = False) -> Callable:
                     forward(x)
 
         if compiled and kind == "predict":
-            predict(40)  # with frozen weights some 20 answers pass before it is fast
+            predict(40)  # with frozen weights, the first 20 or so predictions are slow
         return {"train": train, "predict": predict}[kind]
 
     return prepare
@@ -258,7 +262,7 @@ PEERS: dict[str, Callable] = {
 
 
 def matmul_peak(precision: str) -> float:
-    """GFLOP/s of the best of ten products of 4096 x 4096 matrices."""
+    """Returns the GFLOP/s of the fastest of ten products of 4096 x 4096 matrices."""
     import tensorflow as tf
 
     a = tf.cast(tf.random.normal((4096, 4096)), precision)
@@ -273,11 +277,15 @@ def matmul_peak(precision: str) -> float:
 
 
 def rates(kind: str, net: Net, peer: str, precision: str, batch: int, steps: int) -> list[float]:
-    """Images/s, three times over `steps`; over fewer and once where a single step takes seconds."""
+    """Returns three measurements of images/s over `steps` steps.
+
+    If one step takes a second or more, fewer steps are measured. If one step takes 5 seconds or more, one measurement
+    is made.
+    """
     run = PEERS[peer](kind, net, precision, batch)
-    run(1)  # trace, compile
+    run(1)  # traces and compiles
     start = time.perf_counter()
-    run(1)  # allocate
+    run(1)  # allocates
     one = time.perf_counter() - start
     measured = []
     for _ in range(3 if one < 5 else 1):
@@ -289,13 +297,13 @@ def rates(kind: str, net: Net, peer: str, precision: str, batch: int, steps: int
 
 
 def seconds(kind: str, net: Net, peer: str) -> float:
-    """To build a net, or to build and run its first training step of 8 images, once everything is imported."""
+    """Returns the seconds to build a network, or to build it and run a training step of 8 images, without imports."""
     import keras
 
     keras.layers.Dense(1)(keras.Input((1,)))
     make = {"ours": ours, "stock Keras": stock_keras, "keras.applications": keras_applications}[peer]
     if kind == "build":
-        make(Net("resnet20", 32, 10, "ResNet50"))  # what is imported late
+        make(Net("resnet20", 32, 10, "ResNet50"))  # triggers late imports
     start = time.perf_counter()
     if kind == "build":
         make(net)

@@ -1,10 +1,10 @@
-"""An answer, side by side: ours, its twin of stock Keras layers, keras.applications, keras-hub,
-PyTorch (torchvision's net where it has it), timm.
+"""Compares the speed of predictions: our network, the same network of stock Keras layers, keras.applications,
+keras-hub, PyTorch (the network of torchvision if it exists) and timm.
 
     python -m benchmarks.predict                            # ResNet-50 at batch 1 and 16
     python -m benchmarks.predict --nets resnet20 --rounds 1
 
-As benchmarks/train.py.
+The method is that of benchmarks/train.py.
 """
 
 import sys

@@ -1,12 +1,13 @@
-"""What is served, side by side: Keras' own export, our SavedModels, ONNX, LiteRT, OpenVINO; and integers.
+"""Compares exported networks: Keras' own export, our SavedModels, ONNX, LiteRT and OpenVINO, also with int8 weights.
 
     python -m benchmarks.serve                                       # ResNet-50 and ResNeXt-50 at batch 1 and 8
     python -m benchmarks.serve --nets resnet50 --rounds 1 --peers "LiteRT, int8"
 
-Every artifact is exported once into `--directory`, and then timed in a process of its own, in turn, `--rounds` times,
-for `--seconds` at each batch size. What is in the directory is not done again: the same command goes on after a stop,
-and one with more rounds adds the missing ones. The baseline of ResNeXt-50, which keras.applications has not, is the
-same net of Keras' own layers. Results: benchmarks/NOTES.md.
+Every artifact is exported once into `--directory`. Then its predictions are measured for `--seconds` per batch size, in
+a separate process. The artifacts take turns, and this is repeated `--rounds` times. Results in the directory are not
+computed again: the same command resumes after an interruption, and a larger `--rounds` adds the missing rounds.
+keras.applications has no ResNeXt-50. Its baseline is the same network of stock Keras layers. Results:
+benchmarks/NOTES.md.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def export_all(net: str, artifacts: list[str], directory: Path, rows: dict) -> N
         if "bytes" in rows.get(artifact, {}):
             continue
         path = place(net, artifact, directory)
-        shutil.rmtree(path, ignore_errors=True)  # of an export that was stopped
+        shutil.rmtree(path, ignore_errors=True)  # left by an interrupted export
         for file in path.parent.glob(f"{path.stem}.*"):
             file.unlink()
         rows[artifact] = {"rounds": [], **measure("export", net, artifact, directory, module=MODULE)}
@@ -58,7 +59,7 @@ def time_all(net: str, artifacts: list[str], directory: Path, rows: dict, rounds
 
 
 def table(net: str, rows: dict[str, dict]) -> str:
-    """Markdown. "times" is how often a row answers while the baseline answers once: by medians, by the fastest."""
+    """Returns a Markdown table. "times" is the speed relative to the baseline: of medians, of fastest predictions."""
     head = ["what", "MB", "of the weights", "export, s"]
     for batch in BATCHES:
         head += [f"batch {batch}: median, ms", "range", "times"]

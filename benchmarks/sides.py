@@ -1,4 +1,4 @@
-"""Peers in turn, each round in processes of their own, and the table of what they did."""
+"""Runs the measurements of all peers, each in a separate process, and writes the table of the results."""
 
 import argparse
 import json
@@ -12,12 +12,12 @@ from keras_resnet import ResNet, count_macs
 from keras_resnet.files import write_text
 from keras_resnet.training.environment import machine, versions
 
-OPERATIONS = {"train": 6, "predict": 2}  # a multiply-add: two forward, and twice as many backward
+OPERATIONS = {"train": 6, "predict": 2}  # per multiply-add: 2 in the forward pass and 4 in the backward pass
 Job = tuple[str, int]  # a name of NETS and a batch size
 
 
 def measure(*arguments, module: str = "benchmarks.peers") -> dict:
-    """What `module` prints for these arguments; a crash is a row that says so."""
+    """Returns the JSON that `module` prints for these arguments. If the process fails, `missing` has the error."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -27,7 +27,7 @@ def measure(*arguments, module: str = "benchmarks.peers") -> dict:
 
 
 def collect(kind: str, job: Job, peers: list[str], rounds: int, steps: int) -> list[dict]:
-    """A row a peer and precision, with all its rates in images/s."""
+    """Returns one row per peer and precision, with all its rates in images/s."""
     net, batch = job
     rows: list[dict] = [
         {"peer": peer, "precision": precision, "rates": []} for peer in peers for precision in PRECISIONS
@@ -45,9 +45,9 @@ def collect(kind: str, job: Job, peers: list[str], rounds: int, steps: int) -> l
 
 
 def table(kind: str, job: Job, rows: list[dict], peaks: dict[str, float]) -> str:
-    """Markdown. The last column compares our fastest with the peer's fastest, whatever their precisions.
+    """Returns a Markdown table. The last column is our highest rate divided by the highest rate of the peer.
 
-    Ours are the peers called "ours" and "ours, ...".
+    Each rate is the highest over all precisions. Our peers have the names "ours" and "ours, ...".
     """
     net, batch = job
     macs = count_macs(ResNet(NETS[net].row, input_shape=NETS[net].shape))

@@ -1,4 +1,4 @@
-"""Types of flags: what argparse takes, or says why not."""
+"""Types of command-line flags for argparse."""
 
 import argparse
 import math

@@ -1,4 +1,7 @@
-"""The tables and figures of the papers as grids of nets. He 2015 is arXiv:1512.03385, He 2016 is arXiv:1603.05027."""
+"""The tables and figures of the papers as grids of networks.
+
+He 2015 is arXiv:1512.03385. He 2016 is arXiv:1603.05027.
+"""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -12,27 +15,30 @@ from keras_resnet.macs import model_size
 
 
 class Net(NamedTuple):
-    """A line of a table: a row of VARIANTS, what replaces its fields, and what the paper says of it."""
+    """A line of a table: a row of VARIANTS, the fields that are replaced, and the paper's result."""
 
     title: str
     variant: str
     choices: Mapping[str, Any] = MappingProxyType({})
     paper: float | None = None
-    panel: str = ""  # the part of the figure that it is drawn in
-    key: str = ""  # nets of one key have one colour in all panels
+    panel: str = ""  # the panel of the figure in which the network is drawn
+    key: str = ""  # networks with the same key have the same colour in all panels
 
 
 class Grid(NamedTuple):
-    """A question and the nets that answer it: each is trained once a seed, or (`trained=False`) only counted."""
+    """A question and the networks that answer it.
+
+    Each network is trained once per seed. With `trained=False`, only its parameters and multiply-adds are counted.
+    """
 
     question: str
     source: str
     nets: tuple[Net, ...]
-    small: tuple[Net, ...] = ()  # the nets that the budgets medium and smoke train; all if empty
+    small: tuple[Net, ...] = ()  # the networks of the budgets medium and smoke. If empty, all networks
     column: str = "the paper's test error, %"
     trained: bool = True
     responses: bool = False  # measure the standard deviation of the layers' responses afterwards
-    replications: Mapping[str, Mapping[str, float]] = MappingProxyType({})  # where -> title of a net -> test error, %
+    replications: Mapping[str, Mapping[str, float]] = MappingProxyType({})  # source -> title of a net -> error, %
 
 
 def plain(depth: int) -> Net:
@@ -43,12 +49,12 @@ def residual(depth: int, error: float | None = None) -> Net:
     return Net(f"ResNet-{depth}", f"resnet{depth}", paper=error, panel="residual", key=f"{depth} layers")
 
 
-# He 2015, Table 6; 110 layers: mean of five runs
+# He 2015, Table 6. 110 layers: mean of five runs
 TABLE_6 = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.61, 1202: 7.93}
 
 
 def option(depth: int, name: str, error: float | None = None) -> Net:
-    """A CIFAR net with a shortcut. `plain` and `A` are the nets of `plain()` and `residual()`: they share cells."""
+    """Returns a CIFAR network with a shortcut. `plain` and `A` share the cells of `plain()` and `residual()`."""
     title, panel = f"{depth} layers, {name}", f"{depth} layers"
     if name in ("plain", "A"):
         return Net(title, f"{'plain' if name == 'plain' else 'resnet'}{depth}", paper=error, panel=panel, key=name)
@@ -59,13 +65,14 @@ def order(variant: str, name: str, error: float | None = None) -> Net:
     return Net(f"{variant}, {name}", variant, dict(order=name), error, variant, name)
 
 
-# He 2016, Table 2, in the order of ORDERS (it has no conv_relu_bn): 110 layers of building blocks, 164 of bottlenecks
+# He 2016, Table 2, in the order of ORDERS. The table has no conv_relu_bn. The networks have 110 layers of building
+# blocks and 164 layers of bottlenecks.
 TABLE_2 = {
     "resnet110":   (6.61, 8.17, 7.84, 6.71, 6.37, None),
     "resnet164v2": (5.93, 6.50, 6.14, 5.91, 5.46, None),
 }  # fmt: skip
 
-# Test errors of others on CIFAR-10; a-martyn's are of the best epoch, the paper's plain nets are read off Fig. 6.
+# Published test errors on CIFAR-10. a-martyn's are of the best epoch. The paper's plain networks are read off Fig. 6.
 REPLICATIONS = {
     "He 2015": {"plain": (9.5, 10.0, 12.0, 13.5), "ResNet": (8.75, 7.51, 7.17, 6.97)},
     "github.com/a-martyn/resnet": {"plain": (9.5, 9.92, 11.35, 12.76), "ResNet": (8.0, 7.51, 7.38, 7.33)},
@@ -147,12 +154,12 @@ GRIDS = {
     ),
 }
 
-# nets that are only counted, and not ours -> how they are built
+# name of a network that is not in this package and is only counted -> the function that builds it
 PEER_MODELS: dict[str, Callable[[], keras.Model]] = {"vgg16": lambda: keras.applications.VGG16(weights=None)}
 
 
 def counts(net: Net) -> tuple[int, int]:
-    """Trainable parameters, and multiply-adds for one image."""
+    """Returns the number of trainable parameters, and of multiply-adds for one image."""
     model = (
         PEER_MODELS[net.variant]() if net.variant in PEER_MODELS else keras_resnet.ResNet(net.variant, **net.choices)
     )

@@ -1,10 +1,11 @@
-"""Contours of the loss around trained networks: Li et al. 2018, arXiv:1712.09913.
+"""Draws contours of the loss around trained networks (Li et al. 2018, arXiv:1712.09913).
 
     python -m experiments.landscape runs/cells_medium/plain56-seed0 runs/cells_medium/resnet56-seed0
 
-Each directory is a finished cell of `experiments.paper`, or of `python -m keras_resnet train`, with its model.keras.
-The weights w move to w + a * d1 + b * d2, for two random directions whose filters have the norms of the filters of w.
-Writes <directory>/<cell>.json for each network, which is not computed again if it exists, and <directory>/figure.png.
+Each directory is a finished cell of `experiments.paper`, or a finished run of `python -m keras_resnet train`, and
+contains model.keras. The loss is computed at w + a * d1 + b * d2, where w are the weights and d1 and d2 are random
+directions. Each filter of a direction has the norm of the corresponding filter of w. Writes <directory>/figure.png, and
+<directory>/<cell>.json for each network. An existing JSON file is not computed again.
 """
 
 import argparse
@@ -24,9 +25,10 @@ BATCH = 500
 
 
 def filter_normalized(weights: list[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
-    """A random direction for each weight; each filter (the last axis) has the norm of that filter of the weight.
+    """Returns a random direction for each weight. Each filter (last axis) has the norm of the filter of the weight.
 
-    BN and biases do not move, as in the authors' code (github.com/tomgoldstein/loss-landscape, `--xignore biasbn`).
+    The direction is zero for BN and biases, as in the authors' code (github.com/tomgoldstein/loss-landscape,
+    `--xignore biasbn`).
     """
     direction = []
     for weight in weights:
@@ -40,7 +42,7 @@ def filter_normalized(weights: list[np.ndarray], rng: np.random.Generator) -> li
 
 
 def loss_and_error(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """The mean cross-entropy and the share of wrong classes, in inference."""
+    """Returns the mean cross-entropy and the fraction of wrong classes, in inference mode."""
     parts = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     outputs = np.concatenate([model.predict_on_batch(part) for part in parts])
     chosen = outputs[np.arange(len(labels)), labels].astype("float64")
@@ -48,7 +50,7 @@ def loss_and_error(model: keras.Model, images: np.ndarray, labels: np.ndarray) -
 
 
 def landscape(model: keras.Model, images, labels, *, points: int, extent: float, seed: int = 0) -> dict:
-    """The loss and the error on a square of `points` x `points` steps from -extent to extent along two directions."""
+    """Returns the loss and the error on a grid of `points` x `points`, from -extent to extent in two directions."""
     rng = np.random.default_rng(seed)
     weights = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_variables]
     directions = [filter_normalized(weights, rng) for _ in range(2)]
@@ -68,7 +70,7 @@ def landscape(model: keras.Model, images, labels, *, points: int, extent: float,
 
 
 def draw(path: Path, found: dict[str, dict]) -> None:
-    """Contours side by side, with the same levels."""
+    """Draws the contours of all networks side by side, with the same levels."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""The table and the picture of a grid, from the results of its cells alone: it may be read while they run."""
+"""The table and the figure of a grid. They are made from the results of finished cells only, also during the runs."""
 
 import csv
 import io
@@ -20,14 +20,15 @@ COLUMNS = ("net", "seed", "parameters", "multiply_adds", "epochs", "seconds", "t
 
 
 def layer_responses(model: keras.Model, images: np.ndarray) -> list[float]:
-    """The standard deviation of the response of each 3x3 layer of a net of building blocks, after BN, before the ReLU
-    or the addition: He 2015, Fig. 7.
+    """Returns the standard deviation of the response of each 3x3 layer, for a network of building blocks.
+
+    The response is the output of BN, before the ReLU or the addition (He 2015, Fig. 7).
     """
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    norms = [layer for layer in norms if not layer.name.endswith("_0_bn")]  # of projections, which are 1x1
+    norms = [layer for layer in norms if not layer.name.endswith("_0_bn")]  # exclude projections, which are 1x1
     responses = keras.Model(model.inputs, [layer.output for layer in norms])
     moments = []
-    for start in range(0, len(images), 100):  # a map of every layer is much memory
+    for start in range(0, len(images), 100):  # the feature maps of all layers need much memory
         feature_maps = [
             keras.ops.convert_to_numpy(y).astype("float64") for y in responses([images[start : start + 100]])
         ]
@@ -37,7 +38,7 @@ def layer_responses(model: keras.Model, images: np.ndarray) -> list[float]:
 
 
 def rows_of(net: Net, cells: list[dict], counted: tuple[int, int]) -> list[dict]:
-    """A row a cell, as in `results.csv`; errors are shares of 1."""
+    """Returns one row per cell, as in `results.csv`. Errors are fractions in 0..1."""
     parameters, macs = counted
     shared = {"net": net.title, "parameters": parameters, "multiply_adds": macs}
     rows = []
@@ -52,7 +53,10 @@ def rows_of(net: Net, cells: list[dict], counted: tuple[int, int]) -> list[dict]
 
 
 def mean_and_deviation(values: list[float]) -> str:
-    """Per cent: "8.91 ± 0.21", the standard deviation of a sample; of one value itself."""
+    """Returns the mean and the sample standard deviation in percent, such as "8.91 ± 0.21".
+
+    For one value, returns only the value.
+    """
     if not values:
         return ""
     spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
@@ -60,7 +64,7 @@ def mean_and_deviation(values: list[float]) -> str:
 
 
 def table(grid: Grid, lines: list[tuple[Net, tuple[int, int], list[dict]]]) -> str:
-    """Markdown: a line a net, the paper's figure in the last column."""
+    """Returns a Markdown table with one line per network. The last column is the paper's result."""
     head = ["net", "parameters", "multiply-adds"]
     head += ["n", "training error, %", "test error, %"] if grid.trained else []
     head += ["responses: median of the layers"] if grid.responses else []
@@ -83,11 +87,12 @@ def table(grid: Grid, lines: list[tuple[Net, tuple[int, int], list[dict]]]) -> s
 
 
 def draw(path: Path, grid: Grid, lines: list[tuple[Net, tuple[int, int], list[dict]]]) -> bool:
-    """Draws the finished cells; False if there are none.
+    """Draws the finished cells. Returns False if there are none.
 
-    Errors over epochs, one panel a kind of net, means and standard deviations of the seeds (He 2015, Fig. 6). Where
-    others have published such errors, a last panel compares the final ones over depth. Or the responses of the layers,
-    in their order and by size (Fig. 7).
+    Draws the errors over the epochs, with one panel per kind of network and with means and standard deviations over the
+    seeds (He 2015, Fig. 6). If other projects have published such errors, a last panel compares the final errors over
+    depth. If `grid.responses` is True, draws the responses of the layers instead, in layer order and sorted by size
+    (He 2015, Fig. 7).
     """
     drawn = [(net, [cell for cell in cells if "history" in cell]) for net, _, cells in lines]
     drawn = [(net, cells) for net, cells in drawn if cells]
@@ -131,7 +136,7 @@ def draw(path: Path, grid: Grid, lines: list[tuple[Net, tuple[int, int], list[di
 
 
 def error_axis(ax, low: float, high: float) -> None:
-    """A logarithmic axis, on which 8 and 10 % can be told apart beside 80 %."""
+    """Sets a logarithmic axis, on which 8 % and 10 % can be distinguished although 80 % is also shown."""
     ax.set(yscale="log", ylim=(low, high))
     ticks = [tick for tick in (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100) if low <= tick <= high]
     ax.set_yticks(ticks, [str(tick) for tick in ticks])
@@ -152,7 +157,7 @@ def draw_errors(ax, net: Net, cells: list[dict], style: dict) -> None:
 
 
 def draw_final_errors(ax, grid: Grid, drawn: list[tuple[Net, list[dict]]]) -> None:
-    """The final test errors over depth, ours with the standard deviation of the seeds, beside those of others."""
+    """Draws the final test errors over depth, with the standard deviation over the seeds, and the published errors."""
     depths = {net.title: weight_layers(VARIANTS[net.variant]) for net in grid.nets}
     for kind, colour in (("plain", "C3"), ("residual", "C0")):
         ours = [(depths[net.title], cells) for net, cells in drawn if net.panel == kind]
@@ -173,8 +178,11 @@ def draw_final_errors(ax, grid: Grid, drawn: list[tuple[Net, list[dict]]]) -> No
 
 
 def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, list[dict]]], told: str) -> str:
-    """`report.md`, `results.csv`, `curves.json` and `figure.png` (`responses.json`) in `directory`, of nets and what
-    was found in their cells; returns the table. `told` says with what command and budget.
+    """Writes the report of a grid to `directory` and returns the table.
+
+    The files are `report.md`, `results.csv`, `curves.json`, `figure.png` and, if the grid measures responses,
+    `responses.json`. `found` has each network and the results of its cells. `told` is a text with the command and the
+    budget.
     """
     directory.mkdir(parents=True, exist_ok=True)
     lines = [(net, counts(net), cells) for net, cells in found]

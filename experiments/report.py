@@ -1,6 +1,6 @@
-"""The table and the pictures of a sweep, from the files of its trials; also while the sweep runs.
+"""Writes the table and the figures of a sweep from the files of its trials. This also works while the sweep runs.
 
-python -m experiments.report runs/first            # writes trials.csv, report.md, pictures and report.html
+python -m experiments.report runs/first            # writes trials.csv, report.md, figures and report.html
 python -m experiments.report runs/a runs/b         # compares sweeps: runs/comparison/report.html
 """
 
@@ -58,7 +58,7 @@ def read_trials(directory) -> list[dict]:
 
 
 def read_run(choices: dict, run: Path, running: bool, message: str) -> dict:
-    """Returns the row of one run; `message` is the trial's, for a run that left no reason."""
+    """Returns the row of one run. `message`, the message of the trial, is used if the run has no message."""
     try:
         result, history = read_json(run / "result.json"), read_json(run / "history.json") or {}
     except ValueError:
@@ -96,7 +96,7 @@ def means_of(rows: list[dict]) -> list[dict]:
 def best_of(rows: list[dict]) -> dict | None:
     """Returns the best run of the trial with the highest mean validation accuracy, with `mean` and `scores`.
 
-    All runs of this trial were completed. Of a Hyperband sweep, only trials of the highest rung count.
+    All runs of this trial are completed. In a Hyperband sweep, only trials of the highest rung are considered.
     """
     rows = highest_rung(rows)
     incomplete = {row["trial"] for row in rows if row["status"] != "COMPLETED"}
@@ -110,7 +110,7 @@ def best_of(rows: list[dict]) -> dict | None:
 
 
 def highest_rung(rows: list[dict]) -> list[dict]:
-    """Returns the rows with the most epochs per trial that were completed; all rows if it was not Hyperband."""
+    """Returns the rows with the largest number of epochs of any completed run, or all rows if it is not Hyperband."""
     most = max((row.get("tuner/epochs", 0) for row in rows if row["status"] == "COMPLETED"), default=0)
     return [row for row in rows if row.get("tuner/epochs", 0) == most] if most else rows
 
@@ -121,13 +121,13 @@ def choices_in(rows: list[dict]) -> list[str]:
 
 
 def varied_in(rows: list[dict]) -> list[str]:
-    """Returns the choices with several values, without those that Hyperband adds ("tuner/...")."""
+    """Returns the choices with several values, without the choices that Hyperband adds ("tuner/...")."""
     names = [name for name in choices_in(rows) if "/" not in name]
     return [name for name in names if len({row[name] for row in rows if name in row}) > 1]
 
 
 def write_csv(path, rows: list[dict]) -> None:
-    """Writes a line per run. Accuracies are between 0 and 1; `overhead` is the seconds that were not training."""
+    """Writes one line per run. Accuracies are between 0 and 1. `overhead` is the seconds that were not training."""
     text = io.StringIO()
     names = ["trial", *choices_in(rows), *RESULTS, "status", "error"]
     writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
@@ -141,7 +141,7 @@ def percent(value) -> str:
 
 
 def mean_text(scores: list[float]) -> str:
-    """Returns the mean and the sample standard deviation in per cent: "45.10 ± 0.32 % (n = 2)"."""
+    """Returns the mean and the sample standard deviation in percent, such as "45.10 ± 0.32 % (n = 2)"."""
     spread = f" ± {percent(stdev(scores))}" if len(scores) > 1 else ""
     return f"{percent(fmean(scores))}{spread} % (n = {len(scores)})"
 
@@ -164,7 +164,7 @@ def cells_of(rows: list[dict]) -> tuple[list[str], list[dict]]:
 
 
 def table(rows: list[dict]) -> str:
-    """Returns a Markdown table of the runs; those of the best trial are bold."""
+    """Returns a Markdown table of the runs. The runs of the best trial are bold."""
     head, body = cells_of(rows)
     lines = [head[:-1], ["---"] * (len(head) - 1)]
     for row in body:
@@ -181,7 +181,7 @@ def depth_by_shortcut(rows: list[dict]):
     for i, (name, colour) in enumerate(series.items()):
         shift = 0.3 * ((i + 0.5) / len(series) - 0.5)
         own = [trial for trial in means if series_of(trial) == name]
-        # The last of each depth is shown: of those with the most seeds, the best.
+        # The dict keeps the last trial per depth: among the trials with the most seeds, the best.
         best = {trial["depth"]: trial for trial in sorted(own, key=lambda each: (len(each["scores"]), accuracy(each)))}
         line = [best[depth] for depth in depths if depth in best]
         at = [depths.index(trial["depth"]) + shift for trial in line]
@@ -204,7 +204,7 @@ def depth_by_shortcut(rows: list[dict]):
 
 
 def difference_at_depth(trials: list[dict]) -> str:
-    """Returns a sentence: how far plain networks are from the best residual network at the largest depth."""
+    """Returns a sentence with the difference between the best plain and residual networks at the largest depth."""
     depth = max((trial["depth"] for trial in trials if trial["shortcut"] == "none"), default=None)
     at_depth = sorted(
         (trial for trial in trials if trial["depth"] == depth),
@@ -257,7 +257,7 @@ def curves(rows: list[dict]):
     low, high = pair[0].get_ylim()
     ticks = [tick for tick in pair[0].get_yticks() if low <= tick <= min(high, 100)]
     pair[0].set_yticks(ticks)
-    pair[0].set_ylim(low, high + 0.5 * (high - low))  # room for the legend
+    pair[0].set_ylim(low, high + 0.5 * (high - low))  # space for the legend
     pair[1].legend(fontsize="small", loc="upper right", ncols=2 if named and len(depths) > 3 else 1)
     return figure, (
         "Training and validation error by epoch, a line per run (He 2015, Fig. 6). Deeper networks have darker and "
@@ -284,7 +284,7 @@ def accuracy_by_cost(rows: list[dict]):
     for trial in means:
         axes.errorbar(trial["multiply_adds"], accuracy(trial), 100 * trial["deviation"], color="grey", zorder=1)
     most = max((len(trial["scores"]) for trial in means), default=0)
-    pareto_rows = pareto([trial for trial in means if len(trial["scores"]) == most])  # not those that lack seeds
+    pareto_rows = pareto([trial for trial in means if len(trial["scores"]) == most])  # all their seeds are done
     x, y = [row["multiply_adds"] for row in pareto_rows], [accuracy(row) for row in pareto_rows]
     axes.step(x, y, where="post", color="black", linewidth=0.8, label="Pareto front")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20) if wide else MaxNLocator(5))
@@ -299,7 +299,7 @@ def accuracy_by_cost(rows: list[dict]):
 
 
 def pareto(rows: list[dict]) -> list[dict]:
-    """Returns the rows for which no cheaper or equally cheap row is more accurate, the cheapest first."""
+    """Returns the rows for which no cheaper or equally cheap row is more accurate, sorted by cost."""
     pareto_rows: list[dict] = []
     for row in sorted(rows, key=lambda row: (row["multiply_adds"], -row["validation_accuracy"])):
         if not pareto_rows or row["validation_accuracy"] > pareto_rows[-1]["validation_accuracy"]:
@@ -327,9 +327,9 @@ def importance_of_choices(rows: list[dict]):
 
 
 def importance(rows: list[dict]) -> dict[str, tuple[float, float]]:
-    """Returns eta squared of each varied choice (one-way analysis of variance), and its expectation by chance.
+    """Returns eta squared of each varied choice (one-way analysis of variance), and its expected value by chance.
 
-    A choice with k values and no effect has the share (k - 1) / (n - 1) of n trials.
+    The expected value of a choice with k values and no effect is (k - 1) / (n - 1) for n trials.
     """
     rows = means_of(rows)
     scores = [row["validation_accuracy"] for row in rows]
@@ -410,7 +410,7 @@ def accuracy(row: dict) -> float:
 
 
 def jitter(i: int) -> float:
-    """Returns the i-th of evenly spread numbers between -0.5 and 0.5."""
+    """Returns the i-th number of an evenly distributed sequence between -0.5 and 0.5."""
     return (i * 0.618034 + 0.5) % 1 - 0.5
 
 
@@ -458,7 +458,7 @@ def new_figure(*, ylabel="validation accuracy (%)", width=6.0, height=4.0, **set
 
 
 def draw(directory, rows: list[dict], names=tuple(PICTURES)) -> dict[str, str]:
-    """Writes the pictures as PNG files; returns their names and captions."""
+    """Writes the figures as PNG files. Returns their names and captions."""
     shown = [row for row in rows if "depth" in row and row["status"] != "CORRUPT"]
     captions = {}
     for name in names if any(row["status"] in ("COMPLETED", "STOPPED") for row in shown) else ():
@@ -477,7 +477,7 @@ def save(figure, path: Path) -> None:
 
 
 def captioned(directory, rows: list[dict], names=tuple(PICTURES)) -> dict[str, str]:
-    """Draws the runs of the highest rung, and says so in the captions if there are others."""
+    """Draws the runs of the highest rung. If there are other runs, the captions say that they are omitted."""
     shown = highest_rung(rows)
     captions = draw(directory, shown, names)
     if len(shown) < len(rows):
@@ -506,7 +506,7 @@ def summary(about: dict, rows: list[dict], final: dict | None) -> list[str]:
 
 
 def write_page(path: Path, rows: list[dict], pictures: dict[str, str], **content) -> None:
-    """Writes a page that needs no other file: the pictures are part of it."""
+    """Writes a self-contained HTML page with embedded figures."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template("report.html.j2")
     images = [
@@ -523,7 +523,7 @@ def title(picture: str) -> str:
 
 
 def write_report(directory) -> list[dict]:
-    """Writes `trials.csv`, the pictures, `report.md` and `report.html` of a sweep; returns the rows."""
+    """Writes `trials.csv`, the figures, `report.md` and `report.html` of a sweep. Returns the rows."""
     directory = Path(directory)
     rows, about = read_trials(directory), readable(directory / "sweep.json") or {}
     write_csv(directory / "trials.csv", rows)
@@ -539,7 +539,7 @@ def write_report(directory) -> list[dict]:
 
 
 def write_comparison(directories: list[Path]) -> tuple[Path, list[dict]]:
-    """Writes `comparison/report.html` beside the first sweep; returns its path and the rows of all sweeps."""
+    """Writes `comparison/report.html` beside the first sweep. Returns its path and the rows of all sweeps."""
     unique = len({directory.name for directory in directories}) == len(directories)
     folder, rows, lines, shown = directories[0].parent / "comparison", [], [], []
     folder.mkdir(exist_ok=True)

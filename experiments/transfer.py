@@ -1,11 +1,11 @@
-"""Does fine-tuning help, with how many images, and should BN be frozen?
+"""Measures whether fine-tuning helps, with how many images, and whether BN should be frozen.
 
     python -m experiments.transfer --directory runs/transfer
 
-ResNet-20 is trained on eight classes of CIFAR-10, with the recipe `fast`. The other two, ship and truck, are learned
-from folders of 5, 20 and 100 images per class: from random weights, by fine-tuning with BN as in training or frozen,
-and by training only the classifier. Each accuracy is on the 2,000 test images of the two classes. Writes
-<directory>/report.md and results.csv; the same command resumes.
+ResNet-20 is trained on eight classes of CIFAR-10 with the recipe `fast`. Then the other two classes, ship and truck,
+are trained from folders of 5, 20 and 100 images per class in four ways: from random weights, by fine-tuning with BN in
+training mode, by fine-tuning with frozen BN, and by training only the classifier. Each accuracy is measured on the
+2,000 test images of the two classes. Writes <directory>/report.md and results.csv. The same command resumes.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from keras_resnet.training.parts import Arrays
 NEW_CLASSES = ("ship", "truck")
 SHOTS = (5, 20, 100)
 SEEDS = 5
-# title -> recipe, changes of the recipe, whether the network was trained before
+# title -> (recipe, changes of the recipe, whether the network is pretrained on the eight classes)
 METHODS: dict[str, tuple[str, dict, bool]] = {
     "random weights": ("finetune", {"learning_rate": 0.03}, False),
     "fine-tuned": ("finetune", {}, True),
@@ -48,7 +48,7 @@ def write_images(part: Arrays, class_names, chosen, folder: Path) -> None:
 
 
 def prepare(directory: Path, data_dir: str | None) -> None:
-    """Writes the folders: `old` with eight classes, and `new-<images per class>-<seed>` with two."""
+    """Writes the image folders: `old` with eight classes, and `new-<images per class>-<seed>` with two classes."""
     if (directory / "prepared").exists():
         return
     data = load_data("cifar10", data_dir=data_dir, validation=0)
@@ -74,7 +74,7 @@ def place_of(directory: Path, title: str, shots: int, seed: int) -> Path:
 
 
 def tasks(directory: Path) -> list[Task]:
-    """The runs on the new classes."""
+    """Returns the runs on the new classes."""
     found = []
     for seed in range(SEEDS):
         for shots in SHOTS:
@@ -98,7 +98,7 @@ def tasks(directory: Path) -> list[Task]:
 
 
 def report(directory: Path, command: str) -> str:
-    """The table, also written to report.md, and results.csv with a line per run."""
+    """Writes report.md, and results.csv with one line per run. Returns the table."""
     lines = [
         f"| {' | '.join(['', *(f'{shots} images per class' for shots in SHOTS)])} |",
         f"| --- |{' ---: |' * len(SHOTS)}",

@@ -1,4 +1,4 @@
-"""Residual networks for Keras: the whole family behind the arguments of keras.applications."""
+"""The ResNet family for Keras, with the arguments of keras.applications."""
 
 import importlib
 import sys
@@ -6,7 +6,7 @@ import warnings
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-if sys.argv[:1] == ["-m"]:  # python -m keras_resnet: this file is imported before __main__
+if sys.argv[:1] == ["-m"]:  # python -m keras_resnet imports this file before __main__
     from keras_resnet.quiet import quiet_tensorflow
 
     quiet_tensorflow()
@@ -84,12 +84,12 @@ __all__ += builders.__all__
 
 __version__ = "0.1.0"
 
-# What `import keras_resnet` does not import yet: name -> module.
+# Names that are imported at their first use: name -> module.
 LAZY = dict.fromkeys(("export", "export_saved_model", "fold_batch_norm"), "keras_resnet.serving")
 LAZY["draw"] = "keras_resnet.drawing"
 
 
-if not TYPE_CHECKING:  # type checkers would accept any name
+if not TYPE_CHECKING:  # with a module __getattr__, type checkers would accept any name
 
     def __getattr__(name):
         if name not in LAZY:

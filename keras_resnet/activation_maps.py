@@ -1,9 +1,11 @@
-"""Class activation maps: where in an image a network sees a class.
+"""Class activation maps: the positions in an image that increase the score of a class.
 
-The map of class c is ReLU(sum over k of w_k A_k): A_k is channel k of the last feature map, w_k the gradient of the
-score of c with respect to A_k, summed over positions (Grad-CAM, Selvaraju 2017, arXiv:1610.02391, equations 1 and 2;
-the sum is the mean times the number of positions). After global average pooling and one dense layer, w_k is the weight
-of the dense layer, and this is CAM (Zhou 2016, arXiv:1512.04150) exactly (Selvaraju 2017, section 3.1).
+The map of class c is ReLU(sum over k of w_k A_k) (Grad-CAM, Selvaraju 2017, arXiv:1610.02391, equations 1 and 2). A_k
+is channel k of the last feature map. w_k is the gradient of the score of c with respect to A_k, summed over positions.
+The paper uses the mean over positions; the sum is the mean times the number of positions.
+
+If the head is global average pooling and one dense layer, w_k is the weight of the dense layer. The map is then exactly
+that of CAM (Zhou 2016, arXiv:1512.04150; see Selvaraju 2017, section 3.1).
 """
 
 from collections.abc import Callable, Iterator
@@ -23,26 +25,29 @@ BATCH_SIZE = 32
 
 
 def explain(model: keras.Model, images, classes=None) -> np.ndarray:
-    """Returns class activation maps: heatmaps of the positions that speak for a class.
+    """Returns class activation maps: heatmaps of the positions that increase the score of a class.
 
-    For a head of global average pooling and one dense layer this is CAM (Zhou 2016, arXiv:1512.04150), for all others
-    Grad-CAM (Selvaraju 2017, arXiv:1610.02391), both for the scores before the softmax or another last activation. A
-    map has the resolution of the last feature map and is resized bilinearly. Negative values are zero; then each map
-    is divided by its maximum, so that maps of different images or classes cannot be compared by their values.
+    The method is CAM (Zhou 2016, arXiv:1512.04150) if the head is global average pooling and one dense layer. For other
+    heads, it is Grad-CAM (Selvaraju 2017, arXiv:1610.02391). Both use the scores before the last activation, such as
+    softmax. A map is computed at the resolution of the last feature map. Then it is resized with bilinear
+    interpolation, negative values are set to zero, and the map is divided by its maximum. Because of this division, the
+    values of different images or classes cannot be compared.
 
     Args:
-        model: A network built by this package, a Functional or Sequential model that contains one, or any other with
-            one image as input, one output `(b, classes)`, and one last feature map `(b, h', w', c)` before it.
-        images: What `model` takes, `(b, h, w, c)`, with its preprocessing.
-        classes: The class to explain: an integer for all images, or one for each image. Defaults to the class with
-            the highest score of each image.
+        model: A network built by this package, a Functional or Sequential model that contains one, or another
+            Functional or Sequential model. It must have one image input, one output `(b, classes)`, and one last
+            feature map `(b, h', w', c)` before the output.
+        images: Input of `model`, `(b, h, w, c)`, after the preprocessing that `model` expects.
+        classes: The class to explain: one integer for all images, or one integer for each image. Defaults to the class
+            with the highest score of each image.
 
     Returns:
-        `(b, h, w)` float32 array of values in 0..1. Each map has the maximum 1; one without a positive value is zero.
+        float32 array `(b, h, w)` of values in 0..1. The maximum of each map is 1. A map without positive values is
+        zero everywhere.
 
     Raises:
-        ValueError: If `model` has other inputs (clips of video, for example) or outputs, or not one last feature map
-            of more than one position, or if `images` or `classes` do not fit the model.
+        ValueError: If `model` has other inputs (for example, video clips) or other outputs, if it does not have exactly
+            one last feature map with more than one position, or if `images` or `classes` do not fit the model.
 
     Example:
         >>> model = keras_resnet.ResNet20(weights="cifar10", include_preprocessing=True)
@@ -57,11 +62,11 @@ def explain(model: keras.Model, images, classes=None) -> np.ndarray:
 
 
 def heatmaps_of(maps, size: tuple):
-    """Maps (b, h', w') -> heatmaps (b, *size) in 0..1: ReLU, bilinear resizing, division by the maximum."""
+    """Converts maps (b, h', w') to heatmaps (b, *size) in 0..1: ReLU, bilinear resizing, division by the maximum."""
     maps = ops.relu(maps)[..., np.newaxis]
     if tf is None:
         maps = ops.image.resize(maps, size, data_format="channels_last")[..., 0]
-    else:  # Keras refuses sizes that are not known before the graph runs
+    else:  # the resize of Keras requires a size that is known before the graph runs
         maps = tf.image.resize(maps, size)[..., 0]
     return ops.divide_no_nan(maps, ops.max(maps, axis=(1, 2), keepdims=True))
 
@@ -87,18 +92,19 @@ def class_activation(model: keras.Model, images, classes=None) -> tuple[np.ndarr
 
 
 def overlay(image, heatmap, alpha: float = 0.5) -> np.ndarray:
-    """Returns a picture of an image under a heatmap, from blue (0) over green to red (1).
+    """Returns an image with a heatmap drawn over it. The colours range from blue (0) through green to red (1).
 
     Args:
-        image: `(h, w, 3)` RGB pixels of 0 to 255, integers or floats.
-        heatmap: `(h', w')` values in 0..1, as `explain` returns them. Another size is resized bilinearly.
-        alpha: The weight of the colours, in 0..1. Defaults to 0.5.
+        image: `(h, w, 3)` RGB pixels from 0 to 255, integers or floats.
+        heatmap: `(h', w')` values in 0..1, as `explain` returns them. If the size differs from that of `image`, the
+            heatmap is resized with bilinear interpolation.
+        alpha: The opacity of the heatmap, in 0..1. Defaults to 0.5.
 
     Returns:
         `(h, w, 3)` uint8 array.
 
     Raises:
-        ValueError: If a shape is another one, or `alpha` is not in 0..1.
+        ValueError: If `image` or `heatmap` has another shape, or if `alpha` is not in 0..1.
 
     Example:
         >>> image = np.full((64, 96, 3), 255, "uint8")
@@ -122,7 +128,7 @@ def overlay(image, heatmap, alpha: float = 0.5) -> np.ndarray:
 
 
 class Step(NamedTuple):
-    """One call of a layer or of another operation of Keras, with symbolic arguments and results."""
+    """One call of a layer or of another Keras operation, with symbolic arguments and results."""
 
     operation: Callable
     arguments: tuple  # args, kwargs
@@ -134,14 +140,14 @@ class Step(NamedTuple):
 
 
 class SplitModel(NamedTuple):
-    """A model in two parts: from the image to the last feature map, and from there to the scores."""
+    """A model in two parts: from the image to the last feature map, and from the feature map to the scores."""
 
     image: keras.KerasTensor
     trunk: list[Step]
     feature_map: keras.KerasTensor
     head: list[Step]
     output: keras.KerasTensor
-    classifier: keras.layers.Dense | None  # of whose inputs `output` is; its activation is left out
+    classifier: keras.layers.Dense | None  # if not None, `output` is its input; its activation is not applied
     tail: list[Step]  # from the scores to the output of the model
 
     def features(self, images):
@@ -156,7 +162,7 @@ class SplitModel(NamedTuple):
 
 
 def run(steps: list[Step], source: keras.KerasTensor, value, target: keras.KerasTensor):
-    """The value of `target` if that of `source` is `value`. Values are dropped after their last use."""
+    """Returns the value of `target` if the value of `source` is `value`. Values are deleted after their last use."""
     values = {id(source): value}
     last_use = {id(x): number for number, step in enumerate(steps) for x in step.inputs} | {id(target): len(steps)}
 
@@ -172,14 +178,14 @@ def run(steps: list[Step], source: keras.KerasTensor, value, target: keras.Keras
     return values[id(target)]
 
 
-# Keras records each symbolic call at the layer, so a model is traced once only.
+# Keras stores each symbolic call in the layer. To avoid many stored calls, each model is traced only once.
 _SPLIT_MODELS: WeakKeyDictionary[keras.Model, SplitModel] = WeakKeyDictionary()
-# What may follow the layer that computes the scores.
+# Layers that are allowed after the layer that computes the scores.
 ACTIVATIONS = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Identity, keras.layers.Dropout)
 
 
 def split_model(model: keras.Model) -> SplitModel:
-    """Returns the two parts of `model`; ValueError for a model that has not these parts."""
+    """Returns the two parts of `model`. Raises ValueError if the model does not have these parts."""
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise ValueError(f"model must be a Functional or Sequential keras.Model. Received: {model!r}")
     if model not in _SPLIT_MODELS:
@@ -219,7 +225,7 @@ def _split(model: keras.Model) -> SplitModel:
 
 
 def _last_maps(output, producers: dict[int, Step], head: dict[int, Step]) -> Iterator[keras.KerasTensor]:
-    """The feature maps that `output` is computed from, by steps that make no others. These steps go into `head`."""
+    """Yields the last feature maps from which `output` is computed. Adds the steps after these maps to `head`."""
     if len(output.shape) == 4 and tuple(output.shape[1:3]) != (1, 1):
         yield output
     elif id(output) in producers and id(producers[id(output)]) not in head:
@@ -230,7 +236,7 @@ def _last_maps(output, producers: dict[int, Step], head: dict[int, Step]) -> Ite
 
 
 def trace(model: keras.Model) -> tuple[list[Step], list[keras.KerasTensor], list[keras.KerasTensor]]:
-    """Returns the steps of a model, those of the models inside it in their places, and its inputs and outputs."""
+    """Returns the steps of a model, its inputs and its outputs. Nested models are replaced by their steps."""
     steps: list[Step] = []
 
     def call(layer, *args, **kwargs):
@@ -245,8 +251,9 @@ def trace(model: keras.Model) -> tuple[list[Step], list[keras.KerasTensor], list
             steps.append(Step(layer, (args, kwargs), flat))
         return outputs
 
-    # Of this class, and not compiled, because clone_model makes the same again.
-    one = len(model.inputs) == len(model.outputs) == 1  # Keras warns if a list of one is called with a tensor
+    # clone_model creates a model of the same class and compiles it if the original is compiled. A plain keras.Model
+    # avoids both.
+    one = len(model.inputs) == len(model.outputs) == 1  # Keras warns if a model with a list of one input gets a tensor
     with recursion_limit(10 * len(model.layers)):
         plain = keras.Model(*((model.inputs[0], model.outputs[0]) if one else (model.inputs, model.outputs)))
         clone = keras.models.clone_model(plain, clone_function=lambda layer: layer, call_function=call)
@@ -260,8 +267,8 @@ def same(x):
 class MappedDense(keras.layers.Dense):
     """A classifier that also returns the heatmaps of the classes with the highest scores, float32 (b, h, w).
 
-    It is called with its usual input (b, k), the feature map (b, h', w', k) whose mean that is, and the images, of
-    which only the size counts.
+    The layer is called with three arguments: its usual input (b, k), the feature map (b, h', w', k) whose mean is this
+    input, and the images, of which only the size is used.
     """
 
     def call(self, x, feature_map, images):
@@ -281,8 +288,8 @@ class MappedDense(keras.layers.Dense):
 def with_heatmaps(model: keras.Model) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
     """Returns the output of `model`, the input of its classifier and the heatmaps, computed from `model.inputs[0]`.
 
-    Models inside `model` are unrolled. The classifier becomes a `MappedDense` with a copy of its weights. Raises
-    ValueError if the head of `model` is not global average pooling and one dense layer.
+    Nested models are replaced by their layers. The classifier is replaced by a `MappedDense` with a copy of its
+    weights. Raises ValueError if the head of `model` is not global average pooling and one dense layer.
     """
     network = split_model(model)
     idle = (keras.layers.Dropout, keras.layers.Identity)
@@ -357,5 +364,5 @@ def torch_gradient(function: Callable, x):
     return torch.autograd.grad(function(x), x)[0]
 
 
-# backend -> the gradient of a function with one number as its value
+# backend -> function that returns the gradient of a scalar function
 GRADIENTS: dict[str, Any] = {"tensorflow": tensorflow_gradient, "jax": jax_gradient, "torch": torch_gradient}

@@ -1,6 +1,6 @@
 """Residual blocks, H(x) = F(x) + shortcut(x).
 
-`BLOCKS` holds the weight layers of F (He 2015, Table 1), `ORDERS` the order of BN and ReLU (He 2016, Fig. 4).
+`BLOCKS` defines the weight layers of F (He 2015, Table 1). `ORDERS` defines the order of BN and ReLU (He 2016, Fig. 4).
 
 He 2015 is arXiv:1512.03385, He 2016 is arXiv:1603.05027.
 """
@@ -17,7 +17,7 @@ from keras_resnet.shortcuts import ShortcutInputs, find_shortcut
 
 
 class WeightLayer(NamedTuple):
-    """One line of a block in He 2015, Table 1."""
+    """One convolution of a block: one line of a block in He 2015, Table 1."""
 
     filters: int
     kernel_size: int
@@ -27,7 +27,7 @@ class WeightLayer(NamedTuple):
 
 
 def two_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=64, dilations=(1, 1)):
-    """He 2015, Fig. 5 left: 3x3, 3x3."""
+    """Returns the weight layers of a building block: 3x3, 3x3 (He 2015, Fig. 5 left)."""
     for argument, value, must in (
         ("bottleneck_stride", bottleneck_stride, "3x3"),
         ("groups", groups, 1),
@@ -43,12 +43,14 @@ def two_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=64
 
 
 def three_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=64, dilations=(1, 1)):
-    """He 2015, Fig. 5 right: 1x1, 3x3, 1x1 with four times the filters.
+    """Returns the weight layers of a bottleneck: 1x1, 3x3, 1x1 with four times the filters (He 2015, Fig. 5 right).
 
-    ResNeXt (arXiv:1611.05431, Table 1) makes the 3x3 of `groups`, each `base_width` wide in a block of 64 filters.
+    In ResNeXt (arXiv:1611.05431, Table 1), the 3x3 layer has `groups` groups. Each group has `base_width` filters if
+    the block has 64 filters.
 
-    The paper's nets ("v1") stride in the first 1x1, those of Torch ("v1.5") in the 3x3: some 0.5 % more accurate,
-    some 6 % more multiply-adds (github.com/pytorch/vision/issues/191).
+    In the networks of the paper ("v1"), the first 1x1 layer has the stride. In those of Torch ("v1.5"), the 3x3 layer
+    has the stride. v1.5 is about 0.5 % more accurate and needs about 6 % more multiply-adds
+    (github.com/pytorch/vision/issues/191).
     """
     strides = {"1x1": (stride, 1, 1), "3x3": (1, stride, 1)}
     first, second, third = choose(strides, bottleneck_stride, "bottleneck_stride")
@@ -57,7 +59,7 @@ def three_layers(filters, stride, bottleneck_stride="3x3", groups=1, base_width=
         raise ValueError(f"base_width must make filters * base_width / 64 whole. Received: {base_width}, {filters=}")
     return (
         WeightLayer(width * groups, 1, first),
-        # a 1x1 that would have strided leaves all further pixels to the 3x3
+        # With "1x1", the 3x3 layer follows the layer with the stride, so it has the dilation rate of the later layers.
         WeightLayer(width * groups, 3, second, groups, dilations[0 if bottleneck_stride == "3x3" else 1]),
         WeightLayer(4 * filters, 1, third),
     )
@@ -71,9 +73,9 @@ STEPS = {"bn": Layers.bn, "relu": Layers.relu}
 
 
 class Order(NamedTuple):
-    """The places of BN and ReLU in a residual block.
+    """The positions of BN and ReLU in a residual block.
 
-    Each field is a string of steps, `"bn"` and `"relu"`, in their order, such as `"bn relu"`; `""` for none.
+    Each field is a string of the steps `"bn"` and `"relu"` in their order, such as `"bn relu"`. `""` means no step.
 
     Args:
         start: Steps before the first weight layer.
@@ -96,11 +98,14 @@ class Order(NamedTuple):
 
     @property
     def stem(self) -> str:
-        """After conv1: what stands between weight layers, less what the first block starts with (He 2016, appendix)."""
+        """The steps after conv1 (He 2016, appendix).
+
+        These are the steps between two weight layers, without the steps with which the first block starts.
+        """
         return self.end if self.start else self.between
 
 
-# name of an order -> where BN and ReLU stand in each block
+# name of an order -> positions of BN and ReLU in each block
 ORDERS = {
     #                                start      between    end        after        He 2016, Fig. 4
     "original":                Order("",        "bn relu", "bn",      "relu"),     # (a)
@@ -113,20 +118,24 @@ ORDERS = {
 
 
 def stage_wise(depth: int) -> list[Order]:
-    """Duta et al. 2020, arXiv:2004.04989, Fig. 1(c): a stage begins and ends with BN, its main path is never cut by a
-    ReLU in between. What comes out of the first block is normalized, so the second begins with a ReLU alone.
+    """Returns the orders of the blocks in a stage as in Duta et al. 2020, arXiv:2004.04989, Fig. 1(c).
+
+    F(x) of the first block ends with BN. BN and ReLU follow the last addition of the stage. No other ReLU follows an
+    addition, so no ReLU interrupts the shortcut path inside the stage. The output of the first block is already
+    normalized, so the second block begins with ReLU and without BN.
     """
     middle = ORDERS["preactivation"]
     orders = [ORDERS["original"]._replace(after=""), middle._replace(start="relu"), *[middle] * depth][:depth]
     return [*orders[:-1], orders[-1]._replace(after="bn relu")]
 
 
-# orders that differ from block to block of a stage: the number of blocks -> an order each
+# Orders that differ between the blocks of a stage. Name -> function that returns the `Order` of each block, for a given
+# number of blocks.
 STAGE_ORDERS = {"stage_wise": stage_wise}
 
 
 def orders_of_stage(order: str, depth: int) -> list[Order]:
-    """The order of each of the `depth` blocks in a stage, for a name of ORDERS or of STAGE_ORDERS."""
+    """Returns the order of each of the `depth` blocks in a stage, for a name of ORDERS or of STAGE_ORDERS."""
     if order not in STAGE_ORDERS:
         return [choose(ORDERS, order, "order")] * depth
     if depth < 2:
@@ -156,8 +165,8 @@ def residual_block(
 ):
     """Returns H(x) = F(x) + shortcut(x), a residual block for a Functional model.
 
-    Layers are named `{name}_1_conv`, `{name}_1_bn`, ...; those of the shortcut `{name}_0_conv`, ...; the last layer is
-    `{name}_out`.
+    The names of the layers are `{name}_1_conv`, `{name}_1_bn`, ... The names of the layers of the shortcut are
+    `{name}_0_conv`, ... The name of the last layer is `{name}_out`.
 
     Args:
         x: Keras tensor, `(b, h, w, c)`.
@@ -169,24 +178,25 @@ def residual_block(
             keras_resnet/shortcuts.py. Defaults to `"projection"`.
         order: Order of BN, ReLU and weight layers, a name of `ORDERS` or an `Order`. Defaults to `"original"`.
         groups: Groups of the 3x3 layer of a bottleneck. Defaults to 1.
-        base_width: Filters in each group of that layer, for 64 `filters`. Defaults to 64.
-        bottleneck_stride: The layer of a bottleneck that strides, `"3x3"` or `"1x1"`. Defaults to `"3x3"`.
-        dilations: Dilation rates of the first 3x3 layer and of those after it. If they differ, the block stands for one
-            that strides by their ratio. Defaults to `(1, 1)`.
+        base_width: Filters in each group of the 3x3 layer of a bottleneck if `filters` is 64. The number is
+            proportional to `filters`. Defaults to 64.
+        bottleneck_stride: The layer of a bottleneck that has the stride, `"3x3"` or `"1x1"`. Defaults to `"3x3"`.
+        dilations: Dilation rate of the first 3x3 layer and dilation rate of the later 3x3 layers. If they differ, the
+            block replaces a block whose stride is their ratio. Defaults to `(1, 1)`.
         gate: Attention that scales F(x), a name of `GATES`. Defaults to `"none"`.
-        gate_ratio: Channels inside the gate `"se"`, as a fraction of those of F(x). Defaults to 1/16.
+        gate_ratio: Channels inside the gate `"se"`, as a fraction of the channels of F(x). Defaults to 1/16.
         dropout: Dropout rate before the last 3x3 layer of a building block (arXiv:1605.07146, Fig. 1d). Defaults to 0.
-        drop_path: Fraction of the images whose F(x) is dropped in training (arXiv:1603.09382). Defaults to 0.
+        drop_path: Probability that F(x) of an image is dropped during training (arXiv:1603.09382). Defaults to 0.
         zero_init_residual: Whether F(x) is zero at initialization (arXiv:1706.02677, section 5.1). Defaults to False.
-        layers: `Layers`, the settings that all layers of a network share. Defaults to `Layers()`.
+        layers: `Layers`, the settings of all layers of a network. Defaults to `Layers()`.
         name: Prefix of the layer names. Defaults to `"residual_block_1"`, `"residual_block_2"`, ...
 
     Returns:
-        A Keras tensor, `(b, h / stride, w / stride, filters)`, rounded up; with `4 * filters` channels for bottlenecks.
+        A Keras tensor, `(b, h / stride, w / stride, filters)`, rounded up. A bottleneck returns `4 * filters` channels.
 
     Raises:
-        ValueError: If an argument has a value that is not allowed, or if a combination has no effect or cannot be
-            trained.
+        ValueError: If an argument has a value that is not allowed, or if a combination of arguments has no effect or
+            cannot be trained.
 
     Example:
         >>> image = keras.Input((32, 32, 16))
@@ -228,7 +238,8 @@ def residual_block(
         _check_zero_init(order, row, shortcut)
 
     y = activated
-    between = channels_between(3, 3, x.shape[-1], filters)  # torchvision: of the block, in each of its convolutions
+    # As in torchvision, all factorized convolutions of a block have the same number of filters between their two parts.
+    between = channels_between(3, 3, x.shape[-1], filters)
     last_3x3 = max(i for i, layer in enumerate(weight_layers, 1) if layer.kernel_size > 1)
     for i, weight_layer in enumerate(weight_layers, 1):
         is_last = weight_layer is last
@@ -248,7 +259,7 @@ def residual_block(
         y = layers.drop_path(y, drop_path, name=name)
     if beside is not None:
         y = keras.layers.Add(name=f"{name}_add" if order.after else f"{name}_out")([beside, y])
-    elif not order.after:  # a plain block that ends in F: its output has a name too
+    elif not order.after:  # a plain block that ends with F: its last layer is also named `{name}_out`
         return keras.layers.Identity(name=f"{name}_out")(y)
     return layers.follow(order.after, y, name=f"{name}_add", out=f"{name}_out")
 
@@ -265,7 +276,7 @@ def building_block(x, filters, **choices):
         A Keras tensor, `(b, h / stride, w / stride, filters)`, rounded up.
 
     Raises:
-        ValueError: As `residual_block`.
+        ValueError: As in `residual_block`.
 
     Example:
         >>> keras_resnet.building_block(keras.Input((32, 32, 16)), 16).shape
@@ -286,7 +297,7 @@ def bottleneck(x, filters, **choices):
         A Keras tensor, `(b, h / stride, w / stride, 4 * filters)`, rounded up.
 
     Raises:
-        ValueError: As `residual_block`.
+        ValueError: As in `residual_block`.
 
     Example:
         >>> keras_resnet.bottleneck(keras.Input((32, 32, 16)), 16).shape

@@ -1,7 +1,7 @@
 """`ResNet` and a builder for each row of `VARIANTS`: `ResNet50` builds the row "resnet50", `SEResNet18` "seresnet18".
 
-The builders are made from the rows when this module is imported. The generated file `builders.pyi` declares them for
-type checkers and editors; `PYTHONPATH=tests python tests/test_variants.py` writes it.
+The builders are created from the rows when this module is imported. The generated file `builders.pyi` declares them for
+type checkers and editors. To generate it, run `PYTHONPATH=tests python tests/test_variants.py`.
 """
 
 import inspect
@@ -16,21 +16,24 @@ from keras_resnet.variants import VARIANTS, DenseVariant, Variant, builder_name,
 __all__ = ["ResNet", *map(builder_name, VARIANTS)]
 
 VARIANT, *ARGUMENTS, _ = inspect.signature(ResNet).parameters.values()
-# fields that accept more than the type of their value in a row
+# fields that accept more types than the value in a row has
 ACCEPTED = {"depths": Sequence[int], "shortcut": str | Shortcut}
-# from the docstring of `ResNet`: the arguments, what is returned and what is raised
+# The part of the docstring of `ResNet` that describes the arguments (without `variant`), the result and the errors.
 REFERENCE = "".join(inspect.cleandoc(ResNet.__doc__ or "").partition("    include_top:")[1:]).partition("Example:")[0]
 
 
 class FromRow:
-    """The default of a field in the signature of `ResNet`: its value in the row that `variant` names."""
+    """The default of a field in the signature of `ResNet`. It stands for the value in the row `variant`."""
 
     def __repr__(self):
         return "..."
 
 
 def set_signature(builder: Callable, arguments: list, kinds: tuple[type, ...], defaults: dict) -> None:
-    """Sets the signature of `builder`: `arguments`, then the fields of these kinds of rows."""
+    """Sets the signature of `builder`: `arguments`, then the fields of the classes `kinds`.
+
+    `defaults` contains the default values by parameter name.
+    """
     parameters = {argument.name: argument for argument in arguments}
     for field in (field for kind in kinds for field in fields(kind)):
         keyword = inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=FromRow())

@@ -1,4 +1,4 @@
-"""The shell commands that train, evaluate and predict. They need the extra `training`."""
+"""The shell commands for training, evaluation and prediction. They require the extra `training`."""
 
 import json
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from keras_resnet.errors import choose
 
 
 def add_run(parser) -> None:
-    """Adds the arguments that `train` and `finetune` share."""
+    """Adds the arguments that the commands `train` and `finetune` share."""
     parser.add_argument("dataset", help="folder:PATH, cifar10, cifar100, digits, or a tfds data set")
     parser.add_argument("net", help="a row of `python -m keras_resnet list`")
     parser.add_argument("--weights", help='initial weights: "imagenet", a file, a name on the hub')
@@ -27,7 +27,7 @@ def add_run(parser) -> None:
 
 
 def training():
-    """Imports keras_resnet.training; an ImportError says what to install."""
+    """Imports keras_resnet.training. If packages are missing, the ImportError states what to install."""
     try:
         import keras_resnet.training
     except ImportError as error:
@@ -36,7 +36,10 @@ def training():
 
 
 def pairs(words, argument: str, allowed: Iterable[str] | None = None) -> dict:
-    """Returns FIELD=VALUE words as a dict; values are JSON, or else strings. ValueError for a name not in `allowed`."""
+    """Returns a dict from words FIELD=VALUE. Values are parsed as JSON; other values are strings.
+
+    Raises ValueError for a name that is not in `allowed`.
+    """
     found = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -52,7 +55,7 @@ def pairs(words, argument: str, allowed: Iterable[str] | None = None) -> dict:
 
 
 def settings_of(options) -> dict:
-    """The arguments of `Run` in the options, except for data set, net, recipe and weights."""
+    """Returns the arguments of `Run` from the options, except for data set, network, recipe and weights."""
     return dict(
         fields=pairs(options.fields, "--fields"),
         changes=pairs(options.set, "--set"),
@@ -140,7 +143,7 @@ def run_prepare(options) -> None:
 
 
 def add_model(parser) -> None:
-    """Adds the arguments of `trained`."""
+    """Adds the arguments that the function `trained` needs."""
     parser.add_argument("model", help="the directory of a run, a .keras file, or a row with --weights")
     parser.add_argument("--weights", help='for a row: "imagenet", "cifar10", a file, a name on the hub')
 
@@ -158,7 +161,7 @@ def add_evaluate(commands) -> None:
 
 
 def trained(name: str, weights: str | None):
-    """Returns the network of a run, of a file, or of a row with weights."""
+    """Returns the network of a run, of a `.keras` file, or of a row with weights."""
     if weights is None:
         return training().evaluation.read_model(name)
     import keras_resnet
@@ -188,18 +191,23 @@ def add_predict(commands) -> None:
     add_model(parser)
     parser.add_argument("images", nargs="+", type=Path, help="image files")
     parser.add_argument("--top", type=int, default=5, help="classes per image; default: 5")
-    parser.add_argument("--explain", action="store_true", help="write IMAGE.cam.png, where the net sees the class")
+    parser.add_argument("--explain", action="store_true", help="write IMAGE.cam.png: where the net sees the class")
+    parser.add_argument("--output", type=Path, default=Path(), help="directory of these; default: the current one")
 
 
 def run_predict(options) -> None:
     from PIL import Image
 
+    names = [path.name for path in options.images]
+    if options.explain and len(set(names)) < len(names):
+        raise ValueError(f"images must have different names with --explain. Received: {names}")
     model = trained(options.model, options.weights)
     found = training().predict(model, list(options.images), top=options.top)
     for path, classes in zip(options.images, found, strict=True):
         print(f"{path}: " + ", ".join(f"{name} {100 * probability:.2f} %" for name, probability in classes))
         if options.explain:
-            target = path.with_name(f"{path.name}.cam.png")
+            options.output.mkdir(parents=True, exist_ok=True)
+            target = options.output / f"{path.name}.cam.png"
             Image.fromarray(training().evaluation.explained(model, path)).save(target)
             print(f"  {target}")
 

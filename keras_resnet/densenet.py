@@ -1,6 +1,6 @@
-"""DenseNet, the net that concatenates where a residual net adds: x_l = H_l([x_0, ..., x_{l-1}]).
+"""DenseNet, which concatenates feature maps instead of adding them: x_l = H_l([x_0, ..., x_{l-1}]).
 
-Huang et al. 2017 is arXiv:1608.06993, their code github.com/liuzhuang13/DenseNet.
+Huang et al. 2017 is arXiv:1608.06993. The code of the authors is github.com/liuzhuang13/DenseNet.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from keras_resnet.layers import Layers
 from keras_resnet.stems import STEMS
 from keras_resnet.variants import DenseVariant
 
-# what keras.applications calls the layers that do not follow the names of its ResNets
+# Layers of keras.applications' DenseNets with other names than in its ResNets: (default name, name in DenseNets).
 NAMES = (
     ("conv1_pad", "zero_padding2d"),
     ("pool1_pad", "zero_padding2d_1"),
@@ -24,14 +24,15 @@ NAMES = (
 
 
 def dense_features(row: DenseVariant, x, layers: Layers):
-    """Stem, dense blocks and transitions; the last map of row's net, after BN and ReLU.
+    """Builds the stem, the dense blocks and the transitions. Returns the last feature map, after BN and ReLU.
 
-    `(b, h, w, c) -> (b, h/s, w/s, channels)`. The stem rounds h and w up and each transition rounds them down, so that
-    an image must have 29 pixels a side for four blocks after the stem 7x7, and 4 for three after the stem 3x3.
+    `(b, h, w, c) -> (b, h/s, w/s, channels)`. The stem rounds h and w up, and each transition rounds them down.
+    Therefore, height and width of an image must be at least 29 pixels for four blocks after the stem 7x7, and at least
+    4 pixels for three blocks after the stem 3x3.
     """
     row, layers = checked(row), replace(layers, names=NAMES)
     stem = STEMS[row.stem]
-    # The first dense layer starts with BN and ReLU: only the pooling of a stem needs some of its own.
+    # The first dense layer starts with BN and ReLU. The stem therefore needs BN and ReLU only if it pools.
     x = stem.make(x, row.filters, "bn relu" if stem.stride > 1 else "", layers)
     for block, depth in enumerate(row.depths, 2):
         for layer in range(1, depth + 1):
@@ -42,13 +43,16 @@ def dense_features(row: DenseVariant, x, layers: Layers):
 
 
 def convolutions(row: DenseVariant) -> list[tuple[int, int]]:
-    """Filters and kernel size of each convolution in a dense layer: H_l of Huang 2017, section 3."""
+    """Returns the filters and the kernel size of each convolution in a dense layer: H_l of Huang 2017, section 3."""
     bottleneck = [(row.bottleneck * row.growth_rate, 1)] if row.bottleneck else []
     return [*bottleneck, (row.growth_rate, 3)]
 
 
 def dense_layer(row: DenseVariant, x, layers: Layers, *, name):
-    """[x, H(x)], where H is BN, ReLU, convolution, once or twice: `(b, h, w, c) -> (b, h, w, c + growth_rate)`."""
+    """Returns the concatenation [x, H(x)], `(b, h, w, c) -> (b, h, w, c + growth_rate)`.
+
+    H is BN, ReLU and a convolution, once or twice.
+    """
     y = x
     for i, (filters, kernel_size) in enumerate(convolutions(row)):
         y = layers.follow("bn relu", y, name=f"{name}_{i}")
@@ -57,7 +61,7 @@ def dense_layer(row: DenseVariant, x, layers: Layers, *, name):
 
 
 def transition(row: DenseVariant, x, layers: Layers, *, name):
-    """Between two dense blocks: `(b, h, w, c) -> (b, floor(h/2), floor(w/2), floor(compression * c))`."""
+    """Applies a transition: `(b, h, w, c) -> (b, floor(h/2), floor(w/2), floor(compression * c))`."""
     channels = x.shape[-1]
     filters = floor(channels * row.compression)
     if not filters:
@@ -68,19 +72,22 @@ def transition(row: DenseVariant, x, layers: Layers, *, name):
 
 
 def conv(row: DenseVariant, x, filters, kernel_size, layers: Layers, *, name):
-    """A convolution and its dropout, Huang 2017, section 4.2: 0.2 where the data are not augmented."""
+    """Applies a convolution and dropout. Huang 2017, section 4.2, uses the rate 0.2 for data without augmentation."""
     x = layers.conv(x, filters, kernel_size, name=name)
     return layers.dropout(x, row.block_dropout, name=name) if row.block_dropout else x
 
 
 def weight_layers(row: DenseVariant) -> int:
-    """The depth that a name counts: all convolutions from the image on, and the classifier."""
+    """Returns the depth in the name of a network, such as 121: the number of convolutions plus the classifier."""
     transitions = len(row.depths) - 1
     return STEMS[row.stem].weight_layers + sum(row.depths) * len(convolutions(row)) + transitions + 1
 
 
 def checked(row: DenseVariant) -> DenseVariant:
-    """The row with Python's integers; ValueError for what no net can be made of. `Layers` checks its own fields."""
+    """Returns the row with Python integers. Raises ValueError if the fields do not describe a valid network.
+
+    `Layers` checks its own fields.
+    """
     choose(STEMS, row.stem, "stem")
     within(row.compression, "compression", "in (0, 1]")
     within(row.block_dropout, "block_dropout", "in [0, 1)")

@@ -1,7 +1,7 @@
 """Drawings of a network and of its building blocks as SVG.
 
-The whole network is a column as in He 2015 (arXiv:1512.03385), Fig. 3; a block is drawn as in He 2015, Fig. 5, and He
-2016 (arXiv:1603.05027), Fig. 4. Everything is read from the layers of the network.
+The whole network is drawn as a column, as in He 2015 (arXiv:1512.03385), Fig. 3. A block is drawn as in Fig. 5 of that
+paper and as in He 2016 (arXiv:1603.05027), Fig. 4. All information is read from the layers of the network.
 """
 
 import os
@@ -18,17 +18,17 @@ import keras
 from keras_resnet.files import write_text
 from keras_resnet.initialization import without_drawing
 from keras_resnet.layers import ZeroPadChannels
-from keras_resnet.network import Network, input_tensors, the_network
+from keras_resnet.network import Network, input_tensors, require_network
 from keras_resnet.resnet import ResNet
 from keras_resnet.variants import DenseVariant, Variant
 
-INPUT, HEAD = (-1, "image"), (0, "head")  # parts without a stage
-FITS = 40  # weight layers of a column; the equal blocks of a deeper network are folded
-STAGE = re.compile(r"(?:conv|pool)(\d+)(?:_(block\d+))?")  # the names of layers are a format: see blocks.py, stems.py
-COLORS = ("#fce5cd", "#d9d2e9", "#d9ead3", "#f4cccc", "#cfe2f3", "#fff2cc")  # of conv1, conv2_x, ...
+INPUT, HEAD = (-1, "image"), (0, "head")  # parts that belong to no stage
+FITS = 40  # maximal number of weight layers in a column; in deeper networks, equal blocks are drawn once
+STAGE = re.compile(r"(?:conv|pool)(\d+)(?:_(block\d+))?")  # blocks.py and stems.py define these layer names
+COLORS = ("#fce5cd", "#d9d2e9", "#d9ead3", "#f4cccc", "#cfe2f3", "#fff2cc")  # for conv1, conv2_x, ...
 PALE = {"norm": "#eeeeee", "relu": "#ffffff", "drop": "#ffffff", "gate": "#ffffff"}
 NAMES = {"BatchNormalization": "BN", "GroupNormalization": "GN", "relu": "ReLU"}
-BOX, HEIGHT, GAP, SIDE = 150, 20, 12, 185  # in pixels; SIDE: from the main path to the shortcut of a block
+BOX, HEIGHT, GAP, SIDE = 150, 20, 12, 185  # in pixels; SIDE: distance of the main path and the shortcut of a block
 STYLE = """
 text { font-family: Helvetica, Arial, sans-serif; font-size: 11px; fill: #111; text-anchor: middle }
 .title { font-size: 15px; font-weight: bold; text-anchor: start }
@@ -43,7 +43,7 @@ path { stroke: #222; stroke-width: 1.2; fill: none }
 
 
 class Step(NamedTuple):
-    """A layer in a drawing: its kind, its label, and for a gate the layers that compute the scale."""
+    """A layer in a drawing: its kind and its label. For a gate, `branch` contains the layers that compute the scale."""
 
     kind: str  # weight, pool, norm, relu, pad, drop, gate or other
     text: str
@@ -56,13 +56,13 @@ class Part(NamedTuple):
 
     stage: int
     name: str
-    trunk: tuple[Step, ...]  # before the shortcut branches off
+    trunk: tuple[Step, ...]  # layers before the shortcut
     main: tuple[Step, ...]  # F(x)
     beside: tuple[Step, ...]  # on the shortcut
     after: tuple[Step, ...]  # after the addition
     merge: str  # "+", "concat", or "" without a shortcut
     changed: bool  # whether the shortcut changes the shape
-    size: str  # of the output
+    size: str  # size of the output
 
     @property
     def shortcut(self) -> str:
@@ -74,7 +74,7 @@ class Part(NamedTuple):
 
     @property
     def visible(self) -> tuple[Step, ...]:
-        """What the column shows."""
+        """The layers that are drawn in the column."""
         steps = (*self.trunk, *self.main, *self.after)
         return tuple(step for step in steps if step.kind in ("weight", "pool", "gate", "other"))
 
@@ -82,7 +82,7 @@ class Part(NamedTuple):
         return self.stage, self.visible, self.shortcut, self.merge, self.changed
 
     def structure(self) -> tuple:
-        """What the building block is, apart from its sizes."""
+        """The structure of the building block without its sizes."""
         paths = (self.trunk, self.main, self.beside, self.after)
         return self.merge, *(tuple(step.kind for step in path) for path in paths)
 
@@ -97,24 +97,27 @@ def draw(
 ) -> str:
     """Returns a drawing of a network as SVG: the whole network as in He 2015, Fig. 3, and its building blocks.
 
-    The column shows weight layers, pools and gates. Arcs are shortcuts: dashed where they change the shape, with a
-    label unless they are the identity. Beside the column, each kind of building block is drawn with all its layers, as
-    in He 2016, Fig. 4. Multiplication and addition are circles.
+    The whole network is drawn as a column of weight layers, pooling layers and gates. Arcs are shortcuts. They are
+    dashed if the shortcut changes the shape, and they have a label if the shortcut is not the identity. Next to the
+    column, each kind of building block is drawn with all its layers, as in He 2016, Fig. 4. Multiplications and
+    additions are drawn as circles.
 
     Args:
-        model_or_name: A network of this package, a model that contains one, or a name or variant as `ResNet` takes it.
-        path: Path of an `.svg` file to write. After an error it is unchanged. Defaults to None, no file.
-        block: Whether only the building blocks are drawn. Defaults to False.
-        unfolded: Whether each block is drawn. By default, equal blocks in a row are drawn once, with their number, if
-            the network has more than 40 weight layers.
-        **fields: Other arguments of `ResNet`, such as `shortcut="projection"`, if `model_or_name` is no model.
+        model_or_name: A network of this package, a model that contains one, or a name or a variant as in `ResNet`.
+        path: Path of an `.svg` file to write. An existing file is not changed if an error occurs. Defaults to None, no
+            file.
+        block: Whether to draw only the building blocks. Defaults to False.
+        unfolded: Whether to draw every block. If it is False and the network has more than 40 weight layers, equal
+            consecutive blocks are drawn once, with their number. Defaults to False.
+        **fields: Other arguments of `ResNet`, such as `shortcut="projection"`. Only allowed if `model_or_name` is a
+            name or a variant.
 
     Returns:
         A string, the text of the SVG file.
 
     Raises:
-        ValueError: If `path` does not end in `.svg`, if `model_or_name` is no network, or a model with `fields`, and as
-            `ResNet`.
+        ValueError: If `path` does not end in `.svg`, if `model_or_name` is not a network or contains none, or if
+            `fields` are given with a model. Also in the cases in which `ResNet` raises it.
         OSError: If the file cannot be written.
 
     Example:
@@ -130,7 +133,7 @@ def draw(
     elif fields:
         raise ValueError(f"fields are for names of networks. Received: a model, and {sorted(fields)}")
     else:
-        network = the_network(model_or_name, "model_or_name")
+        network = require_network(model_or_name, "model_or_name")
     parts = read_parts(network)
     canvas = Canvas()
     canvas.text(20, 26, network.name if len(network.name) <= 60 else f"{network.name[:60]}...", "title")
@@ -164,7 +167,7 @@ def read_parts(network: Network) -> list[Part]:
         shapes |= {tensor["keras_history"][0]: tuple(tensor["shape"][1:]) for tensor in tensors}
         if found:
             key = (int(found[1]), found[2] or found[0])
-            if key[0] == 1:  # He 2015, Table 1: the pool belongs to conv2_x
+            if key[0] == 1:  # He 2015, Table 1: the pooling layer belongs to conv2_x
                 key = (2, "pool1") if found[0] == "pool1" else (1, "stem")
         groups.setdefault(HEAD if i > last_stage else key, []).append(name)
     last = network.layers[-1].name
@@ -177,7 +180,7 @@ def read_part(network, stage, block, members, sources, shapes) -> Part:
     (end,) = [name for name in members if name not in used]
 
     def walk(name: str) -> list[str]:
-        """The layers of this part on the way to `name`; of a gate, those that are scaled."""
+        """Returns the layers of this part on the path to `name`. At a gate, it follows the input that is scaled."""
         found = []
         while name in members:
             found.append(name)
@@ -206,20 +209,22 @@ def read_part(network, stage, block, members, sources, shapes) -> Part:
         merge = "concat" if isinstance(network.get_layer(at), keras.layers.Concatenate) else "+"
         before = shapes[sources[beside[0]][0] if beside else start]
         changed = before != shapes[start] or any(step.strides for step in steps(beside))
-    padding = (keras.layers.ZeroPadding2D, keras.layers.ZeroPadding3D)  # of the next part, in DenseNets
+    # In DenseNets, the last layer of a part can be the padding of the next part.
+    padding = (keras.layers.ZeroPadding2D, keras.layers.ZeroPadding3D)
     inner = [name for name in walk(end) if not isinstance(network.get_layer(name), padding)]
     size = "x".join("?" if length is None else str(length) for length in shapes[inner[-1]][:-1])
-    paths = (tuple(steps(path)) for path in (trunk, main, beside, after))
-    return Part(stage, block if block.startswith("pool") else f"conv{stage}_{block}", *paths, merge, changed, size)
+    before_fork, residual, shortcut, end_of_block = (tuple(steps(path)) for path in (trunk, main, beside, after))
+    title = block if block.startswith("pool") else f"conv{stage}_{block}"
+    return Part(stage, title, before_fork, residual, shortcut, end_of_block, merge, changed, size)
 
 
 MERGES = (keras.layers.Add, keras.layers.Concatenate)
-# layers that are no step of their own
+# layers that are not drawn
 SILENT = (keras.layers.ZeroPadding2D, keras.layers.ZeroPadding3D, keras.layers.Identity, keras.layers.Reshape)
 
 
 def step_of(layer: Any, shape: tuple) -> Step | None:
-    """Returns a layer, whose input has this shape, as a step; None for a layer that is not drawn."""
+    """Returns the `Step` for a layer whose input has the shape `shape`. Returns None for a layer that is not drawn."""
     kind, activation = type(layer).__name__, getattr(layer, "activation", None)
     function = getattr(activation, "__name__", "linear")
     tail = "" if function == "linear" else f", {NAMES.get(function, function)}"
@@ -268,7 +273,7 @@ def strides_of(strides) -> str:
 
 
 class Canvas:
-    """The elements of an SVG, and how far they reach."""
+    """The elements of an SVG, and the width and height that they need."""
 
     def __init__(self):
         self.elements, self.width, self.height = [], 300.0, 40.0
@@ -288,7 +293,7 @@ class Canvas:
         self.reach(x + size * len(text) if kind != "label" else x, y)
 
     def box(self, x, y, step: Step, color) -> None:
-        """A step whose upper edge has its middle at (x, y)."""
+        """Draws a step as a box. (x, y) is the center of its upper edge."""
         width = max(BOX, 5.8 * len(step.text) + 10) if step.kind not in ("norm", "relu", "drop") else 90
         color = PALE.get(step.kind, color)
         self.elements.append(
@@ -303,7 +308,7 @@ class Canvas:
         self.elements.append(f'<path class="{kind}" d="{d}"{end}/>')
 
     def circle(self, x, y, text) -> None:
-        """A sum, a product or a concatenation, 18 pixels high, whose top is (x, y)."""
+        """Draws a circle for a sum, a product or a concatenation. Its height is 18 pixels, and its top is (x, y)."""
         self.elements.append(f'<circle class="merge" cx="{x:g}" cy="{y + 9:g}" r="9" fill="#ffffff"/>')
         self.text(x, y + 13, {"concat": "c"}.get(text, text))
 
@@ -325,7 +330,7 @@ class Canvas:
 
 
 def printable(text: str) -> str:
-    """The text without the characters that XML forbids."""
+    """Replaces the characters that XML forbids by question marks."""
     return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)
 
 
@@ -334,7 +339,7 @@ def color_of(stage: int) -> str:
 
 
 def draw_column(canvas: Canvas, parts: list[Part], unfolded: bool) -> tuple[float, float]:
-    """Draws the network as in He 2015, Fig. 3, and returns how far it reaches."""
+    """Draws the network as in He 2015, Fig. 3. Returns the x of its right edge and the y of its lower edge."""
     weights = sum(step.kind == "weight" for part in parts for step in part.visible)
     folds = weights > FITS and not unfolded
     runs = [[*run] for _, run in groupby(parts, Part.looks)] if folds else [[part] for part in parts]
@@ -377,7 +382,7 @@ def draw_column(canvas: Canvas, parts: list[Part], unfolded: bool) -> tuple[floa
 
 
 def draw_blocks(canvas: Canvas, parts: list[Part], left: float, bottom: float) -> None:
-    """Draws each kind of building block once, in columns as high as `bottom` to the right of `left`."""
+    """Draws each kind of building block once, in columns to the right of `left` that end at the height `bottom`."""
     blocks = [part for part in parts if "block" in part.name]
     kinds: dict[tuple, list[Part]] = {}
     for part in blocks:
@@ -396,7 +401,10 @@ def height_of(step: Step) -> float:
 
 
 def draw_block(canvas: Canvas, part: Part, left: float, y: float, number: str) -> None:
-    """Draws a building block as in He 2016, Fig. 4: the gate on the left, F(x) in the middle, the shortcut."""
+    """Draws a building block as in He 2016, Fig. 4.
+
+    The gate is on the left, F(x) is in the middle, and the shortcut is on the right.
+    """
     gated = any(step.branch for step in part.main)
     x, color = left + BOX / 2 + (SIDE if gated else 0), color_of(part.stage)
     canvas.text(left, y, part.name, "stage")

@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 PACKAGE = str(Path(__file__).parent)
-SHORT = 12  # names of a table that an error lists in full
+SHORT = 12  # an error message lists all names of a table with at most this number of names
 
 
 class RandomClassifierWarning(UserWarning):
-    """The classifier of a model keeps its random initialization: the loaded weights have other classes."""
+    """The classifier of a model keeps its random initialization, because the weights have other classes."""
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warns about the line outside of this package that led here."""
+    """Issues a warning for the line of code outside of this package that led to this call."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame, level = frame.f_back, level + 1
@@ -27,9 +27,10 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def choose(table: Mapping[str, T], name: str, argument: str) -> T:
-    """The row of `table` called `name`.
+    """Returns the row of `table` with the name `name`.
 
-    Otherwise a ValueError names `argument` and the allowed names: all of a short table, the nearest five of a long one.
+    Raises a ValueError if there is no such row. Its message contains `argument` and the allowed names: all names of a
+    short table, or the nearest five names of a long table.
     """
     if isinstance(name, str) and name in table:
         return table[name]
@@ -43,7 +44,7 @@ def choose(table: Mapping[str, T], name: str, argument: str) -> T:
 
 
 def positive(value: Any, argument: str) -> int:
-    """`value`, of Python or NumPy, as an int of 1 or more; else a ValueError that names `argument`."""
+    """Returns `value`, a positive integer of Python or NumPy, as an int. Otherwise raises ValueError."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -54,7 +55,7 @@ def positive(value: Any, argument: str) -> int:
 
 
 def positives(values: Any, argument: str, each: str) -> tuple[int, ...]:
-    """`values` as a tuple of ints of 1 or more, and not an empty one; else a ValueError that names `argument`."""
+    """Returns `values`, at least one positive integer, as a tuple of ints. Otherwise raises ValueError."""
     try:
         numbers = tuple(positive(value, argument) for value in values)
     except TypeError:
@@ -74,7 +75,7 @@ INTERVALS = {
 
 
 def within(value: Any, argument: str, interval: str) -> Any:
-    """`value`, if it is a number of a row of INTERVALS; else a ValueError that names `argument`."""
+    """Returns `value` if it is a number in `interval`, a name of INTERVALS. Otherwise raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, Real) or not INTERVALS[interval](value):
         raise ValueError(f"{argument} must be a number, {interval}. Received: {value!r}")
     return value

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and directories that only one process uses at a time."""
+"""Atomic writing of files, and locks for directories."""
 
 import errno
 import json
@@ -11,15 +11,16 @@ NO_SPACE = 74  # EX_IOERR, the exit code of a process that ended because the dis
 
 
 def is_full(error: BaseException) -> bool:
-    """Returns whether an error says that the disk is full."""
+    """Returns whether an error means that the disk is full."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def whole(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary name to write to, which is renamed to `path` at the end.
+    """Yields a temporary path to write to. At the end, the temporary file is renamed to `path`.
 
-    After an error or a kill, `path` is the old file or the new one, never a part of one. An error leaves no other file.
+    If the process fails or is killed, `path` is the complete old file or the complete new file. After an error, the
+    temporary file is deleted.
     """
     path = Path(path)
     unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")  # two processes may write the same file
@@ -40,13 +41,13 @@ def write_json(path, value) -> None:
 
 
 def read_json(path):
-    """Returns the value in a JSON file; None if there is no such file."""
+    """Returns the value in a JSON file. Returns None if the file does not exist."""
     path = Path(path)
     return json.loads(path.read_text()) if path.exists() else None
 
 
 def readable(path):
-    """As `read_json`, but None also if the file holds no JSON."""
+    """Returns the value in a JSON file. Returns None if the file does not exist or is not valid JSON."""
     try:
         return read_json(path)
     except ValueError:
@@ -54,16 +55,16 @@ def readable(path):
 
 
 class DirectoryInUse(SystemExit):
-    """Another process uses the directory."""
+    """Raised if another process uses the directory."""
 
 
 @contextmanager
 def only_one(directory: Path):
-    """Locks a directory, which is created if need be. Raises DirectoryInUse if another process has locked it.
+    """Locks a directory. Creates it if it does not exist. Raises DirectoryInUse if another process has locked it.
 
-    The lock ends with the process, also if it is killed.
+    The lock is released at the end of the context, and also if the process is killed.
     """
-    import fcntl  # not on Windows
+    import fcntl  # not available on Windows
 
     directory.mkdir(parents=True, exist_ok=True)
     with open(directory / ".lock", "w") as lock:

@@ -11,24 +11,26 @@ from keras_resnet.resnet import recursion_limit
 
 # Layers of a stage. conv1 and pool1 are the stem; pool2, pool3, ... are the transitions of DenseNets.
 NUMBERED = re.compile(r"(?:conv|pool)(\d+)(?:_.*)?")
-# After the last block: BN and ReLU of pre-activated nets, and of DenseNets.
+# BN and ReLU after the last block of pre-activation networks and DenseNets.
 FINAL_LAYERS = re.compile(r"post_.*|bn|relu")
 
 
 def freeze(model: keras.Model, up_to: str | None = "conv4", batch_norm: bool = True) -> None:
     """Freezes the stem and the first stages of a network.
 
-    A frozen layer is not trained, and frozen BatchNormalization uses its moving statistics and does not update them.
-    Only the `trainable` attributes of layers change. Keras reads them when the model is compiled: compile the model
-    afterwards. `freeze` makes no layer trainable; set `model.trainable = True` first to start again.
+    The weights of a frozen layer are not trained. A frozen BatchNormalization layer uses its moving statistics and does
+    not update them. This function changes only the `trainable` attributes of layers. Keras reads these attributes when
+    the model is compiled, so compile the model afterwards. `freeze` does not make any layer trainable. To unfreeze all
+    layers first, set `model.trainable = True`.
 
     Args:
         model: A network built by this package, or a model that contains one. Layers outside of the network, such as
-            those of your own head, stay as they are.
+            your own head, are not changed.
         up_to: The last stage to freeze: `"stem"`, `"conv2"`, `"conv3"`, ... Defaults to `"conv4"`. The name of the
-            last stage freezes all but the classifier. None freezes no stage.
-        batch_norm: Whether to freeze all BatchNormalization layers of the network, in later stages as well. Batches of
-            few images give poor statistics. Defaults to True. GroupNormalization is not affected.
+            last stage freezes all layers except the classifier. None freezes no stage.
+        batch_norm: Whether to freeze all BatchNormalization layers of the network, also those of later stages. This is
+            useful because small batches give inaccurate statistics. Defaults to True. GroupNormalization is not
+            affected.
 
     Raises:
         ValueError: If `model` contains no network of this package, if the network has no stage `up_to`, or if there is
@@ -60,23 +62,23 @@ def layer_decay(optimizer: str | keras.optimizers.Optimizer, model: keras.Model,
     """Returns an optimizer whose learning rate decreases from the head of a network to its stem.
 
     The learning rate of a stage is `learning_rate * decay**distance`. The distance is 0 for the head, 1 for the last
-    stage, 2 for the stage before it, and so on; it is largest for the stem. All variables outside of the stages,
-    such as those of your own layers, belong to the head. Howard and Ruder 2018, arXiv:1801.06146, section 3.2, who
-    divide by 2.6, call it discriminative fine-tuning.
+    stage, 2 for the stage before it, and so on. The stem has the largest distance. All variables outside of the stages,
+    such as those of your own layers, belong to the head. Howard and Ruder 2018, arXiv:1801.06146, section 3.2, call
+    this method discriminative fine-tuning and divide the learning rate by 2.6 between layers.
 
     Args:
-        optimizer: An optimizer of Keras, or its name such as `"adamw"`. Its settings are copied, its state is not. The
+        optimizer: An optimizer of Keras, or its name such as `"adamw"`. Its settings are copied, but not its state. The
             learning rate may be a number or a `LearningRateSchedule`.
         model: The model to be trained: a network built by this package, or a model that contains one.
-        decay: The factor between two neighbouring groups, in (0, 1].
+        decay: The ratio of the learning rates of two neighbouring groups, in (0, 1].
 
     Returns:
         A `LayerDecay` optimizer.
 
     Raises:
-        ValueError: If `model` contains no network of this package, if `decay` is not in (0, 1], or for an optimizer
-            that wraps others, has a `global_clipnorm` (it would be computed for each group by itself), or whose
-            learning rate is a function.
+        ValueError: If `model` contains no network of this package, or if `decay` is not in (0, 1]. Also if the
+            optimizer wraps other optimizers, if its learning rate is a function, or if it has a `global_clipnorm`,
+            because the global norm would be computed separately for each group.
 
     Example:
         >>> model = keras_resnet.ResNet20()
@@ -100,15 +102,15 @@ def layer_decay(optimizer: str | keras.optimizers.Optimizer, model: keras.Model,
 class LayerDecay(keras.optimizers.MultiOptimizer):
     """The optimizer that `layer_decay` returns.
 
-    It has one `learning_rate`, that of the head. To assign it scales the learning rates of all groups, so that
-    `ReduceLROnPlateau` and `LearningRateScheduler` keep their ratios. `learning_rates` has that of each group.
-    It is saved with a compiled model, its state included.
+    Its `learning_rate` is the learning rate of the head. Assigning a value to it scales the learning rates of all
+    groups. `ReduceLROnPlateau` and `LearningRateScheduler` therefore keep their ratios. `learning_rates` contains the
+    learning rate of each group. A compiled model is saved with this optimizer and its state.
 
     Args:
-        optimizer: The optimizer of the head, whose settings are copied for the other groups.
-        groups: Pairs `(name, regular expression of the variables' paths)`, from the stem to the last stage.
-        decay: The factor between two neighbouring groups, in (0, 1].
-        name: A name for the optimizer.
+        optimizer: The optimizer of the head. Its settings are copied for the other groups.
+        groups: Pairs `(name, regular expression for the paths of variables)`, from the stem to the last stage.
+        decay: The ratio of the learning rates of two neighbouring groups, in (0, 1].
+        name: The name of the optimizer.
     """
 
     def __init__(self, optimizer, groups, decay, name=None):
@@ -138,7 +140,8 @@ class LayerDecay(keras.optimizers.MultiOptimizer):
 
     @property
     def optimizers(self):
-        # The callbacks of Keras would change each of them by itself: LearningRateScheduler sets all to the same rate.
+        # With this attribute, the callbacks of Keras would change each optimizer separately. LearningRateScheduler
+        # would set the same learning rate for all of them.
         raise AttributeError("LayerDecay has one learning_rate for all of its optimizers")
 
     @property
@@ -157,7 +160,10 @@ class LayerDecay(keras.optimizers.MultiOptimizer):
             optimizer.learning_rate = _scaled(value, factor)
 
     def save_own_variables(self, store):
-        """Keras saves the variables of the optimizers inside as theirs; MultiOptimizer would save them once more."""
+        """Saves only `iterations`: Keras saves the variables of the inner optimizers separately.
+
+        The method of MultiOptimizer would save these variables a second time.
+        """
         store["iterations"] = keras.ops.convert_to_numpy(self.iterations)
 
     def load_own_variables(self, store):
@@ -178,7 +184,7 @@ class LayerDecay(keras.optimizers.MultiOptimizer):
 
 
 class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """`factor` times another schedule. `LayerDecay` saves the other one."""
+    """Another schedule multiplied by `factor`. `LayerDecay` saves the other schedule."""
 
     def __init__(self, schedule, factor):
         self.schedule, self.factor = schedule, factor
@@ -188,7 +194,7 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def _learning_rate(config: dict):
-    """The number or the schedule in the config of an optimizer."""
+    """Returns the learning rate in the config of an optimizer, a number or a schedule."""
     rate = config["learning_rate"]
     if isinstance(rate, dict):
         rate = keras.saving.deserialize_keras_object(rate)
@@ -214,11 +220,11 @@ def reset_classifier(model: Network, classes: int, activation="softmax") -> Netw
     Args:
         model: A network built by this package with `include_top=True`, not a model that contains one.
         classes: The number of outputs of the new classifier.
-        activation: The activation of the new classifier. Defaults to `"softmax"`; None gives logits.
+        activation: The activation of the new classifier. None returns the logits. Defaults to `"softmax"`.
 
     Returns:
-        A network like `model`, `(b, h, w, c) -> (b, classes)`. The settings of its layer `predictions`, such as dtype
-        and weight decay, are those of the old one.
+        A network like `model`, `(b, h, w, c) -> (b, classes)`. The other settings of its layer `predictions`, such as
+        dtype and weight decay, are those of the old layer.
 
     Raises:
         ValueError: If `model` does not end in a layer `predictions`, or if `classes` is not a positive integer.
@@ -247,7 +253,10 @@ def reset_classifier(model: Network, classes: int, activation="softmax") -> Netw
 
 
 def network_stages(model: keras.Model) -> dict[str, list[keras.layers.Layer]]:
-    """The layers of each stage of the networks in `model`, `{"stem": [...], "conv2": [...], ...}`, without the head."""
+    """Returns the layers of each stage of the networks in `model`: `{"stem": [...], "conv2": [...], ...}`.
+
+    The layers of the head are not included.
+    """
     stages: dict[int, list] = {}
     for network in networks(model):
         numbers = [int(match[1]) for layer in network.layers if (match := NUMBERED.fullmatch(layer.name))]

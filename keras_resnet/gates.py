@@ -8,9 +8,9 @@ from keras_resnet.layers import Layers
 
 
 def squeeze_excite(x, ratio, layers: Layers, *, name):
-    """Hu et al. 2018, arXiv:1709.01507, Fig. 2: `(b, h, w, c) -> (b, h, w, c)`, with c * ratio channels between.
+    """Applies squeeze-and-excitation, `(b, h, w, c) -> (b, h, w, c)` (Hu et al. 2018, arXiv:1709.01507, Fig. 2).
 
-    These are rounded to a multiple of 8, as in timm; fewer than 8 there are never.
+    The hidden layer has c * ratio channels, rounded to a multiple of 8 as in timm, and at least 8.
     """
     channels = x.shape[-1]
     squeezed = max(8, int(channels * ratio + 4) // 8 * 8)
@@ -27,7 +27,10 @@ def squeeze_excite(x, ratio, layers: Layers, *, name):
 
 
 def efficient_channel_attention(x, ratio, layers: Layers, *, name):
-    """Wang et al. 2020, arXiv:1910.03151, Fig. 2: a convolution along the channels, as wide as eq. (12) says."""
+    """Applies efficient channel attention (Wang et al. 2020, arXiv:1910.03151, Fig. 2).
+
+    It is a convolution along the channels. Its kernel size is given by eq. (12).
+    """
     channels = x.shape[-1]
     width = int(abs(log2(channels) + 1) / 2)
     scale = keras.layers.GlobalAveragePooling2D(name=f"{name}_eca_pool")(x)
@@ -45,5 +48,5 @@ def efficient_channel_attention(x, ratio, layers: Layers, *, name):
     return keras.layers.Multiply(name=f"{name}_eca_scale")([x, scale])
 
 
-# name of a gate -> a function of F(x), the ratio of channels inside, the `Layers` and the prefix of the layer names
+# name of a gate -> function (F(x), ratio of channels in the hidden layer, layers, name=prefix of the layer names)
 GATES = {"none": None, "se": squeeze_excite, "eca": efficient_channel_attention}

@@ -11,10 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 
-CHUNK = 2**16  # numbers that stay in the cache while they are drawn
-DEVIATION = 0.87962566103423978  # of the normal distribution truncated at 2
+CHUNK = 2**16  # size of an array that fits in the CPU cache
+DEVIATION = 0.87962566103423978  # standard deviation of the standard normal distribution truncated at 2
 DRAWS = ContextVar("DRAWS", default=True)
-BUILT: ContextVar[Callable | None] = ContextVar("BUILT", default=None)  # called with every layer that `apply` built
+BUILT: ContextVar[Callable | None] = ContextVar("BUILT", default=None)  # called for each layer that `apply` builds
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -30,7 +30,7 @@ else:
 
 @contextmanager
 def without_drawing() -> Iterator[None]:
-    """Networks that are built in this context are only counted: their kernels are not drawn."""
+    """In this context, the kernels of networks are not drawn. Use it for networks whose weights are not needed."""
     token = DRAWS.set(False)
     try:
         yield
@@ -40,13 +40,15 @@ def without_drawing() -> Iterator[None]:
 
 @contextmanager
 def kernels_later(draw: bool) -> Iterator[None]:
-    """In this context `apply` leaves the kernels with the initializer "he_normal" undefined.
+    """In this context, `apply` does not initialize kernels with the initializer "he_normal".
 
-    They are drawn as in He et al. 2015, arXiv:1502.01852, unless `draw` is False because weights are loaded.
+    Threads draw these kernels as in He et al. 2015, arXiv:1502.01852. If `draw` is False, they are not drawn, because
+    weights will be loaded.
 
-    Keras draws one kernel after the other, on TensorFlow at half the speed. That was more than half of the time to
-    build ResNet-152. Here threads draw while the next layers are built. The distribution is that of Keras. The seeds
-    follow `keras.utils.set_random_seed`, and the numbers are the same on all backends.
+    Keras draws one kernel after the other, and on TensorFlow its generator has half the speed of the one used here.
+    This took more than half of the time to build ResNet-152. Here, threads draw the kernels while the next layers are
+    built. The distribution is that of Keras. The seeds depend on `keras.utils.set_random_seed`, and the numbers are the
+    same on all backends.
     """
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         drawn = []
@@ -66,13 +68,14 @@ def kernels_later(draw: bool) -> Iterator[None]:
 
 
 def apply(layer: keras.Layer, x) -> Any:
-    """Returns `layer(x)` for a new layer. Its kernel is undefined in a context of `kernels_later`."""
+    """Returns `layer(x)` for a new layer. In a context of `kernels_later`, its kernel is not initialized yet."""
     built, initializer = BUILT.get(), layer.kernel_initializer
     if built is None or not isinstance(initializer, keras.initializers.HeNormal):
         return layer(x)
 
     def fill(shape, dtype=None):
-        if BUILT.get() is not built:  # Keras initializes variables later if it builds layers in a StatelessScope
+        # In a StatelessScope, Keras initializes variables later, when the context may have ended.
+        if BUILT.get() is not built:
             return initializer(shape, dtype)
         return (empty if DRAWS.get() else keras.ops.zeros)(shape, dtype=dtype)
 
@@ -102,6 +105,6 @@ def he_normal(shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 
 def aligned(size: int) -> np.ndarray:
-    """Returns float32 memory whose address is a multiple of 64: TensorFlow uses it without a copy."""
+    """Returns a float32 array whose address is a multiple of 64, so that TensorFlow can use it without a copy."""
     memory = np.empty(size + 15, np.float32)
     return memory[-memory.ctypes.data % 64 // 4 :][:size]

@@ -1,7 +1,8 @@
 """The layers of the networks, and the settings that all layers of a network share.
 
-Tensors are channels-last, `(b, h, w, c)` or, for clips, `(b, frames, h, w, c)`. A layer is named after its place:
-`conv(..., name="conv3_block1_2")` makes `conv3_block1_2_pad` (where it must pad) and `conv3_block1_2_conv`.
+Tensors are channels-last: `(b, h, w, c)`, or `(b, frames, h, w, c)` for video clips. The name of a layer states its
+position: `conv(..., name="conv3_block1_2")` creates the layers `conv3_block1_2_pad` (if padding is needed) and
+`conv3_block1_2_conv`.
 """
 
 from collections.abc import Callable
@@ -21,22 +22,23 @@ from keras_resnet.ranks import FULL, Time, channels_between, of_rank, parts
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 else:
-    tf = None  # what only TensorFlow can do is behind this
+    tf = None  # code that needs TensorFlow checks this value first
 
-# where zero channels go -> how many of them stand before the old ones
+# position of the zero channels -> function of their number that returns how many of them precede the old channels
 ZERO_CHANNELS_BEFORE = {"both": lambda new: new // 2, "end": lambda new: 0}
-# which convolutions have a bias -> a function of whether BN follows a convolution, to whether it has a bias
+# value of conv_bias -> function that returns whether a convolution has a bias; `bn` is whether BN follows it
 CONV_BIASES = {"none": lambda bn: False, "without_bn": lambda bn: not bn, "all": lambda bn: True}
 CONV_PADDINGS = ("symmetric", "same")
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class ZeroPadChannels(keras.layers.Layer):
-    """Option A of He 2015: every `stride`-th pixel, and zeros for the channels that are new.
+    """Option A of He 2015: keeps every `stride`-th pixel and adds channels of zeros.
 
-    `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`. `side="both"` puts half of the zero channels
-    before the old ones and half behind (github.com/akamaster/pytorch_resnet_cifar10), `side="end"` all
-    behind (github.com/facebookarchive/fb.resnet.torch). Has no weights. Raises ValueError where `filters < c`.
+    `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`. `side="both"` puts half of the zero channels before
+    the old channels and half after them (github.com/akamaster/pytorch_resnet_cifar10). `side="end"` puts all of them
+    after the old channels (github.com/facebookarchive/fb.resnet.torch). The layer has no weights. It raises a
+    ValueError if `filters < c`.
     """
 
     def __init__(self, filters, stride=1, side="both", **kwargs):
@@ -54,7 +56,8 @@ class ZeroPadChannels(keras.layers.Layer):
     def call(self, x):
         new = self.filters - x.shape[-1]
         before = ZERO_CHANNELS_BEFORE[self.side](new)
-        if self.stride > 1:  # x[:, ::stride, ::stride], whose gradient TensorFlow computes ten times more slowly
+        # This is x[:, ::stride, ::stride]. TensorFlow computes the gradient of that expression ten times more slowly.
+        if self.stride > 1:
             x = ops.average_pool(x, 1, self.stride, data_format="channels_last")
         return ops.pad(x, [[0, 0], [0, 0], [0, 0], [before, new - before]])
 
@@ -70,7 +73,7 @@ class ZeroPadChannels(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class LowestPadding2D(keras.layers.ZeroPadding2D):
-    """Pads with minus infinity, as max pooling needs where its input may be negative."""
+    """Pads with minus infinity. Max pooling requires this padding if its input may be negative."""
 
     def call(self, x):
         return ops.pad(x, [(0, 0), *self.padding, (0, 0)], constant_values=float("-inf"))
@@ -78,14 +81,16 @@ class LowestPadding2D(keras.layers.ZeroPadding2D):
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras' own layer, its weights and its config, in one kernel where TensorFlow has one.
+    """The BatchNormalization of Keras, computed by the fused kernel of TensorFlow if possible.
 
-    Keras 3 spells the normalization out, in float32 under every policy; the fused kernel passes over memory less often
-    and stays in 16 bits (its sums are float32). What that kernel has not (masks, other ranks or axes, renorm,
-    statistics synchronized between several replicas, float64, other backends) is left to Keras.
+    The weights and the config are those of the Keras layer. Keras 3 computes the normalization with separate
+    operations, in float32 under every dtype policy. The fused kernel reads and writes memory less often, and its inputs
+    and outputs stay in 16 bits (its sums are float32). Cases that the kernel does not support use the implementation of
+    Keras: masks, other ranks or axes, renorm, statistics synchronized between several replicas, float64, and other
+    backends.
 
-    One figure differs: the variance that moves into `moving_variance` is the unbiased one, n / (n - 1) times Keras',
-    as in PyTorch and in tf.keras before Keras 3.
+    One value differs: `moving_variance` is updated with the unbiased variance, which is n / (n - 1) times the variance
+    that Keras uses. PyTorch and tf.keras before Keras 3 also use the unbiased variance.
     """
 
     def call(self, inputs, training=None, mask=None):
@@ -126,9 +131,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class Conv2D(keras.layers.Conv2D):
-    """Keras' own layer, its weights and its config, but grouped without the XLA function that Keras wraps it in.
+    """The Conv2D of Keras, but grouped convolutions do not use the XLA function in which Keras wraps them.
 
-    That wrapper is up to 200 times slower on a CPU, and TF Serving may refuse a SavedModel that holds it.
+    The weights and the config are those of the Keras layer. The XLA function is up to 200 times slower on a CPU, and TF
+    Serving may fail to load a SavedModel that contains it.
     """
 
     def convolution_op(self, inputs, kernel):
@@ -140,13 +146,14 @@ class Conv2D(keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class StandardizedConv2D(Conv2D):
-    """Weight standardization, arXiv:1903.10520: each filter less its mean, over its standard deviation.
+    """Convolution with weight standardization, arXiv:1903.10520.
 
-    As BiT computes it, arXiv:1912.11370: in float32, with 1e-8 added to the variance.
+    The mean of each filter is subtracted, and the result is divided by the standard deviation of the filter. As in BiT,
+    arXiv:1912.11370, this is computed in float32, with 1e-8 added to the variance.
     """
 
     def add_weight(self, *args, name=None, autocast=True, **options):
-        """The kernel is not cast to the policy's 16 bits before it is standardized."""
+        """Disables the cast of the kernel to 16 bits, so that the kernel is standardized in float32."""
         return super().add_weight(*args, name=name, autocast=autocast and name != "kernel", **options)
 
     def convolution_op(self, inputs, kernel):
@@ -161,12 +168,15 @@ def standardize(kernel):
 
 
 def native_groups(inputs, kernel, groups, strides, padding, dilations):
-    """`(b, h, w, c) -> (b, h', w', filters)` in one call of TensorFlow, which sees the groups in the kernel's shape."""
+    """Computes a grouped convolution, `(b, h, w, c) -> (b, h', w', filters)`, in one call of TensorFlow.
+
+    TensorFlow infers the number of groups from the shape of the kernel.
+    """
     return tf.nn.conv2d(inputs, kernel, strides, padding.upper(), dilations=dilations)
 
 
 def split_groups(inputs, kernel, groups, strides, padding, dilations):
-    """The same, a convolution a group: right on every device."""
+    """Computes the same with one convolution for each group. The result is correct on every device."""
     pairs = zip(tf.split(inputs, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True)
     return tf.concat([native_groups(x, k, 1, strides, padding, dilations) for x, k in pairs], axis=-1)
 
@@ -176,23 +186,24 @@ GROUPED = {"native": native_groups, "split": split_groups}
 
 @cache
 def grouped_kernel(dtype) -> str:
-    """The row of GROUPED for this machine: "native" if TensorFlow's own is right, forward and backward, else "split".
+    """Returns "native" if `native_groups` is correct on this machine, forward and backward, otherwise "split".
 
-    Native is right on GPUs, and on CPUs in the types that oneDNN takes there: none where it is off, float16 and
-    bfloat16 if the CPU has instructions for them, never float64. Else TensorFlow raises. So it is tried, once a type.
+    `native_groups` is correct on GPUs, and on CPUs for the dtypes that oneDNN supports there. oneDNN may be disabled,
+    supports float16 and bfloat16 only if the CPU has instructions for them, and does not support float64. TensorFlow
+    raises an error in the other cases. This function therefore runs a small convolution, once for each dtype.
     """
     if tf.config.list_physical_devices("GPU"):
         return "native"
 
     @tf.function
     def forward_and_backward(convolve):
-        # whole numbers, so small that sums of them are exact in 16 bits
+        # small integers, whose sums are exact in 16 bits
         shapes = (1, 4, 4, 4), (3, 3, 2, 4)
         inputs = [tf.cast(tf.random.stateless_uniform(shape, [0, 0], -2, 3, tf.int32), dtype) for shape in shapes]
         y = convolve(*inputs, 2, (1, 1), "same", (1, 1))
         return [tf.cast(value, tf.float32) for value in (y, *tf.gradients(y, inputs))]
 
-    with tf.init_scope(), tf.device("CPU"):  # whoever asks may be in the middle of a trace
+    with tf.init_scope(), tf.device("CPU"):  # init_scope, because the caller may be tracing a graph
         try:
             native, split = (forward_and_backward(convolve) for convolve in (native_groups, split_groups))
         except tf.errors.OpError:
@@ -202,10 +213,10 @@ def grouped_kernel(dtype) -> str:
 
 
 class Norm(NamedTuple):
-    """What stands where the papers write BN."""
+    """The normalization that a network uses in all positions of BN in the papers."""
 
-    letters: str  # the end of its layers' names
-    make: Callable  # of what all layers share, how gamma starts, and the name
+    letters: str  # last letters of the layer names
+    make: Callable  # (layers, initializer of gamma, name) -> normalization layer
 
 
 def batch_norm(layers, gamma, name, **options):
@@ -214,14 +225,16 @@ def batch_norm(layers, gamma, name, **options):
 
 
 def synchronized_batch_norm(layers, gamma, name):
-    """With the statistics of the whole batch where replicas share it; JAX, which compiles for all of them at once, has
-    no other. Keras raises ValueError on PyTorch.
+    """Returns BN with the statistics of the whole batch if several replicas share the batch.
+
+    JAX compiles one program for all replicas, so its BN always uses the statistics of the whole batch. Keras raises a
+    ValueError on PyTorch.
     """
     return batch_norm(layers, gamma, name, synchronized=keras.backend.backend() != "jax")
 
 
 def group_norm(layers, gamma, name):
-    """Wu and He 2018, arXiv:1803.08494."""
+    """Returns group normalization (Wu and He 2018, arXiv:1803.08494)."""
     return keras.layers.GroupNormalization(
         layers.gn_groups, epsilon=layers.bn_epsilon, gamma_initializer=gamma, name=name
     )
@@ -236,23 +249,24 @@ NORMS = {
 
 @dataclass(frozen=True)
 class Layers:
-    """The settings that all layers of a network share; its methods make the layers.
+    """The settings that all layers of a network share. The methods create the layers.
 
     Args:
-        weight_decay: Weight decay of the papers: the loss adds `weight_decay / 2 * sum(w ** 2)` of all kernels, which
-            is `L2(weight_decay / 2)` in Keras. Defaults to 0.
-        bn_momentum: Momentum of BN as in Keras; PyTorch's 0.1 is 0.9 here. Defaults to 0.9.
+        weight_decay: Weight decay of the papers: `weight_decay / 2 * sum(w ** 2)` of all kernels is added to the loss.
+            This is `L2(weight_decay / 2)` in Keras. Defaults to 0.
+        bn_momentum: Momentum of BN as in Keras. PyTorch defines it as 1 minus this value: 0.9 here is 0.1 in PyTorch.
+            Defaults to 0.9.
         bn_epsilon: Constant that BN (or GN) adds to the variance. Defaults to 1e-5.
-        zero_channels: Where the shortcut `"zero_pad"` puts the new channels, on `"both"` sides or at the `"end"`.
-            Defaults to `"both"`.
+        zero_channels: Position of the new channels in the shortcut `"zero_pad"`: half before and half after the old
+            channels (`"both"`), or all after them (`"end"`). Defaults to `"both"`.
         norm: Normalization: `"bn"`, `"sync_bn"` or `"gn"`. Defaults to `"bn"`.
         gn_groups: Groups of the normalization `"gn"` (Wu and He 2018, section 3.2). Defaults to 32.
         weight_standardization: Whether kernels are standardized (arXiv:1903.10520). Defaults to False.
         conv_bias: Convolutions that have a bias: `"none"`, `"without_bn"` or `"all"`. Defaults to `"none"`.
-        conv_padding: Padding of convolutions that stride, `"symmetric"` or `"same"`. Defaults to `"symmetric"`.
-        names: Layers with other names than the usual: pairs (usual name, name). Defaults to none.
-        time: What convolutions of clips do along time, a `Time` from keras_resnet/ranks.py. Defaults to `FULL`: their
-            kernels span three frames and stride in time as in height and width.
+        conv_padding: Padding of convolutions with a stride, `"symmetric"` or `"same"`. Defaults to `"symmetric"`.
+        names: Pairs `(default name, name)` for layers whose name is not the default. Defaults to no pairs.
+        time: Kernel size and stride along time in video networks, a `Time` from keras_resnet/ranks.py. Defaults to
+            `FULL`: kernels span three frames, and the stride along time is that of height and width.
 
     Raises:
         ValueError: If a setting has a value that is not allowed.
@@ -295,13 +309,15 @@ class Layers:
         return keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
 
     def conv(self, x, filters, kernel_size, stride=1, groups=1, dilation=1, *, between=None, zero=False, bn=True, name):
-        """A convolution, `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`.
+        """Applies a convolution, `(b, h, w, c) -> (b, ceil(h/stride), ceil(w/stride), filters)`.
 
-        If it strides, `conv_padding` decides how it pads: "symmetric" pads `kernel_size // 2` on every side, as Caffe
-        and PyTorch do; "same" is that of TensorFlow, which pads an even size on the right and at the bottom only.
-        Kernels start as in He et al. 2015, arXiv:1502.01852, or at `zero`. `conv_bias` and `bn`, whether a BN follows,
-        decide whether it has a bias. Of clips, `time` decides what it does along time; `between` are the filters
-        between the two parts of a factorized convolution, by default `channels_between`.
+        - Padding: `conv_padding` defines the padding if `stride` is greater than 1. "symmetric" pads `kernel_size // 2`
+          on every side, as in Caffe and PyTorch. "same" is the padding of TensorFlow, which pads an even size on the
+          right and at the bottom only.
+        - Initialization: the kernel is initialized as in He et al. 2015, arXiv:1502.01852, or with zeros if `zero`.
+        - Bias: `conv_bias` and `bn` define whether there is a bias. `bn` is whether BN follows the convolution.
+        - Video clips: `time` defines the convolution along time. `between` is the number of filters between the two
+          parts of a factorized convolution. The default is `channels_between`.
         """
         if stride > 1 and dilation > 1:
             raise ValueError(
@@ -337,7 +353,7 @@ class Layers:
         return apply(layer, x)
 
     def bn(self, x, *, zero=False, name):
-        """The normalization of this net; its layers are called after it, `..._bn` or `..._gn`."""
+        """Applies the normalization of this network. The names of its layers end with "_bn" or "_gn"."""
         if name.endswith("bn"):
             name = name.removesuffix("bn") + NORMS[self.norm].letters
         if self.norm == "gn" and x.shape[-1] % self.gn_groups:
@@ -347,11 +363,14 @@ class Layers:
         return NORMS[self.norm].make(self, "zeros" if zero else "ones", name)(x)
 
     def relu(self, x, *, zero=False, name):
-        del zero  # nothing in a ReLU starts anywhere
+        del zero  # a ReLU has no weights to initialize
         return keras.layers.ReLU(name=name)(x)
 
     def follow(self, steps, x, *, zero=False, name, out=None):
-        """`x` through `steps`, such as "bn relu", each named `{name}_{step}`, the last one `out` if given."""
+        """Applies `steps`, such as "bn relu", to `x`.
+
+        The name of each layer is `{name}_{step}`. If `out` is given, it is the name of the last layer.
+        """
         steps = steps.split()
         for i, step in enumerate(steps, 1):
             last = i == len(steps)
@@ -364,11 +383,14 @@ class Layers:
         return layer(x)
 
     def average_pool(self, x, size, stride, *, name):
-        """Means over `size x size`; at the border over the pixels that are there."""
+        """Applies average pooling over `size x size` pixels. At the border, padded pixels are not counted."""
         return keras.layers.AveragePooling2D(size, stride, padding="same", name=f"{name}_pool")(x)
 
     def max_pool(self, x, size, stride, *, nonnegative, name):
-        """Maxima, padded `size // 2` on every side by what never is one: zero after a ReLU, else -inf."""
+        """Applies max pooling after padding of `size // 2` on every side.
+
+        The padding never exceeds a pixel: it is zero if `x` is `nonnegative`, as after a ReLU, otherwise -inf.
+        """
         padding = keras.layers.ZeroPadding2D if nonnegative else LowestPadding2D
         x = padding(size // 2, name=self.named(f"{name}_pad"))(x)
         return keras.layers.MaxPooling2D(size, stride, name=self.named(f"{name}_pool"))(x)
@@ -377,12 +399,12 @@ class Layers:
         return keras.layers.Dropout(rate, name=f"{name}_dropout", dtype=dtype)(x)
 
     def drop_path(self, x, rate, *, name):
-        """Stochastic depth, arXiv:1603.09382: all of a picture's `x` is zero, or x / (1 - rate)."""
+        """Applies stochastic depth, arXiv:1603.09382: for each image, the result is zero or `x / (1 - rate)`."""
         shape = (None, *[1] * (len(x.shape) - 1))
         return keras.layers.Dropout(rate, noise_shape=shape, name=f"{name}_drop_path")(x)
 
     def dense(self, x, units, activation, *, name):
-        """The classifier; in float32 where the net computes in fewer bits."""
+        """Applies the classifier. It computes in float32 if the dtype policy computes in 16 bits."""
         return keras.layers.Dense(
             units,
             activation=activation,
@@ -394,7 +416,7 @@ class Layers:
 
 @contextmanager
 def dtype_policy(policy):
-    """The global dtype policy, in this context."""
+    """Sets the global dtype policy to `policy` in this context."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -404,12 +426,12 @@ def dtype_policy(policy):
 
 
 def head_dtype():
-    """float32 where the policy computes in 16 bits; else None, the policy's own."""
+    """Returns "float32" if the dtype policy computes in 16 bits, otherwise None: the dtype of the policy."""
     return "float32" if keras.config.dtype_policy().compute_dtype in ("float16", "bfloat16") else None
 
 
 def check_channels_last() -> None:
-    """ValueError where Keras would build its layers for `(b, c, h, w)`."""
+    """Raises ValueError if the global data format of Keras is channels-first, `(b, c, h, w)`."""
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(
             "keras_resnet builds channels-last nets: keras.config.image_data_format() must be 'channels_last'. "

@@ -1,4 +1,4 @@
-"""What this machine computes faster."""
+"""Tests whether this machine computes faster in bfloat16."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +7,11 @@ import keras
 
 
 def bfloat16_pays(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this machine computes faster in bfloat16 than in float32.
+    """Returns whether this machine computes faster in bfloat16 than in float32.
 
-    TPUs do, GPUs of compute capability 8.0 or higher (A100 and later; V100, T4 and P100 have no bfloat16), and, where
-    there are none of these, CPUs that multiply in it (avx512_bf16, AMX).
+    This is True for TPUs and for GPUs of compute capability 8.0 or higher (A100 and later). V100, T4 and P100 do not
+    support bfloat16. Without an accelerator, it is True for CPUs with instructions for products in bfloat16
+    (avx512_bf16, AMX).
     """
     accelerators = ACCELERATORS.get(keras.backend.backend(), lambda: [])()
     if accelerators:
@@ -36,7 +37,7 @@ def jax_accelerators() -> list[bool]:
 
 
 def capability_of(device) -> float:
-    """Compute capability of a GPU of JAX; 0 if it has none, as those of AMD ("gfx90a")."""
+    """Returns the compute capability of a GPU in JAX. Returns 0 if it is not a number, as for AMD GPUs ("gfx90a")."""
     try:
         return float(device.compute_capability)
     except (AttributeError, ValueError):
@@ -51,7 +52,7 @@ def torch_accelerators() -> list[bool]:
     return [torch.cuda.get_device_capability(i) >= (8, 0) for i in range(torch.cuda.device_count())]
 
 
-# Backend -> for each accelerator, whether it computes faster in bfloat16.
+# backend -> function that returns, for each accelerator, whether it computes faster in bfloat16
 ACCELERATORS: dict[str, Callable[[], list[bool]]] = {
     "tensorflow": tensorflow_accelerators,
     "jax": jax_accelerators,

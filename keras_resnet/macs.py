@@ -1,4 +1,4 @@
-"""The cost of a net as the papers count it."""
+"""The multiply-adds of a network, counted as in the papers."""
 
 from math import prod
 
@@ -19,7 +19,7 @@ TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.
 def count_macs(model: keras.Model) -> int:
     """Returns the multiply-adds ("FLOPs" in He 2015, Table 1) of the convolution and dense layers for one image.
 
-    Every call of a layer or of a nested model counts, at the size of that call.
+    Every call of a layer or of a nested model is counted, with the size of the feature maps of that call.
 
     Args:
         model: A Functional or Sequential model. The sizes of its feature maps must be known: build it with a full
@@ -29,8 +29,8 @@ def count_macs(model: keras.Model) -> int:
         An integer.
 
     Raises:
-        ValueError: If the size of a feature map is not known, or if a layer has a kernel of another kind (transposed,
-            separable, recurrent).
+        ValueError: If the size of a feature map is not known, or if the model contains layers that this function cannot
+            count (transposed or separable convolutions, recurrent layers).
 
     Example:
         >>> keras_resnet.count_macs(keras_resnet.ResNet50())
@@ -38,7 +38,7 @@ def count_macs(model: keras.Model) -> int:
     """
     config = model.get_config()
     if any("inbound_nodes" not in layer for layer in config.get("layers", [{}])):
-        model = keras.Model(model.inputs, model.outputs)  # Sequential, or a class whose config is not its graph
+        model = keras.Model(model.inputs, model.outputs)  # the config of Sequential and other classes has no graph
         config = model.get_config()
     operations = {operation.name: operation for operation in model.operations}
     return sum(
@@ -66,7 +66,7 @@ def _macs_of_call(layer, shapes: list[tuple]) -> int:
                 f"count_macs knows convolutions and dense layers. Received: {layer.name!r}, a {type(layer).__name__}"
             )
         return 0
-    shape = layer.compute_output_shape(shapes[0])  # a kernel is applied once at each position
+    shape = layer.compute_output_shape(shapes[0])  # the kernel is applied once at each position of the output
     positions = shape[2:] if getattr(layer, "data_format", "") == "channels_first" else shape[1:-1]
     if None in positions:
         raise ValueError(

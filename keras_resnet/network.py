@@ -1,4 +1,4 @@
-"""The class of all networks: a Functional model that carries its variant and the preprocessing of its weights."""
+"""The class of all networks: a Functional model that stores its variant and the preprocessing of its weights."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,23 +11,25 @@ import numpy as np
 from keras_resnet.preprocessing import Preprocessing, find_preprocessing
 from keras_resnet.variants import DenseVariant, Variant, differences
 
-FORMAT = 1  # of the description in saved files; it grows when a reader of the older format would be wrong
-KEY = "keras_resnet"  # of the description in configs, in .weights.h5 files and in the metadata of safetensors files
+# Format of the description in saved files. Increase it if older versions would misread the new format.
+FORMAT = 1
+# Key of the description in configs, in .weights.h5 files and in the metadata of safetensors files.
+KEY = "keras_resnet"
 VARIANTS_BY_CLASS: dict[str, type] = {"Variant": Variant, "DenseVariant": DenseVariant}
 
 
 class Description(NamedTuple):
-    """What a network knows about itself, and what its files keep beside the weights."""
+    """The metadata of a network, which files contain in addition to the weights."""
 
     variant: Variant | DenseVariant
     preprocessing: Preprocessing | None = None  # of the images that the weights expect, if known
-    includes_preprocessing: bool = False  # the normalization is a layer of the model, which takes pixels of 0 to 255
-    class_names: tuple[str, ...] | None = None  # one per output of the classifier, if known
+    includes_preprocessing: bool = False  # whether the model normalizes its input, which is then pixels from 0 to 255
+    class_names: tuple[str, ...] | None = None  # one name for each output of the classifier, if known
 
     def to_config(self) -> dict[str, Any]:
-        """Returns a dict for JSON."""
+        """Returns a dict that can be written as JSON."""
         variant = {"class": type(self.variant).__name__, **asdict(self.variant)}
-        if not isinstance(variant.get("shortcut", ""), str):  # a Shortcut with functions of the user
+        if not isinstance(variant.get("shortcut", ""), str):  # a Shortcut, whose functions cannot be written as JSON
             variant["shortcut"] = "custom"
         return {
             "format": FORMAT,
@@ -39,7 +41,10 @@ class Description(NamedTuple):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Description":
-        """Reads what `to_config` returned, also after JSON. Raises ValueError for anything else."""
+        """Creates a `Description` from the dict that `to_config` returned, also after a conversion to JSON.
+
+        Raises ValueError for any other dict.
+        """
         try:
             if config["format"] > FORMAT:
                 raise ValueError(
@@ -64,13 +69,14 @@ def _with_tuples(config: dict[str, Any]) -> dict[str, Any]:
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class Network(keras.Model):
-    """A Functional model that carries the variant it was built from.
+    """A Functional model that stores the variant from which it was built.
 
-    `ResNet()` and the builders return it. `variant` and `preprocessing` are kept by `.keras` files,
-    `get_config`/`from_config`, `to_json`, pickling and nesting. `.weights.h5` files hold them as well: `load_weights`
-    refuses the weights of another variant, also where all shapes fit.
+    `ResNet()` and the builders return a `Network`. Its `variant` and `preprocessing` are saved in `.keras` files. They
+    are also kept by `get_config`/`from_config`, by `to_json`, by pickling and by nesting. `.weights.h5` files contain
+    them as well: `load_weights` raises a ValueError for the weights of another variant, even if all shapes match.
 
-    `keras.models.clone_model` of Keras 3.15 drops them; `Network.from_config(model.get_config())` keeps them.
+    `keras.models.clone_model` of Keras 3.15 loses both properties. `Network.from_config(model.get_config())` keeps
+    them.
 
     Example:
         >>> model = keras_resnet.ResNet20(shortcut="B")
@@ -78,11 +84,11 @@ class Network(keras.Model):
         'projection'
     """
 
-    _description: Description | None = None  # there is no __init__: so Keras treats this class as Functional
+    _description: Description | None = None  # without an __init__, Keras treats this class as Functional
 
     @property
     def description(self) -> Description:
-        """All of it in one value. Raises ValueError after `clone_model`."""
+        """All metadata of the network. Raises ValueError for a copy made by `keras.models.clone_model`."""
         if self._description is None:
             raise ValueError(
                 f"{self.name!r} is a copy by keras.models.clone_model, which drops what a network knows of itself. "
@@ -92,19 +98,19 @@ class Network(keras.Model):
 
     @property
     def variant(self) -> Variant | DenseVariant:
-        """The row of `VARIANTS` with the fields that this network was built with."""
+        """The `Variant` or `DenseVariant` from which this network was built."""
         return self.description.variant
 
     @property
     def includes_preprocessing(self) -> bool:
-        """Whether the normalization is a layer of the model, which then takes RGB pixels of 0 to 255."""
+        """Whether the model normalizes its input. The input is then RGB pixels from 0 to 255."""
         return self.description.includes_preprocessing
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """The preprocessing of the images that the weights expect; None if it is not known.
+        """The preprocessing of images that the weights expect. None if it is unknown.
 
-        May be set to a `Preprocessing`, to a name of `PREPROCESSINGS` or to None.
+        It can be set to a `Preprocessing`, to a name of `PREPROCESSINGS` or to None.
         """
         return self.description.preprocessing
 
@@ -118,10 +124,10 @@ class Network(keras.Model):
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of the classes, one per output; None if they are not known.
+        """The names of the classes, one for each output. None if they are unknown.
 
-        They are the default labels of `export` and `export_saved_model`. May be set to a sequence of strings or to
-        None. Only networks with a classifier can have them.
+        The class names are the default labels of `export` and `export_saved_model`. They can be set to a sequence of
+        strings or to None. Only networks with a classifier can have class names.
         """
         return self.description.class_names
 
@@ -152,7 +158,7 @@ class Network(keras.Model):
             store[KEY] = np.frombuffer(json.dumps(self._description.to_config()).encode(), "uint8")
 
     def load_own_variables(self, store) -> None:
-        """Called by `load_weights`, before any weight is assigned."""
+        """Checks the variant in a file. Keras calls this method in `load_weights` before it assigns any weight."""
         if KEY not in store.keys() or self._description is None:  # noqa: SIM118  the store is no dict
             return
         source = Description.from_config(json.loads(np.asarray(store[KEY]).tobytes()))
@@ -163,13 +169,13 @@ class Network(keras.Model):
 
 
 def describe(model, description: Description | None):
-    """Sets what `model` knows about itself and returns it."""
+    """Sets the metadata of `model`. Returns `model`."""
     model._description = description
     return model
 
 
 def networks(model: Any) -> Iterator[Network]:
-    """Yields the networks that `model` is or contains."""
+    """Yields each `Network` in `model`. If `model` itself is a `Network`, yields only `model`."""
     if isinstance(model, Network) and model._description is not None:
         yield model
         return
@@ -179,13 +185,13 @@ def networks(model: Any) -> Iterator[Network]:
 
 
 def find_network(model: keras.Model) -> Network | None:
-    """Returns the network that `model` is or contains; None if there is none, or more than one."""
+    """Returns the only `Network` in `model`, or `model` itself. Returns None unless there is exactly one network."""
     found = list(networks(model))
     return found[0] if len(found) == 1 else None
 
 
 def require_network(model: keras.Model, argument: str = "model") -> Network:
-    """Returns the network that `model` is or contains; ValueError if there is none, or more than one."""
+    """Returns the network that `find_network` finds. Raises ValueError unless there is exactly one network."""
     network = find_network(model)
     if network is None:
         raise ValueError(
@@ -197,7 +203,7 @@ def require_network(model: keras.Model, argument: str = "model") -> Network:
 
 
 def input_tensors(nodes: Any) -> Iterator[dict[str, Any]]:
-    """Yields the config of each Keras tensor among the arguments of calls, as configs of models describe calls."""
+    """Yields the config of each Keras tensor in `nodes`, the calls of layers in the config of a model."""
     if isinstance(nodes, dict) and nodes.get("class_name") == "__keras_tensor__":
         yield nodes["config"]
     elif isinstance(nodes, dict | list | tuple):
@@ -206,7 +212,7 @@ def input_tensors(nodes: Any) -> Iterator[dict[str, Any]]:
 
 
 def named_inputs(model: keras.Model):
-    """Returns inputs named as the layers of `model`; those of `clone_model` have other names."""
+    """Returns new inputs with the names of the input layers of `model`. `clone_model` would give them other names."""
     names = {id(layer.output): layer.name for layer in model.layers if isinstance(layer, keras.layers.InputLayer)}
     return keras.tree.map_structure(
         lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=names[id(x)]), model.input

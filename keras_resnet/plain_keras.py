@@ -1,4 +1,4 @@
-"""A copy of a network that consists of Keras' own layers and loads without this package."""
+"""Conversion of a network to Keras' own layers, so that it can be loaded without this package."""
 
 from typing import Any
 
@@ -20,27 +20,28 @@ from keras_resnet.resnet import recursion_limit
 STOCK_CLASSES: dict[type, Any] = {
     BatchNormalization: keras.layers.BatchNormalization,
     Conv2D: keras.layers.Conv2D,
-    StandardizedConv2D: keras.layers.Conv2D,  # whose kernel is standardized once and for all
+    StandardizedConv2D: keras.layers.Conv2D,  # the copied kernel is already standardized
 }
 
 
-# Layers without weights whose `call` consists of operations of Keras. These are saved in a model as layers are.
+# Layers without weights whose `call` consists of Keras operations. Keras saves such operations in a model, like layers.
 OPERATIONS = (LowestPadding2D, ZeroPadChannels)
 
 
 def to_plain_keras(model: keras.Model) -> keras.Model:
     """Returns a copy of a model that consists of Keras' own layers only.
 
-    Its `.keras` file loads without this package, and its outputs in inference are those of `model` up to rounding. In
-    training, Keras' BatchNormalization moves the biased variance, that of this package the unbiased one. Standardized
-    kernels become plain ones. Variant and preprocessing are not kept: Keras' own classes have no place for them.
+    The `.keras` file of the copy can be loaded without this package. In inference, its outputs are those of `model` up
+    to rounding. In training, the layers differ: Keras' BatchNormalization updates `moving_variance` with the biased
+    variance, and the BatchNormalization of this package uses the unbiased variance. Layers with weight standardization
+    become ordinary convolutions with the standardized kernels. The copy has no `variant` and no `preprocessing`.
 
     Args:
         model: A network of this package, or a Functional model that contains layers of it.
 
     Returns:
-        A `keras.Model` with weights of its own. Layers keep their names and dtypes, except zero padding of channels and
-        padding with minus infinity, which become operations.
+        A `keras.Model` with its own weights. Layers keep their names and dtypes. Exceptions are the layers for zero
+        padding of channels and for padding with minus infinity, which are replaced by Keras operations.
 
     Raises:
         ValueError: If `model` is not Functional or Sequential, or if it contains a layer of this package that has no

@@ -1,4 +1,4 @@
-"""Preprocessing: from image files to the input of a network, and from its output to the names of ImageNet classes."""
+"""Preprocessing of images for a network, and names of ImageNet classes for its output."""
 
 import os
 import sys
@@ -17,40 +17,42 @@ from keras import ops
 
 from keras_resnet.errors import choose, positive, warn, within
 
-# interpolation -> the kernel of tf.raw_ops.ScaleAndTranslate that is PIL's filter of that name
+# interpolation -> kernel of tf.raw_ops.ScaleAndTranslate that computes the same as the filter of PIL with this name
 INTERPOLATIONS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 
-# order of the channels -> how an RGB image gets it; `flip` is np.flip, keras.ops.flip or the like
+# order of the channels -> function that converts RGB images to it; `flip` is np.flip, keras.ops.flip or similar
 CHANNELS: dict[str, Callable] = {"rgb": lambda x, flip: x, "bgr": lambda x, flip: flip(x, axis=-1)}
 
 DATA_FORMATS = ("channels_first", "channels_last")
 JPEG = b"\xff\xd8\xff"
-SLIM = 16  # aspect ratio above which only the crop of an image is resized, and not the whole image
+SLIM = 16  # above this aspect ratio, only the crop is resized instead of the whole image
 
 
 @dataclass(frozen=True)
 class Preprocessing:
     """The preprocessing that a set of weights expects: resize, center crop, normalize.
 
-    The shorter side of an image is resized to `resize` pixels, then the `size` x `size` pixels in the middle are
-    cropped, then `y = (x / scale - mean) / std` is computed for pixels x of 0 to 255. An instance is callable, see
-    `__call__`.
+    First, the image is resized so that its shorter side has `resize` pixels. Then the `size` x `size` pixels in the
+    center are cropped. Finally, `y = (x / scale - mean) / std` is computed for pixels x from 0 to 255. An instance is
+    callable, see `__call__`.
 
     Args:
         size: int, height and width of the result in pixels. Defaults to 224.
         resize: int, length of the shorter side before the crop, at least `size`. timm's `crop_pct` is `size / resize`,
             with `resize` rounded down. Defaults to 256.
         interpolation: `"bilinear"` or `"bicubic"`. Defaults to `"bilinear"`.
-        antialias: bool, whether shrinking is antialiased, as in PIL. Defaults to `True`.
-        mean: tuple of three floats, one per channel of y. If `scale` is 255, it refers to pixels of 0 to 1. Defaults to
-            the mean of ImageNet.
-        std: tuple of three floats, as `mean`. Defaults to the standard deviation of ImageNet.
+        antialias: bool, whether antialiasing is used when images become smaller, as in PIL. Defaults to `True`.
+        mean: tuple of three floats, one for each channel of y. If `scale` is 255, `mean` refers to pixels from 0 to 1.
+            Defaults to the mean of ImageNet.
+        std: tuple of three floats, one for each channel of y. If `scale` is 255, `std` refers to pixels from 0 to 1.
+            Defaults to the standard deviation of ImageNet.
         channels: `"rgb"` or `"bgr"`, order of the channels of y, `mean` and `std`. Defaults to `"rgb"`.
         scale: float, divisor of the pixels. Defaults to 255.
 
     Raises:
         ValueError: If `interpolation` or `channels` is unknown, if a size is not a positive integer, if `size` is
-            greater than `resize`, if `scale` or `std` is not positive, or if there are not three means and deviations.
+            greater than `resize`, if `scale` or `std` is not positive, or if `mean` or `std` does not have three
+            numbers.
 
     Example:
         >>> preprocessing = Preprocessing(size=32, resize=36)
@@ -87,27 +89,29 @@ class Preprocessing:
     def __call__(self, images):
         """Preprocesses images: decodes, resizes, crops and normalizes them.
 
-        Files are decoded as by PIL's `convert("RGB")`: grayscale and CMYK become RGB, alpha is dropped, EXIF rotation
-        is ignored. TensorFlow tensors are processed by TensorFlow operations, in `tf.data` too, within one gray level
-        of PIL; of 16 bits per channel they take the upper 8, where PIL clips.
+        Files are decoded like PIL's `convert("RGB")`: grayscale and CMYK images are converted to RGB, the alpha channel
+        is dropped, and EXIF rotation is ignored. TensorFlow tensors are processed by TensorFlow operations, also in
+        `tf.data`. Their results differ from PIL by at most one gray level. Exception: from files with 16 bits per
+        channel, the TensorFlow operations use the upper 8 bits, whereas PIL clips the values.
 
         Args:
             images: One of
 
-                - a path, the `bytes` of an image file, a PIL image, or an array of pixels of 0 to 255, `(h, w, 3)` or
-                  `(b, h, w, 3)`; an array of floats is rounded to whole pixels;
-                - a list of these, of any mix of sizes;
-                - a TensorFlow tensor: of strings, scalar or `(b,)`, that hold the bytes of JPEG, PNG, GIF or BMP files
-                  (for a path: `tf.io.read_file(path)`), or of numbers, `(h, w, 3)` or `(b, h, w, 3)`.
+                - a path, the `bytes` of an image file, a PIL image, or an array of pixels from 0 to 255, `(h, w, 3)` or
+                  `(b, h, w, 3)`. Floats are rounded to integers.
+                - a list of these, also with different sizes.
+                - a TensorFlow tensor of strings, scalar or `(b,)`: the bytes of JPEG, PNG, GIF or BMP files. To read a
+                  path, use `tf.io.read_file(path)`.
+                - a TensorFlow tensor of pixels from 0 to 255, `(h, w, 3)` or `(b, h, w, 3)`.
 
         Returns:
-            float32 `(b, size, size, 3)`: an array, or a tensor if `images` is a tensor. A tensor of one image gives
-            one image, `(size, size, 3)`, as `tf.data.Dataset.map` needs it.
+            float32 `(b, size, size, 3)`: a tensor if `images` is a tensor, otherwise an array. For a tensor of one
+            image, the shape is `(size, size, 3)`, as `tf.data.Dataset.map` requires.
 
         Raises:
-            ValueError: If `images` is empty or something else, or a file cannot be decoded.
-            FileNotFoundError: If there is no file at a path.
-            tf.errors.InvalidArgumentError: If a tensor holds a file that cannot be decoded.
+            ValueError: If `images` is empty or has another type or shape, or if a file cannot be decoded.
+            FileNotFoundError: If a path does not exist.
+            tf.errors.InvalidArgumentError: If a tensor contains a file that cannot be decoded.
 
         Example:
             >>> preprocessing = PREPROCESSINGS["torch"]
@@ -129,16 +133,16 @@ class Preprocessing:
         return _normalize(pixels, self, np.flip, partial(np.asarray, dtype="float32"))
 
     def pixels(self, images) -> np.ndarray:
-        """Decodes, resizes and crops images as `__call__`, without the normalization.
+        """Decodes, resizes and crops images like `__call__`, but does not normalize them.
 
         Args:
-            images: As for `__call__`, except for tensors.
+            images: As in `__call__`, but not a tensor.
 
         Returns:
             uint8 `(b, size, size, 3)`, RGB.
 
         Raises:
-            ValueError, FileNotFoundError: As `__call__`.
+            ValueError, FileNotFoundError: As in `__call__`.
 
         Example:
             >>> PREPROCESSINGS["cifar10"].pixels(np.full((64, 48, 3), 7, "uint8"))[0, 0, 0]
@@ -151,62 +155,63 @@ class Preprocessing:
         return np.stack(pixels)
 
     def arithmetic(self) -> tuple:
-        """Returns the order of the channels, and mean and deviation for pixels of 0 to 255."""
+        """Returns the order of the channels, and the mean and standard deviation for pixels from 0 to 255."""
         return self.channels, np.multiply(self.mean, self.scale), np.multiply(self.std, self.scale)
 
     def at_size(self, size: int) -> "Preprocessing":
-        """Returns the same for images of `size` x `size` pixels: `resize` changes by the same factor."""
+        """Returns this preprocessing for images of `size` x `size` pixels. `resize` is scaled by the same factor."""
         return replace(self, size=size, resize=max(size, round(self.resize * size / self.size)))
 
     def is_like(self, other: "Preprocessing") -> bool:
-        """Returns whether both normalize equally, up to a relative difference of 0.001."""
+        """Returns whether both compute the same normalization, up to a relative difference of 0.001."""
         (ours, *figures), (theirs, *others) = self.arithmetic(), other.arithmetic()
         return ours == theirs and np.allclose(figures, others, rtol=1e-3)
 
 
 HALF = (0.5, 0.5, 0.5)
 UNIT_STD = (1.0, 1.0, 1.0)
-CAFFE = (103.939, 116.779, 123.68)  # BGR, for pixels of 0 to 255
+CAFFE = (103.939, 116.779, 123.68)  # BGR, for pixels from 0 to 255
 KINETICS = (0.43216, 0.394666, 0.37645)
 CIFAR10 = (0.4914, 0.4822, 0.4465)
 CIFAR100 = (0.5070, 0.4865, 0.4409)
 
 PREPROCESSINGS = {
-    # torchvision: IMAGENET1K_V1 (keras.applications.densenet normalizes like this too) and IMAGENET1K_V2
+    # torchvision: IMAGENET1K_V1 (same normalization as keras.applications.densenet) and IMAGENET1K_V2
     "torch":              Preprocessing(),
     "torch_v2":           Preprocessing(resize=232),
     # timm's own recipes: crop_pct 0.95
     "timm":               Preprocessing(resize=235, interpolation="bicubic"),
-    # BiT, arXiv:1912.11370 (fine-tuned at 448: size=448, resize=448); timm's ra4_e3600 are bicubic as well
+    # BiT, arXiv:1912.11370 (fine-tuned at 448: size=448, resize=448). timm's ra4_e3600 weights use it with bicubic
+    # interpolation.
     "half":               Preprocessing(mean=HALF, std=HALF),
     # keras.applications.resnet (the Caffe models of He et al.) and .resnet_v2; Keras does not define the sizes
     "caffe":              Preprocessing(mean=CAFFE, std=UNIT_STD, scale=1.0, channels="bgr"),
     "tf":                 Preprocessing(mean=UNIT_STD, std=UNIT_STD, scale=127.5),
-    # torchvision.models.video, frame by frame; torchvision resizes to 128 x 171 whatever the shape of the video
+    # torchvision.models.video, for single frames. torchvision resizes to 128 x 171 for every aspect ratio of the video.
     "kinetics":           Preprocessing(112, 128, antialias=False, mean=KINETICS, std=(0.22803, 0.22145, 0.216989)),
-    # github.com/akamaster/pytorch_resnet_cifar10: the numbers of ImageNet. 32x32 images are not resized, here and below
+    # github.com/akamaster/pytorch_resnet_cifar10: mean and std of ImageNet. From here on, 32x32 images are not resized.
     "cifar10_akamaster":  Preprocessing(32, 32),
     "cifar10":            Preprocessing(32, 32, mean=CIFAR10, std=(0.2470, 0.2435, 0.2616)),
-    # github.com/chenyaofo/pytorch-cifar-models; for CIFAR-10 the mean of the deviations within each image
+    # github.com/chenyaofo/pytorch-cifar-models. For CIFAR-10, std is the mean of the standard deviations of the images.
     "cifar10_chenyaofo":  Preprocessing(32, 32, mean=CIFAR10, std=(0.2023, 0.1994, 0.2010)),
     "cifar100_chenyaofo": Preprocessing(32, 32, mean=CIFAR100, std=(0.2673, 0.2564, 0.2761)),
 }  # fmt: skip
 
 
 def preprocess_input(x, data_format=None, mode: str | Preprocessing = "torch"):
-    """Normalizes RGB images, as `keras.applications` does; `x` itself is never modified.
+    """Normalizes RGB images as `keras.applications` does. `x` itself is not modified.
 
     Args:
-        x: Pixels of 0 to 255, `(h, w, 3)` or `(b, h, w, 3)`: an array, a tensor, or a symbolic `KerasTensor`. With
-            `data_format="channels_first"` `(3, h, w)` or `(b, 3, h, w)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None`, which is `keras.config.image_data_format()`.
-            Defaults to `None`.
-        mode: Name in `PREPROCESSINGS`, such as `"caffe"`, `"tf"` or `"torch"`, or a `Preprocessing`. Only its
-            normalization is used; nothing is resized or cropped. Defaults to `"torch"`.
+        x: Pixels from 0 to 255, `(h, w, 3)` or `(b, h, w, 3)`: an array, a tensor, or a symbolic `KerasTensor`. With
+            `data_format="channels_first"`, the shape is `(3, h, w)` or `(b, 3, h, w)`.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for `keras.config.image_data_format()`. Defaults to
+            `None`.
+        mode: A name of `PREPROCESSINGS`, such as `"caffe"`, `"tf"` or `"torch"`, or a `Preprocessing`. Only its
+            normalization is used: images are not resized or cropped. Defaults to `"torch"`.
 
     Returns:
-        An array if `x` is an array, otherwise a tensor, of the shape of `x`. Floats keep their dtype, integers become
-        `keras.config.floatx()`.
+        An array if `x` is an array, otherwise a tensor, with the shape of `x`. Floats keep their dtype. Integers are
+        converted to `keras.config.floatx()`.
 
     Raises:
         ValueError: If `mode` or `data_format` is unknown, or `x` does not have 3 channels.
@@ -238,16 +243,16 @@ def preprocess_input(x, data_format=None, mode: str | Preprocessing = "torch"):
 def preprocessing_layers(preprocessing: str | Preprocessing, x, *, name="preprocessing"):
     """Normalizes images inside a model, in float32 under every dtype policy.
 
-    This is one layer without weights, `{name}_normalization`. For BGR, the Keras operation `flip` precedes it. Both can
-    be loaded without this package.
+    The normalization is one Keras layer without weights, `{name}_normalization`. For BGR, the Keras operation `flip`
+    precedes the layer. Models with these layers can be loaded without this package.
 
     Args:
-        preprocessing: Name in `PREPROCESSINGS`, or a `Preprocessing`. Nothing is resized or cropped.
-        x: Keras tensor of RGB pixels of 0 to 255 of any dtype, `(b, h, w, 3)` or `(b, frames, h, w, 3)`.
-        name: Prefix of the layer's name. Defaults to `"preprocessing"`.
+        preprocessing: A name of `PREPROCESSINGS`, or a `Preprocessing`. Images are not resized or cropped.
+        x: Keras tensor of RGB pixels from 0 to 255, of any dtype, `(b, h, w, 3)` or `(b, frames, h, w, 3)`.
+        name: Prefix of the name of the layer. Defaults to `"preprocessing"`.
 
     Returns:
-        Keras tensor, float32, of the shape of `x`.
+        A float32 Keras tensor with the shape of `x`.
 
     Raises:
         ValueError: If `preprocessing` is unknown, or `x` does not have 3 channels.
@@ -268,7 +273,7 @@ def preprocessing_layers(preprocessing: str | Preprocessing, x, *, name="preproc
 
 
 def find_preprocessing(preprocessing: Any, argument: str) -> Preprocessing:
-    """Returns a `Preprocessing` itself or the row of PREPROCESSINGS with its name; ValueError for anything else."""
+    """Returns a `Preprocessing` unchanged, or the row of PREPROCESSINGS for a name. Otherwise raises ValueError."""
     if isinstance(preprocessing, Preprocessing):
         return preprocessing
     return choose(PREPROCESSINGS, preprocessing, argument)
@@ -276,7 +281,7 @@ def find_preprocessing(preprocessing: Any, argument: str) -> Preprocessing:
 
 def _three_channels(x, axis=-1):
     shape = tuple(x.shape)
-    if len(shape) < 3 or shape[axis] not in (3, None):  # None: TensorFlow has not decoded the image yet
+    if len(shape) < 3 or shape[axis] not in (3, None):  # None: a symbolic TensorFlow tensor that is not decoded yet
         expected = "(..., h, w, 3)" if axis == -1 else "(..., 3, h, w)"
         raise ValueError(f"x must be RGB images, {expected}. Received: x.shape={shape}")
 
@@ -290,7 +295,7 @@ def _normalize(x, row: Preprocessing, flip: Callable, array: Callable):
 
 
 def _open_images(images: Any) -> Iterator[Any]:
-    """Yields PIL images from what `Preprocessing.__call__` takes, except for tensors."""
+    """Yields a PIL image for each image in `images`, an argument of `Preprocessing.__call__` other than a tensor."""
     from PIL import Image
 
     if isinstance(images, list | tuple):
@@ -312,7 +317,7 @@ def _open_images(images: Any) -> Iterator[Any]:
 
 
 def _decode(file: bytes, source: str):
-    """Returns the PIL image of a file; ValueError if it cannot be decoded."""
+    """Returns the PIL image of a file. Raises ValueError if it cannot be decoded."""
     from PIL import Image
 
     try:
@@ -323,7 +328,7 @@ def _decode(file: bytes, source: str):
 
 
 def _whole_pixels(array: np.ndarray) -> np.ndarray:
-    """Returns `(b, h, w, 3)` uint8; ValueError if `array` does not hold RGB images with pixels of 0 to 255."""
+    """Returns uint8 `(b, h, w, 3)`. Raises ValueError if `array` is not RGB images with pixels from 0 to 255."""
     if array.ndim not in (3, 4) or array.shape[-1] != 3 or array.dtype.kind not in "uif":
         raise ValueError(
             "images must be arrays of numbers, (h, w, 3) or (b, h, w, 3). "
@@ -346,8 +351,9 @@ def resize_image(image, size: tuple[int, int], preprocessing: Preprocessing | No
     Args:
         image: PIL image of any mode.
         size: `(h, w)` of the result in pixels.
-        preprocessing: Interpolation and length of the shorter side before the crop. The longer side is rounded down,
-            half of a margin is rounded to even. If `None`, the whole image is resized bilinearly, without a crop.
+        preprocessing: Defines the interpolation and the length of the shorter side before the crop. The length of the
+            longer side is rounded down. The offset of the crop is rounded to the nearest integer, with ties rounded to
+            even. If `None`, the whole image is resized with bilinear interpolation and is not cropped.
 
     Returns:
         uint8 `(h, w, 3)`, RGB.
@@ -363,19 +369,19 @@ def resize_image(image, size: tuple[int, int], preprocessing: Preprocessing | No
     whole_width, whole_height = (side * preprocessing.resize // min(image.size) for side in image.size)
     left, top = round((whole_width - width) / 2), round((whole_height - height) / 2)
     box = (left, top, left + width, top + height)
-    if max(image.size) > SLIM * min(image.size):  # the whole image could be too large for the memory
+    if max(image.size) > SLIM * min(image.size):  # the whole resized image could be too large for the memory
         x, y = image.width / whole_width, image.height / whole_height
         return np.asarray(image.resize((width, height), sampling, (box[0] * x, box[1] * y, box[2] * x, box[3] * y)))
     return np.asarray(image.resize((whole_width, whole_height), sampling).crop(box))
 
 
-# -------------------------------------------------------------- the same in a graph, with TensorFlow
+# -------------------------------------------------------------- TensorFlow graphs, e.g. in tf.data
 
 
 def decode_file(file):
-    """Decodes a JPEG, PNG, GIF (its first frame) or BMP file in a TensorFlow graph, as PIL's `convert("RGB")`.
+    """Decodes a JPEG, PNG, GIF (first frame) or BMP file in a TensorFlow graph, like PIL's `convert("RGB")`.
 
-    Of 16 bits per channel the upper 8 are taken, where PIL clips.
+    If the file has 16 bits per channel, the upper 8 bits are used, whereas PIL clips the values.
 
     Args:
         file: Scalar string tensor, the bytes of the file.
@@ -387,7 +393,7 @@ def decode_file(file):
 
     pixels = tf.cond(
         tf.strings.substr(file, 0, len(JPEG)) == JPEG,
-        # the default, the fast DCT, differs by up to 4 gray levels
+        # with the default, the fast DCT, pixels differ from PIL by up to 4 gray levels
         lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),
         lambda: tf.io.decode_image(file, channels=3, expand_animations=False),
     )
@@ -395,17 +401,17 @@ def decode_file(file):
 
 
 def resize_pixels(pixels, size: tuple[int, int], preprocessing: Preprocessing | None = None):
-    """Resizes and crops images in a TensorFlow graph, as `resize_image` does, within one gray level.
+    """Resizes and crops images in a TensorFlow graph like `resize_image`, with differences of at most one gray level.
 
-    Only the crop is computed: an image of 1x5000 pixels would otherwise become one of 256x1280000.
+    Only the crop is computed. Otherwise, an image of 1x5000 pixels would be resized to 256x1280000 pixels.
 
     Args:
-        pixels: Tensor of numbers of 0 to 255, `(h, w, 3)` or `(b, h, w, 3)`.
+        pixels: Tensor of numbers from 0 to 255, `(h, w, 3)` or `(b, h, w, 3)`.
         size: `(h, w)` of the result in pixels.
         preprocessing: As in `resize_image`.
 
     Returns:
-        float32 tensor, `(h, w, 3)` or `(b, h, w, 3)`, of whole numbers of 0 to 255.
+        float32 tensor, `(h, w, 3)` or `(b, h, w, 3)`, of integers from 0 to 255.
     """
     import tensorflow as tf
 
@@ -417,8 +423,9 @@ def resize_pixels(pixels, size: tuple[int, int], preprocessing: Preprocessing | 
     whole = crop if preprocessing is None else shape * row.resize // tf.reduce_min(shape)
     scale = tf.cast(whole / shape, tf.float32)
     before = tf.cast(tf.round((whole - crop) / 2), tf.float32)
-    # Width, then height, clipped to 0..255 in between, as PIL does. PIL also rounds in between. This code does not: it
-    # rounds 0.5 down where PIL rounds up, which could lead to a difference of 2.
+    # As in PIL, the width is resized first, the result is clipped to 0..255, and then the height is resized. PIL also
+    # rounds the result of the first step. This code does not: 0.5 could be rounded down here where PIL rounds up, and
+    # then the final results could differ by 2.
     for axis in (1, 0):
         resized = tf.raw_ops.ScaleAndTranslate(
             images=pixels,
@@ -462,7 +469,8 @@ def imagenet_classes() -> tuple[tuple[str, str], ...]:
     """Returns the 1000 classes of ILSVRC 2012 in the order of the outputs, each as `(WordNet id, name)`.
 
     The names are exactly those of `keras.applications`: the first lemma of the synset, with underscores. Two names
-    occur twice, "crane" (134 the bird, 517 the machine) and "maillot" (638, 639); the ids are unique and ascend.
+    occur twice: "crane" (134 is the bird, 517 is the machine) and "maillot" (638, 639). The ids are unique and sorted
+    in ascending order.
     Source: imagenet_synsets.txt and imagenet_synset_to_lemma.txt of timm 1.0.
 
     Example:
@@ -475,17 +483,17 @@ def imagenet_classes() -> tuple[tuple[str, str], ...]:
 
 
 def decode_predictions(preds, top: int = 5) -> list[list[tuple[str, str, Any]]]:
-    """Returns the best classes of each image, as `keras.applications` does, but without a download.
+    """Returns the classes with the highest scores of each image, as `keras.applications` does, but without a download.
 
     Args:
         preds: Scores of the 1000 classes of ImageNet, `(b, 1000)`: an array or a tensor.
-        top: int, number of classes per image. More than 1000 mean 1000. Defaults to 5.
+        top: int, number of classes for each image. A value above 1000 has the effect of 1000. Defaults to 5.
 
     Returns:
-        A list of b lists of tuples `(WordNet id, name, score)`, best first.
+        A list of b lists of tuples `(WordNet id, name, score)`, sorted by score in descending order.
 
     Raises:
-        ValueError: If `preds` has another shape, or `top` is not a positive integer.
+        ValueError: If the shape of `preds` is not `(b, 1000)`, or if `top` is not a positive integer.
 
     Example:
         >>> scores = np.zeros((1, 1000), "float32")

@@ -1,7 +1,7 @@
-"""Commands import TensorFlow without its INFO lines.
+"""Removes the INFO lines that TensorFlow prints during its import, for shell commands.
 
-TensorFlow 2.21 writes six such lines to the file descriptor of stderr while it is imported. None of these
-environment variables stops them: TF_CPP_MIN_LOG_LEVEL, TF_CPP_MAX_VLOG_LEVEL, ABSL_MIN_LOG_LEVEL, GLOG_minloglevel.
+TensorFlow 2.21 writes six INFO lines to the file descriptor of stderr during its import. None of these environment
+variables disables them: TF_CPP_MIN_LOG_LEVEL, TF_CPP_MAX_VLOG_LEVEL, ABSL_MIN_LOG_LEVEL, GLOG_minloglevel.
 """
 
 import os
@@ -17,7 +17,7 @@ INFORMATION = re.compile(rb"I\d{4} |WARNING: All log messages before absl::Initi
 
 @contextmanager
 def without_information():
-    """Holds back what is written to file descriptor 2; in the end writes it there, less the INFO lines of absl."""
+    """Buffers the output to file descriptor 2. At the end, writes it there without the INFO lines of absl."""
     with tempfile.TemporaryFile() as held:
         stderr = os.dup(2)
         os.dup2(held.fileno(), 2)
@@ -32,7 +32,10 @@ def without_information():
 
 
 class QuietTensorFlow(MetaPathFinder):
-    """Finds tensorflow once, with a loader that runs it `without_information`."""
+    """Import finder for tensorflow. Its loader imports the module in the context `without_information`.
+
+    The finder removes itself after its first use.
+    """
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname != "tensorflow":
@@ -51,7 +54,10 @@ class QuietTensorFlow(MetaPathFinder):
 
 
 def quiet_tensorflow() -> None:
-    """For commands, before anything imports TensorFlow. `TF_CPP_MIN_LOG_LEVEL=0` keeps every line."""
+    """Suppresses log lines of TensorFlow. Call it before TensorFlow is imported.
+
+    With `TF_CPP_MIN_LOG_LEVEL=0`, all lines are printed.
+    """
     wanted = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "0"
-    if wanted and sys.stderr and "tensorflow" not in sys.modules:  # no sys.stderr: the descriptor is closed
+    if wanted and sys.stderr and "tensorflow" not in sys.modules:  # sys.stderr is None if its descriptor is closed
         sys.meta_path.insert(0, QuietTensorFlow())

@@ -1,4 +1,4 @@
-"""Images `(b, h, w, c)`, of rank 2, and clips `(b, frames, h, w, c)`, of rank 3: what their convolutions differ in."""
+"""Convolutions of images `(b, h, w, c)`, rank 2, and of video clips `(b, frames, h, w, c)`, rank 3."""
 
 from typing import Any, NamedTuple
 
@@ -6,25 +6,26 @@ import keras
 
 
 def of_rank(kind: str, x) -> Any:
-    """Returns Keras' layer of a kind for a tensor: `of_rank("Conv", x)` is `Conv2D` for images, `Conv3D` for clips."""
+    """Returns the Keras layer for the rank of `x`: `of_rank("Conv", x)` is `Conv2D` for images, `Conv3D` for clips."""
     return getattr(keras.layers, f"{kind}{len(x.shape) - 2}D")
 
 
 class Time(NamedTuple):
-    """What a convolution of clips that sees more than one pixel does along time (Tran 2018, arXiv:1711.11248, Fig. 1).
+    """Settings along time of a convolution in a video network (Tran 2018, arXiv:1711.11248, Fig. 1).
 
-    A 1x1 convolution sees one frame. Convolutions of images do not read this.
+    They apply to kernels larger than 1x1. The kernel of a 1x1 convolution always spans one frame. Convolutions of
+    images ignore these settings.
     """
 
-    frames: int = 3  # of the kernel
-    strides: bool = True  # in time as in height and width
-    factorized: bool = False  # height and width first, then BN and ReLU, then time
+    frames: int = 3  # kernel size along time
+    strides: bool = True  # whether the stride along time is that of height and width, otherwise 1
+    factorized: bool = False  # two convolutions: over height and width, then (after BN and ReLU) over time
 
 
 FULL = Time()
 FACTORIZED = Time(factorized=True)
 
-# name of a convolution -> what it does in the stem, in conv2_x, in the stages after it
+# name of a convolution -> its settings in the stem, in conv2_x, and in the later stages
 CONVOLUTIONS = {
     "full":       (FULL._replace(strides=False),       FULL,       FULL),                    # R3D
     "mixed":      (FULL._replace(strides=False),       FULL,       Time(1, strides=False)),  # MC3
@@ -33,15 +34,15 @@ CONVOLUTIONS = {
 
 
 class Part(NamedTuple):
-    """One of the convolutions that a convolution of k x k pixels becomes."""
+    """One of the convolutions that together replace a k x k convolution."""
 
-    suffix: str  # of its name
+    suffix: str  # suffix of the layer name
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]
 
 
 def parts(rank: int, time: Time, size: int, stride: int) -> list[Part]:
-    """Returns what a convolution of `size` x `size` pixels that strides by `stride` becomes."""
+    """Returns the convolutions that replace a `size` x `size` convolution with the stride `stride`."""
     sizes, strides = (size, size), (stride, stride)
     if rank == 2:
         return [Part("", sizes, strides)]
@@ -52,5 +53,8 @@ def parts(rank: int, time: Time, size: int, stride: int) -> list[Part]:
 
 
 def channels_between(size: int, frames: int, channels: int, filters: int) -> int:
-    """Returns the filters that give a factorized convolution the parameters of a full one (Tran 2018, section 3.5)."""
+    """Returns the number of filters between the two parts of a factorized convolution (Tran 2018, section 3.5).
+
+    With this number, a factorized convolution has as many parameters as a full one.
+    """
     return frames * size**2 * channels * filters // (size**2 * channels + frames * filters)

@@ -1,6 +1,7 @@
-"""Stem, stages, head: `ResNet()` builds any row of `VARIANTS`, and each row has a builder with its name.
+"""The function `ResNet`, which builds the network of any row of `VARIANTS`: stem, stages and head.
 
-The builders take the eight arguments of keras.applications in their order, and then the fields of `Variant`.
+Each row also has a builder with its name, see keras_resnet/builders.py. The builders take the eight arguments of
+keras.applications in the same order, followed by the fields of `Variant`.
 """
 
 import os
@@ -62,47 +63,56 @@ def ResNet(
     """Returns the network of a row of `VARIANTS`, or of a `Variant` of your own.
 
     The arguments from `include_top` to `name` are those of keras.applications, in the same order. The networks differ
-    from those of keras.applications: `weights` defaults to None; convolutions have no biases (see `conv_bias`); a
-    bottleneck strides in its 3x3 layer (see `bottleneck_stride`); the last pooling and the classifier compute in
-    float32 under a 16-bit dtype policy; the data format is always channels-last.
+    from those of keras.applications:
 
-    To load or clone ResNet-1202, call `sys.setrecursionlimit(20_000)` first: Keras walks a network recursively.
+    - `weights` defaults to None.
+    - Convolutions have no biases (see `conv_bias`).
+    - The stride of a bottleneck is in its 3x3 layer (see `bottleneck_stride`).
+    - The last pooling layer and the classifier compute in float32 under a 16-bit dtype policy.
+    - The data format is always channels-last.
+
+    Before you load or clone ResNet-1202, call `sys.setrecursionlimit(20_000)`: Keras traverses the layers of a network
+    recursively.
 
     Args:
-        variant: Name of a row of `VARIANTS` or of its builder, in any case (`"resnet50"`, `"ResNet50"`), or a `Variant`
-            or `DenseVariant`.
+        variant: Name of a row of `VARIANTS` or of its builder (`"resnet50"`, `"ResNet50"`; upper and lower case are
+            equivalent), or a `Variant` or `DenseVariant`.
         include_top: Whether the network ends in global average pooling and a classifier. Defaults to True.
         weights: Source of the weights: the path of a file, a dict of arrays, a repository on the Hugging Face hub,
             `"imagenet"`, `"keras"` or `"cifar10"`; see `load_pretrained`. Defaults to None, random initialization
             (He et al. 2015, arXiv:1502.01852).
         input_tensor: Keras tensor of floats, `(b, h, w, c)`, to use as the input. Defaults to None, a new `keras.Input`
-            with the name `"image"`. Its height and width may be unknown, with the top as well.
-        input_shape: Tuple `(height, width, channels)`, in pixels, or `(frames, height, width, channels)` for networks
-            of clips. Height and width must be at least the stride of the network (32 for ImageNet rows, 4 for most
-            CIFAR rows); without the top they may be None. Defaults to `(image_size, image_size, 3)`, with `frames`
-            before it for clips, with the top and to `(None, None, 3)` without it.
-        pooling: What follows the last feature map if `include_top` is False: `"avg"` or `"max"`, global pooling, or
-            None, nothing. Defaults to None.
-        classes: Number of classes, if `include_top` is True. Defaults to that of the row. If `weights` have another
-            number of classes than the row, it must be given. If it is neither the number of the weights nor that of the
-            row, the classifier keeps its random initialization and a `RandomClassifierWarning` is issued.
+            with the name `"image"`. The height and width of `input_tensor` may be unknown, also if `include_top` is
+            True.
+        input_shape: Tuple `(height, width, channels)`, in pixels, or `(frames, height, width, channels)` for video
+            networks. Height and width must be at least the stride of the network (32 for ImageNet rows, 4 for most
+            CIFAR rows). They may be None if `include_top` is False. If `include_top` is True, the default is
+            `(image_size, image_size, 3)`, or `(frames, image_size, image_size, 3)` for video networks. If
+            `include_top` is False, the default is `(None, None, 3)`, or `(None, None, None, 3)` for video networks.
+        pooling: Global pooling of the last feature map if `include_top` is False: `"avg"`, `"max"`, or None for no
+            pooling. Defaults to None.
+        classes: Number of classes, if `include_top` is True. Defaults to the number of classes of the row. If
+            `weights` have another number of classes than the row, this argument is required. If `classes` is neither
+            the number of the weights nor the number of the row, the classifier keeps its random initialization and a
+            `RandomClassifierWarning` is issued.
         classifier_activation: Activation of the classifier, a name or a function, if `include_top` is True. None
             returns the logits. Defaults to `"softmax"`.
-        name: Name of the model. Defaults to the name of the row, and to `"resnet"` for a `Variant`.
-        include_preprocessing: Whether the model normalizes its input itself. It then takes RGB pixels from 0 to 255. A
-            name of `PREPROCESSINGS`, a `Preprocessing`, or True for the preprocessing of `weights`. Images are not
-            resized. Defaults to False.
+        name: Name of the model. Defaults to the name of the row, or to `"resnet"` for a `Variant`.
+        include_preprocessing: Whether the model includes the normalization of its input. The input is then RGB pixels
+            from 0 to 255. Allowed values: a name of `PREPROCESSINGS`, a `Preprocessing`, True for the preprocessing of
+            `weights`, or False. Images are not resized. Defaults to False.
         **fields: Fields that replace those of the row, such as `shortcut="projection_all"`. `Variant` and
-            `DenseVariant` describe them. They default to the values of the row.
+            `DenseVariant` describe the fields. Each field defaults to its value in the row.
 
     Returns:
-        A `Network`, which is a Functional `keras.Model` with the properties `variant` and `preprocessing`. Its output
-        is `(b, classes)` with the top. Without it, it is the last feature map, `(b, h / stride, w / stride, channels)`,
-        rounded up (DenseNets: down), or `(b, channels)` with `pooling`.
+        A `Network`, which is a Functional `keras.Model` with the properties `variant` and `preprocessing`. The shape of
+        its output is `(b, classes)` if `include_top` is True. Otherwise the output is the last feature map,
+        `(b, h / stride, w / stride, channels)`, rounded up (DenseNets: rounded down), or `(b, channels)` with
+        `pooling`.
 
     Raises:
-        ValueError: If an argument or a field is unknown or has a value that is not allowed. The message names it, what
-            is allowed and what was received. Also if the weights are those of another network.
+        ValueError: If an argument or a field is unknown or has a value that is not allowed. The message names the
+            argument, the allowed values and the received value. Also if the weights are those of another network.
         OSError: If the weights cannot be downloaded.
 
     Example:
@@ -135,8 +145,8 @@ def ResNet(
             f"`input_tensor` must be a Keras tensor of floats, as keras.Input gives. Received: {input_tensor!r}"
         )
     else:
-        # As in keras.applications, `input_shape` must be static with the top, and `input_tensor` need not be: global
-        # pooling takes any size.
+        # As in keras.applications: with the top, `input_shape` must be static. The shape of `input_tensor` may be
+        # unknown, because global pooling accepts any size.
         shape = _check_shape(row, False, tuple(input_tensor.shape[1:]))
         given = shape if input_shape is None else _check_shape(row, include_top, input_shape)
         if any(size not in (None, wanted) for size, wanted in zip(shape, given, strict=True)):
@@ -180,13 +190,15 @@ def _preprocessing_of(choice, found):
 
 
 def residual_features(row: Variant, x, layers: Layers):
-    """Stem and stages; the last map of row's net."""
-    # A STAGE_ORDERS closes every stage itself; an order of He 2016 may leave that to the first step of the next block.
+    """Builds the stem and the stages. Returns the last feature map."""
+    # The orders of STAGE_ORDERS end each stage with BN and ReLU. With some orders of He 2016, a block begins with BN or
+    # ReLU instead of ending with them. The last block is then followed by the same layers, named `post_...`.
     order = ORDERS.get(row.order, ORDERS["original"])
     times = CONVOLUTIONS[row.convolution]
     x = STEMS[row.stem].make(x, row.stem_filters or row.filters, order.stem, replace(layers, time=times[0]))
 
-    # He 2016, appendix: the first unit is activated before it splits in two, the last one after the addition.
+    # He 2016, appendix: BN and ReLU are applied before the first block is split into its two paths, and again after
+    # the last addition.
     if row.first_shortcut == "activated":
         x = layers.follow(order.start, x, name="conv2_block1_preact")
     shortcut = find_shortcut(row.shortcut)
@@ -222,14 +234,15 @@ def residual_features(row: Variant, x, layers: Layers):
 
 
 def stage_strides(row: Variant) -> list[tuple[int, int, int]]:
-    """(stride, dilation of its first 3x3, dilation of the rest) for each stage.
+    """Returns `(stride, dilation of the first 3x3 layer, dilation of the other 3x3 layers)` for each stage.
 
-    Where a stage would stride beyond `output_stride`, it is dilated instead, and its first 3x3 keeps the rate of the
-    stage before, so that it sees what it saw (github.com/facebookresearch/detectron2/issues/2598 tells the difference).
+    A stage that would exceed `output_stride` is dilated instead of strided. Its first 3x3 layer keeps the dilation
+    rate of the previous stage, so that it reads the same input pixels as in the network without dilation
+    (github.com/facebookresearch/detectron2/issues/2598 explains the difference).
     """
     total, dilation, strides = STEMS[row.stem].stride, 1, []
     halves = [row.first_stride] + [2] * (len(row.depths) - 1)
-    if row.stride_block == "last":  # a stage ends by going down to the next
+    if row.stride_block == "last":  # the last block of a stage has the stride of the next stage
         halves = [*halves[1:], 1]
     for stride in halves:
         before = dilation
@@ -246,7 +259,10 @@ def residual_weight_layers(row: Variant) -> int:
 
 @contextmanager
 def recursion_limit(frames: int):
-    """Keras walks a graph recursively, and 1202 layers are more than Python allows by default."""
+    """Raises Python's recursion limit in this context: Keras traverses the layers of a model recursively.
+
+    ResNet-1202 exceeds the default limit of Python.
+    """
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, frames))
     try:
@@ -255,7 +271,7 @@ def recursion_limit(frames: int):
         sys.setrecursionlimit(limit)
 
 
-# first_shortcut -> whether a row may have it
+# first_shortcut -> function that returns whether it is allowed for a row and its shortcut
 FIRST_SHORTCUTS: dict[str, Callable] = {
     "activated": lambda row, shortcut: True,
     "raw": lambda row, shortcut: bool(ORDERS.get(row.order, ORDERS["original"]).start),
@@ -265,7 +281,7 @@ FIRST_SHORTCUTS: dict[str, Callable] = {
 }
 
 
-# what is made for images only: field of a row -> the values that a network of clips may have
+# Some layers exist for images only. Field of a row -> values that are allowed for video networks.
 CLIPS: dict[str, tuple] = {
     "stem": ("7x7_unpooled", "3x3", "deep_strided"),
     "shortcut": ("projection", "projection_all", "linear_projection", "identity", "none", *"BC", "plain"),
@@ -277,7 +293,10 @@ CLIPS: dict[str, tuple] = {
 
 
 def checked(row: Variant) -> Variant:
-    """The row with Python's integers; ValueError for what no net can be made of. `Layers` checks its own fields."""
+    """Returns the row with Python integers. Raises ValueError if the fields do not describe a valid network.
+
+    `Layers` checks its own fields.
+    """
     choose(BLOCKS, row.block, "block")
     choose(STEMS, row.stem, "stem")
     choose(dict.fromkeys([*ORDERS, *STAGE_ORDERS]), row.order, "order")
@@ -338,12 +357,12 @@ def residual_strides(row: Variant) -> list[int]:
 
 
 class Family(NamedTuple):
-    """What the builders ask of a kind of row."""
+    """The functions that `ResNet` calls for one class of rows, `Variant` or `DenseVariant`."""
 
-    checked: Callable  # the row with Python's integers, or a ValueError
-    features: Callable  # row, image, layers -> the last map
-    weight_layers: Callable
-    strides: Callable  # of the last feature map of each stage
+    checked: Callable  # row -> the row with Python integers; raises ValueError
+    features: Callable  # row, input tensor, layers -> the last feature map
+    weight_layers: Callable  # row -> number of weight layers
+    strides: Callable  # row -> stride of the last feature map of each stage
 
 
 FAMILIES: dict[type, Family] = {
@@ -353,12 +372,15 @@ FAMILIES: dict[type, Family] = {
 
 
 def weight_layers(row: Variant | DenseVariant) -> int:
-    """The depth that a name counts: convolutions on the longest path from the image, and the classifier."""
+    """Returns the depth in the name of a network, such as 50 for ResNet-50.
+
+    It counts the convolutions on the longest path from the input to the output, and the classifier.
+    """
     return FAMILIES[type(row)].weight_layers(row)
 
 
 def strides(row: Variant | DenseVariant) -> list[int]:
-    """Returns the input pixels per output pixel, in height and in width, of the last feature map of each stage."""
+    """Returns, for each stage, the input pixels per pixel of the last feature map, in height and in width."""
     return FAMILIES[type(row)].strides(row)
 
 
@@ -380,7 +402,11 @@ def _checked(row):
 
 
 def _warn_of_the_stem(row, sizes: list[int]) -> None:
-    """A net built for small pictures is dear on large ones; one built for large ones is nearly blind on small ones."""
+    """Warns if the stem does not fit the size of the images.
+
+    The stem for small images is expensive on large images. A stem for large images leaves only a few pixels of small
+    images.
+    """
     stride = STEMS[row.stem].stride
     if stride == 1 and sizes and min(sizes) >= 128:
         pixels = "x".join(map(str, sizes))
@@ -397,7 +423,7 @@ def _warn_of_the_stem(row, sizes: list[int]) -> None:
 
 
 def _check_shape(row, include_top: bool, shape: Sequence[int | None] | None) -> tuple:
-    """The shape of one image or clip under the rules, and with the errors, of keras.applications."""
+    """Returns the shape of one image or clip. The checks and the messages are those of keras.applications."""
     published = published_shape(row)
     if shape is None:
         return published if include_top else (*[None] * (len(published) - 1), 3)

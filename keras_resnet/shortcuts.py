@@ -1,4 +1,4 @@
-"""The shortcut connections of He 2015, section 3.3, and their options as a table."""
+"""The shortcut connections of He 2015, section 3.3, and a table of their options."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,14 +8,14 @@ from keras_resnet.layers import Layers
 
 
 class ShortcutInputs(NamedTuple):
-    """Where a block splits in two: what a shortcut starts from, and the shape it must arrive at."""
+    """The input of a shortcut and the properties of its output."""
 
     x: Any  # the input of the block
-    activated: Any  # the same after what the order puts before the first weight layer
+    activated: Any  # `x` after the steps that precede the first weight layer (pre-activation)
     filters: int
     stride: int
-    pool: int  # the stride that this block has, or would have if it were not dilated
-    bn: str  # "bn" where the weight layers of this order are followed by one before the addition, else ""
+    pool: int  # the stride of this block, or the stride that its dilation replaces
+    bn: str  # "bn" if F ends with BN in this order, otherwise ""
     name: str
 
 
@@ -24,27 +24,34 @@ def identity(inputs: ShortcutInputs, layers: Layers):
 
 
 def zero_pad(inputs: ShortcutInputs, layers: Layers):
-    """Option A: no weights."""
+    """Option A: zero-padding. It has no weights."""
     return layers.zero_pad_channels(inputs.x, inputs.filters, inputs.stride, name=inputs.name)
 
 
 def projection(inputs: ShortcutInputs, layers: Layers):
-    """Option B: W_s of He 2015, eq. (2). It shares the pre-activation with F (He 2016, appendix)."""
+    """Option B: projection, W_s of He 2015, eq. (2). It shares the pre-activation with F (He 2016, appendix)."""
     return _project(inputs.activated, inputs, inputs.stride, layers)
 
 
 def linear_projection(inputs: ShortcutInputs, layers: Layers):
-    """A projection that no BN follows, whatever the order; github.com/keras-team/keras, examples/cifar10_resnet.py."""
+    """Projection without BN in every order, as in github.com/keras-team/keras, examples/cifar10_resnet.py."""
     return _project(inputs.activated, inputs._replace(bn=""), inputs.stride, layers)
 
 
 def channel_projection(inputs: ShortcutInputs, layers: Layers):
-    """keras.applications' V2: a projection to new channels; where the map is only halved, every second pixel."""
+    """Shortcut of keras.applications' ResNetV2.
+
+    It is a projection if the number of channels changes. If only height and width are halved, it takes every second
+    pixel and has no weights.
+    """
     return projection(inputs, layers) if inputs.x.shape[-1] != inputs.filters else zero_pad(inputs, layers)
 
 
 def pooled_projection(inputs: ShortcutInputs, layers: Layers):
-    """He et al. 2019, arXiv:1812.01187, Fig. 2(c): no pixel is skipped."""
+    """Average pooling and a projection without a stride (He et al. 2019, arXiv:1812.01187, Fig. 2(c)).
+
+    In contrast to a projection with a stride, it uses all pixels.
+    """
     x = inputs.activated
     if inputs.pool > 1:
         x = layers.average_pool(x, inputs.pool, inputs.stride, name=inputs.name)
@@ -52,7 +59,7 @@ def pooled_projection(inputs: ShortcutInputs, layers: Layers):
 
 
 def max_pooled_projection(inputs: ShortcutInputs, layers: Layers):
-    """Duta et al. 2020, arXiv:2004.04989, Fig. 2: the largest of the pixels that F sees goes on."""
+    """Max pooling over the pixels that F reads, and a projection (Duta et al. 2020, arXiv:2004.04989, Fig. 2)."""
     x = inputs.activated
     if inputs.pool > 1:
         x = layers.max_pool(x, 3, inputs.stride, nonnegative=False, name=inputs.name)
@@ -64,20 +71,20 @@ def _project(x, inputs, stride, layers):
     return layers.follow(inputs.bn, x, name=inputs.name)
 
 
-# of any shape, with new weights
+# shortcuts that have weights whenever they are used
 PROJECTIONS = (projection, linear_projection, pooled_projection, max_pooled_projection)
 
 
 class Shortcut(NamedTuple):
-    """What stands beside F: where the block changes the shape, and elsewhere. None: nothing, the block is plain."""
+    """The function that computes the shortcut of a block. None means no shortcut: the block is plain."""
 
-    changed: Callable | None
-    same: Callable | None
+    changed: Callable | None  # for blocks that change the shape
+    same: Callable | None  # for other blocks
 
 
-# name of a shortcut -> what is added to F(x)
+# name of a shortcut -> function of the branch that is added to F(x)
 SHORTCUTS = {
-    #                                 where the shape changes   elsewhere
+    #                                 shape changes             other blocks
     "zero_pad":              Shortcut(zero_pad,                 identity),
     "projection":            Shortcut(projection,               identity),
     "projection_all":        Shortcut(projection,               projection),
@@ -94,7 +101,10 @@ OPTIONS = {"A": "zero_pad", "B": "projection", "C": "projection_all", "plain": "
 
 
 def find_shortcut(name: str | Shortcut) -> Shortcut:
-    """The row for a name of `SHORTCUTS` or of `OPTIONS`, or a Shortcut itself; ValueError for any other."""
+    """Returns the row for a name of `SHORTCUTS` or `OPTIONS`. Returns a `Shortcut` unchanged.
+
+    Raises ValueError for any other value.
+    """
     if isinstance(name, Shortcut):
         return name
     return choose(SHORTCUTS | {alias: SHORTCUTS[row] for alias, row in OPTIONS.items()}, name, "shortcut")

@@ -1,4 +1,4 @@
-"""The CIFAR networks as a search space of Keras Tuner: `pip install 'keras-resnet-family[tuner]'`."""
+"""The CIFAR networks as a search space of Keras Tuner. Requires `pip install 'keras-resnet-family[tuner]'`."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ from keras_resnet.resnet import ResNet, checked
 from keras_resnet.shortcuts import OPTIONS
 from keras_resnet.variants import CIFAR, Variant, cifar, field_names
 
-# The fields of a `Variant` that are hyperparameters or follow from other arguments.
+# The fields of a `Variant` that are hyperparameters or are determined by other arguments.
 CHOSEN = {
     *("block", "depths", "filters", "shortcut", "order", "weight_decay", "image_size", "classes"),
     *("rank", "convolution", "frames"),  # images only
@@ -30,9 +30,9 @@ SCHEDULES = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateSche
 class HyperResNet(keras_tuner.HyperModel):
     """A hypermodel of the CIFAR networks of He et al. 2015 and 2016, for any tuner of Keras Tuner.
 
-    It is used like `keras_tuner.applications.HyperResNet`, but it searches over depth and shortcut type, and its
-    networks are made for small images. Labels are integers, the metric is `accuracy`: the objective is
-    `"val_accuracy"`.
+    It is used like `keras_tuner.applications.HyperResNet`. In contrast to that hypermodel, the search space contains
+    depth and shortcut type, and the networks are designed for small images. Labels are integers. The metric is
+    `accuracy`, so the objective is `"val_accuracy"`.
 
     | hyperparameter | values | meaning |
     | --- | --- | --- |
@@ -42,25 +42,27 @@ class HyperResNet(keras_tuner.HyperModel):
     | `order` | `orders` | the order of BN and ReLU, such as `"original"` or `"preactivation"` |
     | `depth` | `depths` | the number of weight layers: 6n + 2 with building blocks, 9n + 2 with bottlenecks |
     | `learning_rate` | `learning_rates` | the initial learning rate of SGD with momentum 0.9 |
-    | `weight_decay` | `weight_decays` | of the kernels, as the papers count it: 1e-4 is `L2(5e-5)` |
+    | `weight_decay` | `weight_decays` | weight decay of the kernels as defined in the papers: 1e-4 is `L2(5e-5)` |
 
-    Hyperparameters with one value are `Fixed`. If the legal values of a hyperparameter depend on another one, it is
-    conditional and has a name for each condition, such as `depth[block=bottleneck]` or `depth[width=1|2]`, because
-    Keras Tuner loses the values of conditional hyperparameters that share a name. `values(hp)` returns the values by
-    the names in the table.
+    A hyperparameter with one value is `Fixed`. If the legal values of a hyperparameter depend on another
+    hyperparameter, it is conditional. It then has one name for each condition, such as `depth[block=bottleneck]` or
+    `depth[width=1|2]`, because Keras Tuner loses the values of conditional hyperparameters that share a name.
+    `values(hp)` returns the values with the names in the table.
 
-    With `max_parameters` or `max_macs` every combination is counted, which takes 0.1 to 1 second for each, and those
-    that are too large are not in the search space. A trial with other values, for example those of the tuner's argument
-    `hyperparameters`, fails without training if there is no such network or if it is too large.
+    With `max_parameters` or `max_macs`, the size of every combination is computed, which takes 0.1 to 1 second for each
+    combination. Combinations that exceed a limit are removed from the search space. A trial can also have other values,
+    for example from the argument `hyperparameters` of the tuner. If these values do not describe a network, or if the
+    network exceeds a limit, the trial fails without training.
 
     `fit` adds `ReduceLROnPlateau`, which divides the learning rate by 10 when `val_loss` reaches a plateau, as in
-    He et al. 2015, section 3.4, unless the callbacks contain one or a `LearningRateScheduler`.
+    He et al. 2015, section 3.4. `fit` does not add it if the callbacks contain a `ReduceLROnPlateau` or a
+    `LearningRateScheduler`.
 
     Args:
         input_shape: Tuple of three integers, the shape of an image: `(height, width, channels)`.
         classes: Integer, the number of classes.
-        depths: List of depths. Depths that fit only one of several blocks are legal.
-        shortcuts: List of names of `keras_resnet.SHORTCUTS` or of the papers: `"A"`, `"B"`, `"C"`, `"plain"`.
+        depths: List of depths. With several blocks, a depth needs to be legal for at least one of them.
+        shortcuts: List of names of `keras_resnet.SHORTCUTS` or names in the papers: `"A"`, `"B"`, `"C"`, `"plain"`.
         orders: List of names of `keras_resnet.ORDERS`.
         widths: List of integers, multipliers of the number of filters.
         blocks: List of names of `keras_resnet.BLOCKS`.
@@ -68,19 +70,19 @@ class HyperResNet(keras_tuner.HyperModel):
         weight_decays: List of numbers.
         max_parameters: Integer, the largest number of trainable parameters. Defaults to no limit.
         max_macs: Integer, the largest number of multiply-adds for one image. Defaults to no limit.
-        patience: Integer, the number of epochs without a better `val_loss` before the learning rate is divided.
+        patience: Integer, the number of epochs without a better `val_loss` after which the learning rate is divided.
             Defaults to a tenth of the epochs.
         preprocessing: A layer or a function that is applied to the images inside the model, such as
-            `keras.layers.Rescaling(1 / 255)`. Defaults to none.
-        dtype: The dtype policy of the networks. Defaults to the global policy at this call. (Keras Tuner clears the
-            session before each trial, and with it the global policy.)
+            `keras.layers.Rescaling(1 / 255)`. Defaults to None, no preprocessing.
+        dtype: The dtype policy of the networks. Defaults to the global policy when the hypermodel is created. (Before
+            each trial, Keras Tuner clears the session and thereby resets the global policy.)
         name: String, the name of the hypermodel.
         tunable: Boolean, whether the hyperparameters are added to the search space.
         **fields: Fields of `keras_resnet.Variant` that all networks have, such as `gate="se"`.
 
     Raises:
-        ValueError: If an argument is not as described, if a value is in no legal combination (such as the depth 9), or
-            if the limits leave no network.
+        ValueError: If an argument does not have the described type, if no legal combination contains a value (such as
+            the depth 9), or if every network exceeds a limit.
 
     Example:
         ```python
@@ -152,7 +154,10 @@ class HyperResNet(keras_tuner.HyperModel):
         self.combinations = self._within_limits(self._valid(options))
 
     def _valid(self, options: dict[str, list]) -> list[tuple]:
-        """The combinations of `options` that are networks; ValueError where a value is in none of them."""
+        """Returns the combinations of `options` that describe a network.
+
+        Raises ValueError if a value is in none of these combinations.
+        """
         legal, errors = [], {}
         for combination in product(*options.values()):
             try:
@@ -168,7 +173,10 @@ class HyperResNet(keras_tuner.HyperModel):
         return legal
 
     def _within_limits(self, combinations: list[tuple]) -> list[tuple]:
-        """Those within the limits. The depths of otherwise equal combinations are consecutive and ascend."""
+        """Returns the combinations that do not exceed a limit.
+
+        Combinations that differ only in depth must be adjacent and sorted by depth.
+        """
         if not self.limits:
             return combinations
         fitting: list[tuple] = []
@@ -179,7 +187,7 @@ class HyperResNet(keras_tuner.HyperModel):
         return fitting
 
     def _exceeded_limits(self, values: dict[str, Any]) -> str:
-        """Which limit a network exceeds, or ""."""
+        """Returns a message about the limit that a network exceeds, or "" if it exceeds none."""
         size = self.size(values) if self.limits else {}
         numbers = {"max_parameters": "parameters", "max_macs": "multiply_adds"}
         for name, limit in self.limits.items():
@@ -195,12 +203,12 @@ class HyperResNet(keras_tuner.HyperModel):
             hp: A `keras_tuner.HyperParameters`.
 
         Returns:
-            A compiled `keras_resnet.Network`. Its optimizer is built, so that a trial that Hyperband promotes continues
-            with the momentum and the learning rate of its checkpoint.
+            A compiled `keras_resnet.Network`. Its optimizer is built. A trial that Hyperband promotes therefore
+            continues with the momentum and the learning rate of its checkpoint.
 
         Raises:
-            keras_tuner.errors.FailedTrialError: If there is no such network or if it exceeds a limit. Tuners skip such
-                trials.
+            keras_tuner.errors.FailedTrialError: If the values do not describe a network, or if the network exceeds a
+                limit. Tuners skip such trials.
         """
         values = self._values(hp)
         try:
@@ -214,14 +222,15 @@ class HyperResNet(keras_tuner.HyperModel):
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
 
     def fit(self, hp, model, *args, callbacks=None, **kwargs):
-        """Trains the network of a trial, with the learning rate divided by 10 on plateaus.
+        """Trains the network of a trial. The learning rate is divided by 10 when `val_loss` reaches a plateau.
 
         Args:
             hp: A `keras_tuner.HyperParameters`.
             model: The model that `build` returned.
             *args: Positional arguments of `model.fit`.
             callbacks: List of callbacks. If none of them is a `ReduceLROnPlateau` or a `LearningRateScheduler`, a
-                `ReduceLROnPlateau` is added before them: checkpoints contain the learning rate of the next epoch.
+                `ReduceLROnPlateau` is inserted before them, so that checkpoints contain the learning rate of the next
+                epoch.
             **kwargs: Keyword arguments of `model.fit`.
 
         Returns:
@@ -234,32 +243,33 @@ class HyperResNet(keras_tuner.HyperModel):
         return model.fit(*args, callbacks=callbacks, **kwargs)
 
     def values(self, hp) -> dict[str, Any]:
-        """Returns the values of a trial by the names in the table above.
+        """Returns the values of the hyperparameters of a trial, with the names in the table of `HyperResNet`.
 
         Args:
             hp: A `keras_tuner.HyperParameters`, for example from `tuner.get_best_hyperparameters()`.
 
         Returns:
-            A dict.
+            A dict: name -> value.
         """
         return self._values(hp.copy())
 
     def _values(self, hp) -> dict[str, Any]:
-        """The same, after it declares the hyperparameters that `hp` does not have."""
+        """Returns the same as `values`. Declares the hyperparameters that `hp` does not contain."""
         values = _declare(hp, list(PARTS), self.combinations)
         return values | {name: _choice(hp, name, options) for name, options in self.rates.items()}
 
     def variant(self, values: dict[str, Any]) -> Variant:
-        """Returns the `keras_resnet.Variant` of a dict of values, which need not be in the search space.
+        """Returns the `keras_resnet.Variant` for a dict of values. They do not need to be in the search space.
 
         Args:
-            values: Dict with `block`, `width`, `shortcut`, `order` and `depth`. `weight_decay` defaults to 0.
+            values: Dict with `block`, `width`, `shortcut`, `order`, `depth` and optionally `weight_decay`, which
+                defaults to 0.
 
         Returns:
             A `keras_resnet.Variant`.
 
         Raises:
-            ValueError: If there is no such network.
+            ValueError: If the values do not describe a network.
         """
         row = cifar(
             values["depth"],
@@ -276,27 +286,27 @@ class HyperResNet(keras_tuner.HyperModel):
         """Returns the size of a network without building it.
 
         Args:
-            values: As for `variant`.
+            values: As in `variant`.
 
         Returns:
-            A dict: trainable `parameters`, and `multiply_adds` for one image.
+            A dict with the number of trainable `parameters` and the `multiply_adds` for one image.
 
         Raises:
-            ValueError: If there is no such network.
+            ValueError: If the values do not describe a network.
         """
         return dict(_count(self.variant({**values, "weight_decay": 0.0}), self.input_shape, self.classes))
 
     def create(self, values: dict[str, Any]):
-        """Builds and compiles a network from a dict of values, which need not be in the search space.
+        """Builds and compiles a network from a dict of values. They do not need to be in the search space.
 
         Args:
-            values: As for `variant`, with `learning_rate` and `weight_decay`.
+            values: As in `variant`, with `learning_rate` in addition.
 
         Returns:
             A compiled `keras_resnet.Network`.
 
         Raises:
-            ValueError: If there is no such network.
+            ValueError: If the values do not describe a network.
         """
         with dtype_policy(self.dtype_policy):
             image = keras.Input(self.input_shape, name="image")
@@ -307,7 +317,8 @@ class HyperResNet(keras_tuner.HyperModel):
                 loss="sparse_categorical_crossentropy",
                 metrics=["accuracy"],
             )
-        model.optimizer.build(model.trainable_variables)  # else Keras Tuner loads a checkpoint without its momentum
+        # Without this line, Keras Tuner would load checkpoints without the momentum of the optimizer.
+        model.optimizer.build(model.trainable_variables)
         return model
 
 
@@ -316,7 +327,7 @@ def _named(combination: tuple) -> dict[str, Any]:
 
 
 def _unique(values: Iterable, argument: str, convert: Callable) -> list:
-    """`values` as a list without duplicates; ValueError unless they are a sequence with at least one element."""
+    """Returns `values` as a list without duplicates. Raises ValueError if they are not a sequence or are empty."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ValueError(f"{argument} must be a list. Received: {values!r}")
     converted = list(dict.fromkeys(convert(value, argument) for value in values))
@@ -326,7 +337,7 @@ def _unique(values: Iterable, argument: str, convert: Callable) -> list:
 
 
 def _string(value, argument: str) -> str:
-    """`value`; the row of `SHORTCUTS` for a name of the papers."""
+    """Returns `value`. A shortcut name of the papers, such as "A", is replaced by its name in `SHORTCUTS`."""
     if not isinstance(value, str):
         raise ValueError(f"{argument} must be a list of strings. Received: {value!r}")
     return OPTIONS.get(value, value)
@@ -337,13 +348,16 @@ def _number(interval: str) -> Callable:
 
 
 def _choice(hp, name: str, values: Iterable):
-    """A `Choice`, or `Fixed` if there is one value."""
+    """Declares a `Choice`, or a `Fixed` if there is only one value. Returns the value of the trial."""
     first, *others = values
     return hp.Choice(name, [first, *others]) if others else hp.Fixed(name, first)
 
 
 def _groups(combinations: Iterable[tuple], i: int) -> dict[tuple, list]:
-    """Groups the values at position `i` by the other values that they may be combined with: other values -> values."""
+    """Groups the values at position `i` of the combinations. Values in a group occur with the same other values.
+
+    Returns a dict: other values -> values of the group.
+    """
     rests: dict[Any, list] = {}
     for combination in combinations:
         rests.setdefault(combination[i], []).append(combination[:i] + combination[i + 1 :])
@@ -354,10 +368,12 @@ def _groups(combinations: Iterable[tuple], i: int) -> dict[tuple, list]:
 
 
 def _declare(hp, names: list[str], combinations: Iterable[tuple], conditions: tuple = ()) -> dict[str, Any]:
-    """Declares `names` such that exactly these combinations of their values can be drawn. Returns the values.
+    """Declares the hyperparameters `names` so that exactly these combinations can be drawn. Returns the values.
 
-    Hyperparameters that may be combined with the same values in any case come first. Then one that may not, and in a
-    conditional scope for each group of its values all others. (In a scope, a parent must be declared in that scope.)
+    First, the function declares each hyperparameter whose values can all be combined with the same other values. Then
+    it declares one other hyperparameter and groups its values. For each group, it declares the remaining
+    hyperparameters in a conditional scope. (Keras Tuner requires that the parent of a hyperparameter in a scope is
+    declared in the same scope.)
     """
     values, suffix = {}, f"[{','.join(conditions)}]" if conditions else ""
     for name in list(names):
@@ -380,7 +396,10 @@ def _declare(hp, names: list[str], combinations: Iterable[tuple], conditions: tu
 
 @cache
 def _count(row: Variant, input_shape: tuple, classes: int) -> dict[str, int]:
-    """The size of a network. Its variables have no values, and nothing that Keras and Python draw later changes."""
+    """Returns the size of a network. Its variables are not initialized.
+
+    The random numbers that Keras and Python draw afterwards are the same as without this call.
+    """
 
     def count():
         with keras.StatelessScope(initialize_variables=False), without_drawing():
@@ -388,7 +407,8 @@ def _count(row: Variant, input_shape: tuple, classes: int) -> dict[str, int]:
 
     state = random.getstate()
     try:
-        # In a thread, because Keras keeps a list of variables to initialize later, one list for each thread.
+        # Keras keeps one list for each thread of the variables that it initializes later. A separate thread keeps these
+        # variables out of the list of this thread.
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(count).result()
     finally:

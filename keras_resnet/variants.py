@@ -1,4 +1,7 @@
-"""One model, one line. A row names its choices; what they mean stands in the tables of the other modules."""
+"""The table `VARIANTS`: one row for each network, with the values of its fields.
+
+The tables of the other modules, such as `BLOCKS` and `SHORTCUTS`, define what these values mean.
+"""
 
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
@@ -11,8 +14,8 @@ from keras_resnet.errors import choose, positive
 class Variant:
     """The fields of a residual network.
 
-    A builder takes each field as a keyword argument that replaces the value of its row, and `dataclasses.replace`
-    makes a new variant from an old one. `ResNet` checks the values.
+    A builder accepts each field as a keyword argument. The argument replaces the value of the row. To make a new
+    variant from an existing one, use `dataclasses.replace`. `ResNet` checks the values.
 
     Args:
         block: Weight layers of a block, a name of `BLOCKS`: `"building_block"` (3x3, 3x3) or `"bottleneck"` (1x1, 3x3,
@@ -21,56 +24,58 @@ class Variant:
             and doubles the filters.
         filters: Filters of conv2_x. Defaults to 64.
         groups: Groups of the 3x3 layer of a bottleneck, the cardinality of ResNeXt. Defaults to 1.
-        base_width: Filters in each group of the 3x3 layer of a bottleneck, for 64 `filters`; proportional for others.
-            Defaults to 64.
+        base_width: Filters in each group of the 3x3 layer of a bottleneck if the block has 64 `filters`. The number is
+            proportional to the filters of the block. Defaults to 64.
         stem: Layers before conv2_x, a name of `STEMS` in keras_resnet/stems.py: `"7x7"`, `"3x3"` (CIFAR), `"deep"`, ...
             Defaults to `"7x7"`.
-        stem_filters: Filters of the stem. Defaults to None, those of conv2_x.
+        stem_filters: Filters of the stem. Defaults to None, the filters of conv2_x.
         first_stride: Stride of conv2_x. Defaults to 1.
-        output_stride: Input pixels per pixel of the last feature map, such as 8 or 16. Stages that would stride beyond
-            it are dilated instead. Defaults to None, no dilation.
-        shortcut: What is added to F(x), a name of `SHORTCUTS` or `OPTIONS`. Option C, `"projection_all"`, is ruinous
-            in deep networks: 12.22 % error instead of 6.61 % with 110 layers (He 2016, Table 1). Defaults to
-            `"projection"`, option B.
+        output_stride: Input pixels per pixel of the last feature map, such as 8 or 16. A stage that would exceed this
+            stride is dilated instead of strided. Defaults to None, no dilation.
+        shortcut: The branch that is added to F(x), a name of `SHORTCUTS` or `OPTIONS`. Option C, `"projection_all"`, is
+            much less accurate in deep networks: 12.22 % error instead of 6.61 % with 110 layers (He 2016, Table 1).
+            Defaults to `"projection"`, option B.
         order: Order of BN, ReLU and weight layers in a block, a name of `ORDERS`, or `"stage_wise"` (arXiv:2004.04989).
             Defaults to `"original"`.
         first_shortcut: Shortcut of the first block, if its input and output have the same shape: `"activated"`, the
-            output of the stem after BN and ReLU (He 2016, appendix); `"raw"`, the output before BN and ReLU (Wide
-            ResNet, timm); or `"projection"` (keras-hub). Defaults to `"activated"`.
-        stride_block: The block of a stage that strides, `"first"` or `"last"` (keras.applications' ResNetV2). Defaults
-            to `"first"`.
-        bottleneck_stride: The layer of a bottleneck that strides, `"3x3"` (v1.5) or `"1x1"` (v1, the paper). Defaults
-            to `"3x3"`.
-        zero_channels: Where the shortcut `"zero_pad"` puts the new channels, on `"both"` sides or at the `"end"`.
-            Defaults to `"both"`.
+            output of the stem after BN and ReLU (He 2016, appendix); `"raw"`, the output of the stem before BN and ReLU
+            (Wide ResNet, timm); or `"projection"` (keras-hub). Defaults to `"activated"`.
+        stride_block: The block of a stage that has the stride, `"first"` or `"last"` (keras.applications' ResNetV2).
+            Defaults to `"first"`.
+        bottleneck_stride: The layer of a bottleneck that has the stride, `"3x3"` (v1.5) or `"1x1"` (v1, the paper).
+            Defaults to `"3x3"`.
+        zero_channels: Position of the new channels in the shortcut `"zero_pad"`: half before and half after the old
+            channels (`"both"`), or all after them (`"end"`). Defaults to `"both"`.
         gate: Attention that scales the channels of F(x), a name of `GATES`: `"none"`, `"se"` or `"eca"`. Defaults to
             `"none"`.
         gate_ratio: Channels inside the gate `"se"`, as a fraction of the channels of F(x). Defaults to 1/16.
         zero_init_residual: Whether F(x) is zero at initialization (arXiv:1706.02677, section 5.1). Defaults to False.
         block_dropout: Dropout rate before the last 3x3 layer of a building block (arXiv:1605.07146). Defaults to 0.
-        drop_path: Stochastic depth (arXiv:1603.09382): the rate at which the last block drops F(x) of an image in
-            training. The rate grows linearly from 0 in the first block. Defaults to 0.
+        drop_path: Stochastic depth (arXiv:1603.09382): the probability that the last block drops F(x) of an image
+            during training. The probability grows linearly from 0 in the first block. Defaults to 0.
         dropout: Dropout rate before the classifier. Defaults to 0.
-        norm: Normalization: `"bn"`, `"sync_bn"` (statistics of all replicas) or `"gn"` (arXiv:1803.08494). Defaults to
-            `"bn"`.
-        gn_groups: Groups of the normalization `"gn"`. Must divide the channels of every layer. Defaults to 32.
+        norm: Normalization: `"bn"`, `"sync_bn"` (statistics over all replicas) or `"gn"` (arXiv:1803.08494). Defaults
+            to `"bn"`.
+        gn_groups: Groups of the normalization `"gn"`. The number of channels of every layer must be divisible by
+            `gn_groups`. Defaults to 32.
         weight_standardization: Whether kernels are standardized (arXiv:1903.10520). Defaults to False.
-        conv_bias: Convolutions that have a bias: `"none"`, `"without_bn"` (those that no BN follows) or `"all"`.
-            Defaults to `"none"`.
-        conv_padding: Padding of convolutions that stride: `"symmetric"`, kernel_size // 2 on every side as in PyTorch,
-            or `"same"`, that of TensorFlow. Defaults to `"symmetric"`.
-        weight_decay: Weight decay of the papers: the loss adds `weight_decay / 2 * sum(w ** 2)` of all kernels.
+        conv_bias: Convolutions that have a bias: `"none"`, `"without_bn"` (convolutions without a BN after them) or
+            `"all"`. Defaults to `"none"`.
+        conv_padding: Padding of convolutions with a stride: `"symmetric"` (kernel_size // 2 on every side, as in
+            PyTorch) or `"same"` (as in TensorFlow). Defaults to `"symmetric"`.
+        weight_decay: Weight decay of the papers: `weight_decay / 2 * sum(w ** 2)` of all kernels is added to the loss.
             Defaults to 0.
-        bn_momentum: Momentum of BN as in Keras; PyTorch's 0.1 is 0.9 here. Defaults to 0.9.
+        bn_momentum: Momentum of BN as in Keras. PyTorch defines it as 1 minus this value: 0.9 here is 0.1 in PyTorch.
+            Defaults to 0.9.
         bn_epsilon: Constant that BN (or GN) adds to the variance. Defaults to 1e-5.
-        rank: 2 for images, `(b, h, w, c)`, or 3 for clips of video, `(b, frames, h, w, c)`. For clips, stems and
-            shortcuts that pool, the shortcut `"zero_pad"`, gates, groups, dilation and standardized kernels are
-            refused. Defaults to 2.
-        convolution: What a 3x3 convolution becomes in a network of clips (Tran 2018, arXiv:1711.11248, Fig. 1), a name
-            of `CONVOLUTIONS` in keras_resnet/ranks.py: `"full"`, 3x3x3; `"mixed"`, 1x3x3 from conv3_x on; or
+        rank: 2 for images, `(b, h, w, c)`, or 3 for video clips, `(b, frames, h, w, c)`. Video networks do not support
+            stems and shortcuts that pool, the shortcut `"zero_pad"`, gates, groups, dilation and standardized kernels.
+            Defaults to 2.
+        convolution: Replacement of each 3x3 convolution in a video network (Tran 2018, arXiv:1711.11248, Fig. 1), a
+            name of `CONVOLUTIONS` in keras_resnet/ranks.py: `"full"`, 3x3x3; `"mixed"`, 1x3x3 from conv3_x on; or
             `"factorized"`, 1x3x3, BN, ReLU and 3x1x1. Defaults to `"full"`.
-        frames: Number of frames of the clips for which the row was published. Defaults to 16.
-        image_size: Height and width of the images, in pixels, for which the row was published. Defaults to 224.
+        frames: Number of frames of the clips in the publication. Defaults to 16.
+        image_size: Height and width of the images in the publication, in pixels. Defaults to 224.
         classes: Number of classes. Defaults to 1000.
 
     Example:
@@ -121,17 +126,18 @@ class Variant:
 class DenseVariant:
     """The fields of a DenseNet (Huang et al. 2017, arXiv:1608.06993).
 
-    A builder takes each field as a keyword argument that replaces the value of its row. `ResNet` checks the values.
+    A builder accepts each field as a keyword argument. The argument replaces the value of the row. `ResNet` checks the
+    values.
 
     Args:
-        depths: Number of dense layers in each dense block: conv2, conv3, ... A transition that halves height and width
-            stands between two blocks.
+        depths: Number of dense layers in each dense block: conv2, conv3, ... Between two blocks, a transition halves
+            height and width.
         growth_rate: Channels that each dense layer adds, k in the paper. Defaults to 32.
         filters: Filters of the stem. Defaults to 64.
-        bottleneck: Filters of the 1x1 layer of a dense layer, in units of `growth_rate`; 0 for no 1x1 layer. Defaults
-            to 4.
-        compression: Fraction of its channels that a transition keeps, theta in the paper, rounded down. Defaults to
-            0.5.
+        bottleneck: Filters of the 1x1 layer of a dense layer, as a multiple of `growth_rate`. 0 means no 1x1 layer.
+            Defaults to 4.
+        compression: Fraction of the channels that a transition keeps, theta in the paper. The number of channels is
+            rounded down. Defaults to 0.5.
         stem: Layers before the first dense block, a name of `STEMS` in keras_resnet/stems.py. Defaults to `"7x7"`.
         block_dropout: Dropout rate after each convolution except the first. Defaults to 0.
         dropout, norm, gn_groups, weight_decay, bn_momentum, bn_epsilon, image_size, classes: As in `Variant`.
@@ -142,7 +148,7 @@ class DenseVariant:
         (None, 10)
     """
 
-    rank: ClassVar[int] = 2  # always of images
+    rank: ClassVar[int] = 2  # DenseNets exist for images only
 
     depths: tuple[int, ...]
     growth_rate: int = 32
@@ -162,7 +168,7 @@ class DenseVariant:
 
 
 def published_shape(row: Variant | DenseVariant) -> tuple[int, ...]:
-    """Returns the shape of the image or clip for which a row was published."""
+    """Returns the shape of one image or clip in the publication of a row."""
     frames = (row.frames,) if isinstance(row, Variant) and row.rank == 3 else ()
     return (*frames, row.image_size, row.image_size, 3)
 
@@ -171,8 +177,8 @@ def field_names(row) -> list[str]:
     return [field.name for field in fields(row)]
 
 
-# Fields that change no output of a network with given weights, and output_stride, which users change on purpose:
-# segmentation nets take the weights of classifiers (arXiv:1606.00915).
+# With given weights, these fields do not change the output of a network. `output_stride` does, but users change it on
+# purpose: segmentation networks use the weights of classifiers (arXiv:1606.00915).
 NOT_COMPARED = {
     *("zero_init_residual", "block_dropout", "drop_path", "dropout", "weight_decay", "bn_momentum"),
     *("frames", "image_size", "classes", "output_stride"),
@@ -180,14 +186,14 @@ NOT_COMPARED = {
 
 
 def comparable(row: Variant | DenseVariant) -> dict[str, Any]:
-    """Returns the fields that decide what the network computes with given weights; None for one without effect."""
+    """Returns the fields that determine the output for given weights. A field without effect has the value None."""
     values = {name: getattr(row, name) for name in field_names(row) if name not in NOT_COMPARED}
-    if row.norm == "sync_bn":  # another way to train BN
+    if row.norm == "sync_bn":  # differs from "bn" in training only
         values["norm"] = "bn"
     if isinstance(row, Variant):
         values["stem_filters"] = row.stem_filters or row.filters
         if row.block != "building_block" or values["stem_filters"] != row.filters or row.shortcut == "none":
-            values["first_shortcut"] = None  # the first block has a projection, or is plain
+            values["first_shortcut"] = None  # the first block has a projection or no shortcut
     return values
 
 
@@ -230,15 +236,15 @@ CIFAR_KERAS: dict[str, Any] = dict(
     shortcut="linear_projection", conv_bias="all", conv_padding="same", bn_momentum=0.99, bn_epsilon=1e-3
 )
 
-# weight layers that one more block in each of the three CIFAR stages adds: depth = 6n + 2 and 9n + 2
+# One more block in each of the three CIFAR stages adds this number of weight layers: depth = 6n + 2 and 9n + 2.
 CIFAR_STEP = {"building_block": 6, "bottleneck": 9}
 
 
 def cifar(depth: int, block: str = "building_block", **choices) -> Variant:
     """Returns the CIFAR ResNet with `depth` weight layers: n blocks in each of three stages.
 
-    He 2015, section 4.2 (building blocks) and He 2016 (bottlenecks). The shortcut is `"zero_pad"` (option A) between
-    building blocks and `"projection"` between bottlenecks, as in the papers.
+    Sources: He 2015, section 4.2 (building blocks) and He 2016 (bottlenecks). As in the papers, building blocks have
+    the shortcut `"zero_pad"` (option A), and bottlenecks have the shortcut `"projection"`.
 
     Args:
         depth: Number of weight layers: 6n + 2 with building blocks, 9n + 2 with bottlenecks.
@@ -249,7 +255,7 @@ def cifar(depth: int, block: str = "building_block", **choices) -> Variant:
         A `Variant`.
 
     Raises:
-        ValueError: If `depth` is not of that form, or `block` is unknown.
+        ValueError: If `depth` is not 6n + 2 or 9n + 2, or if `block` is unknown.
 
     Example:
         >>> keras_resnet.cifar(26).depths
@@ -271,11 +277,11 @@ def cifar(depth: int, block: str = "building_block", **choices) -> Variant:
 def wide(depth: int, k: int, **choices) -> Variant:
     """Returns the Wide ResNet for CIFAR with `depth` layers, k times as wide as the ResNet (arXiv:1605.07146, Table 1).
 
-    As in the authors' code, a first block without a projection adds the raw output of the stem
-    (github.com/szagoruyko/wide-residual-networks). `block_dropout` is the dropout of the paper.
+    If the first block has no projection, its shortcut adds the output of the stem before BN and ReLU, as in the
+    authors' code (github.com/szagoruyko/wide-residual-networks). `block_dropout` is the dropout of the paper.
 
     Args:
-        depth: Number of layers as that paper counts them, 6n + 4; the projections of the last two stages count.
+        depth: Number of layers, 6n + 4. As in the paper, it includes the projections of the last two stages.
         k: Widening factor, a positive integer.
         **choices: Other fields of `Variant`.
 
@@ -298,8 +304,8 @@ def wide(depth: int, k: int, **choices) -> Variant:
     return Variant("building_block", (n, n, n), **{**shape, **V2, **raw, **choices})
 
 
-# Huang 2017, section 3, "Implementation Details":
-# bottleneck -> weight layers that one more dense layer in each of the three blocks adds, the stem, the other choices
+# Huang 2017, section 3, "Implementation Details". bottleneck -> three values:
+# the weight layers that one more dense layer in each of the three blocks adds, the filters of the stem, other fields
 CIFAR_DENSE = {
     False: (3, lambda growth_rate: 16, dict(bottleneck=0, compression=1.0)),  # DenseNet
     True: (6, lambda growth_rate: 2 * growth_rate, dict(bottleneck=4, compression=0.5)),  # DenseNet-BC
@@ -322,8 +328,8 @@ def cifar_dense(depth: int, growth_rate: int, bottleneck: bool = False, **choice
         A `DenseVariant`.
 
     Raises:
-        ValueError: If `depth` is not of that form, `growth_rate` is not a positive integer, or `bottleneck` is not a
-            boolean.
+        ValueError: If `depth` is not 3n + 4 or 6n + 4, `growth_rate` is not a positive integer, or `bottleneck` is not
+            a boolean.
 
     Example:
         >>> keras_resnet.cifar_dense(100, 12, bottleneck=True).depths
@@ -374,7 +380,7 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "ecaresnet50d":          Variant("bottleneck",     (3, 4, 6, 3),    **D, **ECA),
     "ecaresnet101d":         Variant("bottleneck",     (3, 4, 23, 3),   **D, **ECA),
 
-    # ImageNet: He et al. 2019, arXiv:1812.01187, Fig. 2; the letters are timm's
+    # ImageNet: He et al. 2019, arXiv:1812.01187, Fig. 2. The letters in the names are those of timm.
     "resnet50c":             Variant("bottleneck",     (3, 4, 6, 3),    **C),
     "resnet101c":            Variant("bottleneck",     (3, 4, 23, 3),   **C),
     "resnet152c":            Variant("bottleneck",     (3, 8, 36, 3),   **C),
@@ -393,7 +399,7 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "seresnet152d":          Variant("bottleneck",     (3, 8, 36, 3),   **D, **SE),
     "ecaresnet50t":          Variant("bottleneck",     (3, 4, 6, 3),    **T, **ECA),
 
-    # The smaller ones of timm: github.com/huggingface/pytorch-image-models, resnet.py
+    # Smaller networks of timm: github.com/huggingface/pytorch-image-models, resnet.py
     "resnet10t":             Variant("building_block", (1, 1, 1, 1),    **T),
     "resnet14t":             Variant("bottleneck",     (1, 1, 1, 1),    **T),
     "resnet26":              Variant("bottleneck",     (2, 2, 2, 2)),
@@ -428,7 +434,7 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "resnet101v2":  Variant("bottleneck",     (3, 4, 23, 3), **V2),
     "resnet152v2":  Variant("bottleneck",     (3, 8, 36, 3), **V2),
 
-    # The same as timm has them: github.com/huggingface/pytorch-image-models, resnetv2.py
+    # ResNetV2 as implemented in timm: github.com/huggingface/pytorch-image-models, resnetv2.py
     "resnetv2_18":           Variant("building_block", (2, 2, 2, 2),    **V2_RAW),
     "resnetv2_18d":          Variant("building_block", (2, 2, 2, 2),    **V2_RAW, **D),
     "resnetv2_34":           Variant("building_block", (3, 4, 6, 3),    **V2_RAW),
@@ -437,11 +443,11 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "resnetv2_50d":          Variant("bottleneck",     (3, 4, 6, 3),    **V2_RAW, **D),
     "resnetv2_50d_gn":       Variant("bottleneck",     (3, 4, 6, 3),    **V2_RAW, **D, norm="gn"),
 
-    # The same as keras-hub has them, after PaddleClas: a projection in the first block of conv2
+    # ResNet-D as implemented in keras-hub and PaddleClas: the first block of conv2 has a projection
     "resnet18_vd":           Variant("building_block", (2, 2, 2, 2),    **D, first_shortcut="projection"),
     "resnet34_vd":           Variant("building_block", (3, 4, 6, 3),    **D, first_shortcut="projection"),
 
-    # The same as keras.applications has them: keras.io/api/applications/resnet
+    # ResNetV2 as implemented in keras.applications: keras.io/api/applications/resnet
     "resnet50v2_keras":      Variant("bottleneck",     (3, 4, 6, 3),    **V2_KERAS),
     "resnet101v2_keras":     Variant("bottleneck",     (3, 4, 23, 3),   **V2_KERAS),
     "resnet152v2_keras":     Variant("bottleneck",     (3, 8, 36, 3),   **V2_KERAS),
@@ -459,7 +465,7 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "resnet110":    cifar(110),
     "resnet1202":   cifar(1202),
 
-    # The same as Keras' example cifar10_resnet.py has them; ResNet-8 is that of MLPerf Tiny (arXiv:2106.07597)
+    # ResNet v1 as implemented in Keras' example cifar10_resnet.py; ResNet-8 is from MLPerf Tiny (arXiv:2106.07597)
     "resnet8_mlperf_tiny": cifar(8, **CIFAR_KERAS),
     "resnet20_keras":  cifar(20,  **CIFAR_KERAS),
     "resnet32_keras":  cifar(32,  **CIFAR_KERAS),
@@ -485,12 +491,12 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "resnext29_8x64d":  Variant("bottleneck", (3, 3, 3), groups=8,  **{**CIFAR, "filters": 64}),
     "resnext29_16x64d": Variant("bottleneck", (3, 3, 3), groups=16, **{**CIFAR, "filters": 64}),
 
-    # The ImageNet nets on 32 pixels, as the field compares itself on CIFAR (github.com/kuangliu/pytorch-cifar)
+    # The ImageNet networks for 32x32 images, widely used as a baseline on CIFAR (github.com/kuangliu/pytorch-cifar)
     "resnet18_cifar":   Variant("building_block", (2, 2, 2, 2), **{**CIFAR, "filters": 64}),
     "resnet34_cifar":   Variant("building_block", (3, 4, 6, 3), **{**CIFAR, "filters": 64}),
     "resnet50_cifar":   Variant("bottleneck",     (3, 4, 6, 3), **{**CIFAR, "filters": 64}),
 
-    # ImageNet: Huang 2017, Table 1; 161 is of the authors' code
+    # ImageNet: Huang 2017, Table 1; DenseNet-161 is from the authors' code
     "densenet121":       DenseVariant((6, 12, 24, 16)),
     "densenet161":       DenseVariant((6, 12, 36, 24), growth_rate=48, filters=96),
     "densenet169":       DenseVariant((6, 12, 32, 32)),
@@ -505,7 +511,7 @@ VARIANTS: dict[str, Variant | DenseVariant] = {
     "densenet_bc250_24": cifar_dense(250, 24, bottleneck=True),
     "densenet_bc190_40": cifar_dense(190, 40, bottleneck=True),
 
-    # Clips of Kinetics-400: Tran et al. 2018, arXiv:1711.11248, Table 1, as torchvision has them
+    # Video clips of Kinetics-400: Tran et al. 2018, arXiv:1711.11248, Table 1, as implemented in torchvision
     "r3d_18":      Variant("building_block", (2, 2, 2, 2), **VIDEO),
     "mc3_18":      Variant("building_block", (2, 2, 2, 2), **VIDEO, convolution="mixed"),
     "r2plus1d_18": Variant("building_block", (2, 2, 2, 2), **VIDEO, convolution="factorized"),
@@ -538,7 +544,10 @@ def builder_name(row_name: str) -> str:
 
 
 def find_row(name: Any, argument: str = "variant") -> str:
-    """The name of a row, from that name or its builder's in any case; ValueError that lists the nearest five."""
+    """Returns the name of a row. `name` is the name of the row or of its builder, in upper or lower case.
+
+    Raises a ValueError that lists the five nearest names if there is no such row.
+    """
     names = {builder_name(row).casefold(): row for row in VARIANTS} | {row.casefold(): row for row in VARIANTS}
     found = names.get(name.casefold(), name) if isinstance(name, str) else name
     choose(VARIANTS, found, argument)

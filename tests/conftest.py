@@ -1,4 +1,4 @@
-"""What every test file uses: random weights and a net of each row built once."""
+"""Fixtures and helpers of all test files: random weights, cached networks, and no connections to other machines."""
 
 import ipaddress
 import os
@@ -6,7 +6,7 @@ import socket
 from functools import cache
 from pathlib import Path
 
-import experiments  # noqa: F401  first: keeps the import of TensorFlow quiet
+import experiments  # noqa: F401  imported first: suppresses the messages of TensorFlow's import
 
 # isort: split
 import keras
@@ -17,7 +17,7 @@ import keras_resnet
 
 
 def is_loopback(host):
-    """Whether an address or a name is of this machine; False for a name that would have to be resolved."""
+    """Whether an address or a name is the loopback interface. False for a name that must be resolved."""
     try:
         return host in (None, "", "localhost") or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -35,11 +35,11 @@ def only_loopback(function, host_of):
 
 
 def host_of_address(sock, address):
-    return address[0] if sock.family in (socket.AF_INET, socket.AF_INET6) else None  # None: a socket in the file system
+    return address[0] if sock.family in (socket.AF_INET, socket.AF_INET6) else None  # None: a Unix domain socket
 
 
 CLOSED_PORT = "http://127.0.0.1:9"
-# child processes: urllib, requests, httpx, npm and gRPC read these
+# environment variables for child processes: urllib, requests, httpx, npm and gRPC read them
 OFFLINE = {
     **dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "npm_config_registry"), CLOSED_PORT),
     **dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost"),
@@ -48,7 +48,7 @@ OFFLINE = {
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """Refuses connections to other machines in every test that is not marked `network`, its fixtures included."""
+    """Blocks connections to other machines in every test that is not marked `network`, and in its fixtures."""
     if item.get_closest_marker("network"):
         return (yield)
     with pytest.MonkeyPatch.context() as patch:
@@ -74,8 +74,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def fresh():
-    """What Keras draws, the same in every run: a small net drawn badly is dead, and its test with it. And what a test
-    sets for the process, such as the dtype policy of a run, ends with it: the next test may be any in the suite."""
+    """Sets the seed of Keras before each test, and resets global settings such as the dtype policy after each test.
+
+    Without a fixed seed, a small network may sometimes be initialized with dead ReLUs, and its test would fail.
+    """
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy("float32")
@@ -88,7 +90,7 @@ def rng():
 
 
 def randomize(model, seed=0):
-    """Every weight at random, BN statistics too: the zeros and ones they start from hide bugs."""
+    """Sets all weights to random values, including BN statistics. The initial zeros and ones hide bugs."""
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         shape = weight.shape
@@ -105,11 +107,11 @@ def randomize(model, seed=0):
 
 @cache
 def built(row):
-    """The net of a row as its builder gives it; do not change it."""
+    """Returns the network of a row. It is cached: do not change it."""
     return keras_resnet.ResNet(row)
 
 
-# seconds or gigabytes to build: the fast tests build one of each kind
+# Networks that need seconds or gigabytes to build. The fast tests build only one network of each kind.
 DEEP = {
     *("resnet1001v2", "resnet1202", "resnet164v2"),
     *keras_resnet.list_variants("*101*"),
@@ -123,32 +125,32 @@ DEEP = {
 
 
 def every_row(rows=keras_resnet.VARIANTS):
-    """A parameter for each row, the deepest of them slow."""
+    """Returns one test parameter per row. The deepest rows are marked slow."""
     return [pytest.param(row, marks=pytest.mark.slow) if row in DEEP else row for row in rows]
 
 
 def tiny(**fields):
-    """A net small enough to build by the hundred, with a stage that changes the shape and one that does not."""
+    """Returns a very small network: one stage keeps the shape of its input, one stage changes it."""
     defaults = {"block": "building_block", "depths": (2, 2), "filters": 4, "stem": "3x3", "image_size": 8, "classes": 3}
     return keras_resnet.ResNet(keras_resnet.Variant(**{**defaults, **fields}))
 
 
 @pytest.fixture
 def policy(request):
-    """The dtype policy named by the parameter, for one test."""
+    """Sets the dtype policy of the parameter for one test."""
     keras.config.set_dtype_policy(request.param)
     return request.param
 
 
 @pytest.fixture(scope="session")
 def trained():
-    """ResNet-20 with the weights that are in the package: 91.25 % on CIFAR-10, from pixels of 0..255."""
+    """ResNet-20 with the weights in the package: 91.25 % on CIFAR-10. Its inputs are pixels in 0..255."""
     return keras_resnet.ResNet20(weights="cifar10", include_preprocessing=True)
 
 
 @pytest.fixture(scope="session")
 def artifact(trained, tmp_path_factory):
-    """The report of `export_saved_model` for it, with every signature."""
+    """The result of `export_saved_model` for the model `trained`, with every signature."""
     settings = dict(labels="cifar10", preprocessing="cifar10", top_k=3, warmup=(1, 4))
     signatures = ("images", "image_bytes", "classify", "embedding", "cam", "cam_bytes")
     place = tmp_path_factory.mktemp("models") / "resnet20"

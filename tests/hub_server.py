@@ -1,4 +1,4 @@
-"""A server on the loopback that answers as the Hugging Face hub does: revisions, etags, redirects, small commits."""
+"""A local server that imitates the Hugging Face hub: revisions, etags, redirects and small commits."""
 
 import base64
 import hashlib
@@ -11,15 +11,18 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """`files`: {"org/repo": {"model.safetensors": bytes}}; what is wrong with it is set between two requests."""
+    """The state of the server. `files` is {"org/repo": {"model.safetensors": bytes}}.
+
+    Tests set the other attributes between two requests to simulate errors.
+    """
 
     def __init__(self, files):
         self.files = files
         self.requests = []
-        self.truncated = False  # the data end before the length that was said
+        self.truncated = False  # the data are shorter than the announced length
         self.gated = set()
         self.private = set()
-        self.full = False  # it refuses commits
+        self.full = False  # the server rejects commits
         self.commits = []  # (repository, revision, first line of the message, paths)
         self.revisions = {"main", "v1.0", COMMIT}
 
@@ -120,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(hub):
-    """The address of the server, which stops with the block."""
+    """Yields the URL of the server. The server stops at the end of the `with` block."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.hub, server.daemon_threads = hub, True
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Not a test: what tests/test_devices.py runs in fresh processes. Prints the losses of a tiny net as JSON.
+"""Script that tests/test_devices.py runs in new processes. It trains a small network and prints the losses as JSON.
 
 python tests/parallel_job.py DEVICES NORM [PROCESS OF PROCESSES PORT]
 """

@@ -1,4 +1,4 @@
-"""ImageNet's archives in small: the real layout, all 1000 classes, JPEG files of odd sizes."""
+"""Small synthetic archives of ImageNet, with the real layout, all 1000 classes and JPEG files of various sizes."""
 
 import io
 import tarfile
@@ -10,17 +10,17 @@ from PIL import Image
 from keras_resnet.preprocessing import imagenet_classes
 
 SYNSETS = [synset for synset, _ in imagenet_classes()]
-# two of the files that tfds converts by their names: one is CMYK, one is a PNG file
+# tfds converts some files by their names. One of these two is a CMYK file, one is a PNG file.
 CMYK, PNG = "n01739381_1309.JPEG", "n02105855_2933.JPEG"
 
 
 def colour(label):
-    """The colour of all images of a class; JPEG changes it by less than half of the distance to the next."""
+    """Returns the colour of all images of a class. JPEG changes it by less than half of the distance to the next."""
     return (label % 32 * 8, label // 32 * 8, 128)
 
 
 def label_of(image):
-    """The label of an image (h, w, 3) of one colour."""
+    """Returns the label of an image (h, w, 3) of one colour."""
     red, green, _ = np.round(np.mean(image, axis=(0, 1)) / 8).astype(int)
     return 32 * green + red
 
@@ -39,7 +39,7 @@ def add(archive, name, content):
 
 
 def write_archives(directory, train_per_class=1, validation=200, seed=0):
-    """Writes ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar; returns the labels of the validation images."""
+    """Writes ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar. Returns the labels of the validation images."""
     import tensorflow_datasets as tfds
 
     directory, rng = Path(directory), np.random.default_rng(seed)
@@ -53,7 +53,7 @@ def write_archives(directory, train_per_class=1, validation=200, seed=0):
                 for name in names:
                     add(images, name, encoded(label, rng, name))
             add(train, f"{synset}.tar", content.getvalue())
-    # tfds has the official labels, in the order of the names of the images
+    # tfds has the official labels, in the order of the image names
     official = Path(tfds.core.tfds_path("datasets/imagenet2012/validation_labels.txt")).read_text().split()
     labels = [SYNSETS.index(synset) for synset in official[:validation]]
     with tarfile.open(directory / "ILSVRC2012_img_val.tar", "w") as images:

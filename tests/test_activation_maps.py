@@ -1,4 +1,4 @@
-"""Class activation maps against NumPy, of flat and nested models, and the pictures made of them."""
+"""Tests of class activation maps against NumPy, for flat and nested models, and of the overlay images."""
 
 import doctest
 import gc
@@ -18,7 +18,7 @@ from test_fine_tuning import dense_net
 import keras_resnet
 from keras_resnet import activation_maps, explain, overlay
 from keras_resnet.__main__ import main
-from keras_resnet.activation_maps import class_activation, dissected
+from keras_resnet.activation_maps import class_activation, split_model
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -40,7 +40,7 @@ def images(rng, count=3, size=SIZE):
 
 
 def cam(features, classifier, classes):
-    """Zhou 2016, equation 2, in float64."""
+    """Class activation maps by Zhou 2016, equation 2, in float64."""
     kernel = np.asarray(classifier.kernel, "float64")
     return np.einsum("bhwk,kb->bhw", np.asarray(features, "float64"), kernel[:, classes])
 
@@ -74,7 +74,7 @@ def test_the_mean_of_a_cam_and_the_bias_are_the_logit(rng):
 
 
 def test_grad_cam_with_the_mean_gradient_is_cam_but_for_a_factor(rng):
-    """Selvaraju 2017, equations 1 and 2, written with GradientTape."""
+    """Selvaraju 2017, equations 1 and 2, computed with GradientTape."""
     import tensorflow as tf
 
     model = network()
@@ -91,7 +91,7 @@ def test_grad_cam_with_the_mean_gradient_is_cam_but_for_a_factor(rng):
 
 
 def headed(base, head):
-    """An outer Functional model: `head` is a list of layers."""
+    """Returns a Functional model that applies `base` and then the layers of the list `head`."""
     inputs = x = keras.Input((SIZE, SIZE, 3))
     for layer in [base, *head]:
         x = layer(x)
@@ -99,7 +99,7 @@ def headed(base, head):
 
 
 def test_grad_cam_of_a_perceptron(rng):
-    """The gradient of the score: W2 of the class for each hidden unit that is active, times W1."""
+    """The gradient of the score is W2 of the class, masked by the active hidden units, times W1."""
     pool, hidden, last = keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(16, "relu"), keras.layers.Dense(5)
     base = without_top()
     model = headed(base, [pool, hidden, keras.layers.Dropout(0.5), last, keras.layers.Softmax()])
@@ -122,7 +122,7 @@ def test_grad_cam_of_flattened_features(rng):
 
 
 def test_grad_cam_of_max_pooling(rng):
-    """Each channel has the gradient w at its maximum, and zero elsewhere."""
+    """The gradient of each channel is w at its maximum and zero at all other positions."""
     base, last = without_top("max"), keras.layers.Dense(5)
     x = images(rng)
     maps, _ = class_activation(headed(base, [last]), x, 2)
@@ -131,7 +131,7 @@ def test_grad_cam_of_max_pooling(rng):
 
 
 def test_pooling_that_keeps_the_dimensions(rng):
-    """As in the MobileNets of keras.applications: a 1x1 convolution is the classifier."""
+    """As in the MobileNets of keras.applications, the classifier is a 1x1 convolution."""
     base, pool = without_top(), keras.layers.GlobalAveragePooling2D(keepdims=True)
     last = keras.layers.Conv2D(5, 1)
     model = headed(base, [pool, last, keras.layers.Flatten(), keras.layers.Softmax()])
@@ -153,7 +153,7 @@ def test_two_poolings_of_one_feature_map(rng):
 
 
 def wrapped(model, sequential=False):
-    """`model` as one layer of another model, behind another that does nothing at this size."""
+    """Returns a model that contains `model` as a layer, and another layer that is the identity at this size."""
     if sequential:
         return keras.Sequential([keras.Input(model.input_shape[1:]), keras.layers.CenterCrop(SIZE, SIZE), model])
     inputs = keras.Input(model.input_shape[1:])
@@ -167,7 +167,7 @@ def test_nested_models_have_the_maps_of_flat_ones(head, pooling, rng):
     last = [] if pooling else [keras.layers.GlobalAveragePooling2D()]
     classifier = keras.layers.Dense(5, "softmax", name="predictions")
     model = headed(base, [*last, classifier])
-    if head == "inside":  # twice, and with names that are there already
+    if head == "inside":  # nested twice; layer names occur in both models
         model = wrapped(wrapped(model), sequential=True)
     features = last_features(base, x) if pooling else np.asarray(base(x))
     maps, _ = class_activation(model, x, 1)
@@ -175,14 +175,14 @@ def test_nested_models_have_the_maps_of_flat_ones(head, pooling, rng):
 
 
 def test_a_network_that_gives_features_to_a_head(rng):
-    """The activation of the inner classifier is part of the function that the outer classifier is applied to."""
+    """The inputs of the outer classifier include the activation of the inner classifier."""
     inner, last = network(), keras.layers.Dense(2)
     model, x = headed(inner, [last]), images(rng)
     features = last_features(inner, x)
     classifier = inner.get_layer("predictions")
     probabilities = np.asarray(inner(x), "float64")
     outer = np.asarray(last.kernel, "float64")[:, 1]
-    jacobian = probabilities * (outer - probabilities @ outer[:, np.newaxis])  # of the softmax
+    jacobian = probabilities * (outer - probabilities @ outer[:, np.newaxis])  # Jacobian of the softmax
     weights = jacobian @ np.asarray(classifier.kernel, "float64").T
     maps, _ = class_activation(model, x, 1)
     expected = np.einsum("bhwk,bk->bhw", features, weights)
@@ -200,7 +200,7 @@ def test_maps_of_a_loaded_and_of_a_cut_model(rng, tmp_path):
 
 
 def blobs():
-    """A model whose only feature is the brightness, and an image with one bright square."""
+    """Returns a model whose only feature is the brightness, and an image with one bright square."""
     inputs = keras.Input((32, 32, 1))
     x = keras.layers.AveragePooling2D(8)(inputs)
     outputs = keras.layers.Dense(3, name="predictions")(keras.layers.GlobalAveragePooling2D()(x))
@@ -218,7 +218,7 @@ def test_heatmaps_are_at_the_place_and_normalized():
     assert (heatmaps.min(), heatmaps.max()) == (0, 1)
     rows, columns = np.nonzero(heatmaps[0] == 1)
     assert (rows.mean(), columns.mean()) == (11.5, 19.5)
-    # Bilinear, between the middles of cells of 8 pixels: from the peak at 11.5 to zero at 19.5.
+    # Bilinear interpolation between the centers of cells of 8 pixels: from the peak at 11.5 to zero at 19.5.
     peak = heatmaps[0, 11, 19]
     np.testing.assert_allclose(heatmaps[0, 12:19, 19] / peak, (19.5 - np.arange(12, 19)) / 7.5, atol=1e-5)
 
@@ -232,10 +232,10 @@ def test_negative_values_are_zero():
 
 
 def test_classes():
-    model, image = blobs()  # its scores are 0.125, 0.4375, 0.13125
-    two = np.concatenate([image, 4 * image])  # and 0.5, 0.25, 0.225
+    model, image = blobs()  # the scores of `image` are 0.125, 0.4375, 0.13125
+    two = np.concatenate([image, 4 * image])  # the scores of 4 * image are 0.5, 0.25, 0.225
     zero = np.zeros((32, 32))
-    assert [heatmap.max() for heatmap in explain(model, two)] == [0, 1]  # the default: classes 1 and 0
+    assert [heatmap.max() for heatmap in explain(model, two)] == [0, 1]  # the default is the top-1 class: 1 and 0
     np.testing.assert_array_equal(explain(model, image, 1)[0], zero)
     np.testing.assert_array_equal(explain(model, two, [1, 2]), [zero, explain(model, image, 2)[0]])
     np.testing.assert_array_equal(explain(model, two, np.int64(2)), explain(model, two, [2, 2]))
@@ -261,7 +261,7 @@ def test_sixteen_bits(policy, rng):
 def test_a_model_is_traced_once_and_not_kept(rng):
     model = headed(without_top(), [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)])
     explain(model, images(rng))
-    assert dissected(model) is dissected(model)
+    assert split_model(model) is split_model(model)
     reference = weakref.ref(model)
     del model
     gc.collect()
@@ -344,14 +344,14 @@ def test_overlay_refuses(image, heatmap, alpha, says):
 
 @pytest.fixture
 def photo(tmp_path):
-    """A file of 60 x 40 pixels: noise of which the network sees the middle."""
+    """An image file of 60 x 40 pixels of noise. The network gets its center crop."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), "uint8")
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
 
 
 def middle_of(photo):
-    """What the network sees: resized to 48 x 32, then cropped."""
+    """Returns the crop that the network gets: resized to 48 x 32, then center-cropped."""
     resized = Image.open(photo).resize((48, 32), Image.Resampling.BILINEAR).crop((8, 0, 40, 32))
     return np.asarray(resized), np.asarray(resized, "float32")[np.newaxis]
 
@@ -368,7 +368,7 @@ def test_command_with_a_row(photo, trained, tmp_path, capsys):
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_command_with_a_file(inside, photo, trained, tmp_path, capsys):
-    """The preprocessing is in the model, or must be given if it is not known."""
+    """The preprocessing is in the model, or it must be given if it is not known."""
     model = trained
     if not inside:
         model = keras_resnet.ResNet20(weights="cifar10")

@@ -1,4 +1,4 @@
-"""`keras_resnet.applications` against the installed `keras.applications`: functions, networks, weights, errors."""
+"""Compares `keras_resnet.applications` with the installed `keras.applications`: functions, weights, errors."""
 
 import doctest
 import inspect
@@ -34,7 +34,7 @@ with_and_without_top = pytest.mark.parametrize("include_top", [True, pytest.para
 
 
 def theirs(name, **arguments):
-    """A network of `keras.applications` with random weights and statistics."""
+    """Returns a network of `keras.applications` with random weights and statistics."""
     return with_small_variances(getattr(keras.applications, name)(weights=None, **arguments))
 
 
@@ -55,7 +55,7 @@ def assert_close(ours, expected):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder that is deleted after the test: pytest keeps three, and a file here has 100 MB."""
+    """A folder that is deleted after the test. pytest would keep three folders, and the files have 100 MB each."""
     yield tmp_path
     shutil.rmtree(tmp_path)
 
@@ -121,8 +121,8 @@ def test_decode_predictions(rng, monkeypatch):
 @every_builder
 @with_and_without_top
 def test_layers(name, include_top):
-    """All exceptions that the package documents."""
-    keras.backend.clear_session()  # Keras numbers unnamed layers
+    """Layer names differ from Keras only as the package documents."""
+    keras.backend.clear_session()  # resets the numbers in the names of unnamed layers
     arguments = dict(weights=None, include_top=include_top, pooling=None if include_top else "max")
     net, model = (getattr(package, name)(**arguments) for package in (keras.applications, applications))
     expected = [layer.name for layer in net.layers]
@@ -152,7 +152,7 @@ def test_outputs_are_those_of_keras(name, folder):
     path = save(net, folder / "file.weights.h5")
     model = getattr(applications, name)(weights=path, input_shape=(65, 65, 3), classifier_activation=None)
     assert_close(model(images(65)), net(images(65)))
-    model = getattr(applications, name)(weights=str(path), include_top=False)  # leaves the classifier out
+    model = getattr(applications, name)(weights=str(path), include_top=False)  # the classifier of the file is not used
     last = {"ResNet": "conv5_block3_out", "ResNetV2": "post_relu", "DenseNet": "relu"}
     kind = "DenseNet" if name.startswith("D") else "ResNetV2" if name.endswith("V2") else "ResNet"
     features = keras.Model(net.input, net.get_layer(last[kind]).output)
@@ -172,7 +172,7 @@ def test_outputs_are_those_of_keras(name, folder):
     ],
 )
 def test_files_of_keras(name, suffix, folder):
-    """Also where the input of both models has the same name."""
+    """Also tests models whose inputs have the same name."""
     image = keras.Input((64, 64, 3), name="input_layer")
     net = theirs(name, include_top=False, input_tensor=image, pooling="avg")
     path = save(net, folder / f"file{suffix}")
@@ -237,7 +237,7 @@ def test_outputs_with_other_backends(backend, folder):
 
 
 class Asked(BaseException):
-    """Ends a download before it begins; no `except Exception` catches it."""
+    """Raised instead of a download. `except Exception` does not catch it."""
 
 
 def ask(*place, **options):
@@ -253,7 +253,7 @@ def ask(*place, **options):
     ],
 )
 def test_published_files_are_those_of_keras(name, include_top, monkeypatch):
-    """The default `weights="imagenet"`: the same file name, URL, folder and md5."""
+    """With the default `weights="imagenet"`, file name, URL, folder and md5 are the same as in Keras."""
     asked = []
     keras_own = getattr(keras.applications, name)
     file_utils = next(
@@ -332,7 +332,7 @@ def test_activations_with_pretrained_weights(activation, monkeypatch, tmp_path):
 
 
 def test_a_setting_without_effect_is_refused():
-    """Keras ignores both."""
+    """Keras ignores both settings."""
     with pytest.raises(ValueError, match="pooling must be one of .*Received: 'average'"):
         applications.ResNet50(weights=None, include_top=False, pooling="average")
     with pytest.raises(ValueError, match="`input_shape` must be that of `input_tensor`"):
@@ -341,7 +341,7 @@ def test_a_setting_without_effect_is_refused():
 
 @pytest.mark.parametrize("package", [applications, keras.applications])
 def test_sizes_that_are_not_known_with_the_top(package):
-    """The same as in Keras: of `input_tensor` they are accepted, of `input_shape` not."""
+    """As in Keras, unknown sizes are accepted for `input_tensor`, but not for `input_shape`."""
     options = {"weights": None, "input_tensor": keras.Input((None, None, 3))}
     for shape in ({}, {"input_shape": (224, 224, 3)}):
         net = package.ResNet50(**options, **shape)

@@ -1,4 +1,4 @@
-"""Programs after those on keras.io, with tiny data: they run with `keras_resnet.applications` as with Keras' own."""
+"""Programs based on keras.io examples, with tiny data. They run with both `keras_resnet` and `keras.applications`."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from keras import layers, ops
 
 from keras_resnet import applications
 
-# the layers whose outputs these programs, and U-Nets, use
+# the layers whose outputs are used by these programs and by U-Nets
 TAPS = {
     "ResNet50": [
         *("conv1_relu", "conv2_block3_2_relu", "conv2_block3_out", "conv3_block4_out", "conv4_block6_2_relu"),
@@ -30,7 +30,7 @@ TAPS = {
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """Files with random weights in place of those that Keras publishes."""
+    """Files with random weights that replace the published files of Keras."""
     folder, files = tmp_path_factory.mktemp("published"), {}
 
     def file(name, url, **options):
@@ -48,7 +48,7 @@ def published(tmp_path_factory):
 
 @pytest.fixture(params=["keras_resnet", "keras"])
 def package(request, published, monkeypatch):
-    """`keras_resnet.applications` or `keras.applications`; `weights="imagenet"` downloads nothing."""
+    """`keras_resnet.applications` or `keras.applications`. `weights="imagenet"` does not download."""
     if request.param == "keras_resnet":
         monkeypatch.setattr(keras.utils, "get_file", published)
         return applications
@@ -62,7 +62,7 @@ def pixels(count, size):
 
 
 def trained(model, *data, **options):
-    """Two steps of `fit` on a compiled model; the loss must be a number."""
+    """Runs two steps of `fit` on a compiled model. The loss must be finite."""
     loss = model.fit(*data, batch_size=2, epochs=1, verbose=0, **options).history["loss"]
     assert np.isfinite(loss).all()
 
@@ -84,7 +84,7 @@ def test_taps_give_the_feature_maps_of_keras(name, tmp_path):
 
 @pytest.mark.slow
 def test_deeplab_v3_plus(package):
-    """keras.io/examples/vision/deeplabv3_plus: strides 16 and 4, behind a symbolic `preprocess_input`."""
+    """keras.io/examples/vision/deeplabv3_plus: features of stride 16 and 4, after a symbolic `preprocess_input`."""
     size, classes = 64, 3
 
     def conv(x, filters=8, kernel_size=3, dilation_rate=1):
@@ -144,7 +144,7 @@ def test_retinanet(package):
 
 @pytest.mark.slow
 def test_siamese_network(package):
-    """keras.io/examples/vision/siamese_network: frozen up to `conv5_block1_out`, with a `train_step` of its own."""
+    """keras.io/examples/vision/siamese_network: frozen up to `conv5_block1_out`, with a custom `train_step`."""
     shape = (64, 64, 3)
     base = package.resnet.ResNet50(weights="imagenet", input_shape=shape, include_top=False)
     x = layers.Dense(16, activation="relu")(layers.Flatten()(base.output))
@@ -187,7 +187,7 @@ def test_siamese_network(package):
 
 @pytest.mark.slow
 def test_supervised_contrastive_learning(package):
-    """keras.io/examples/vision/supervised-contrastive-learning: a nested encoder of 32 pixels, then a frozen one."""
+    """keras.io/examples/vision/supervised-contrastive-learning: a nested encoder of 32 pixels, which is then frozen."""
     shape = (32, 32, 3)
     resnet = package.ResNet50V2(include_top=False, weights=None, input_shape=shape, pooling="avg")
     image = keras.Input(shape)
@@ -219,7 +219,7 @@ def test_supervised_contrastive_learning(package):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "last"), [("ResNet50", "conv5_block3_out"), ("DenseNet121", "relu")])
 def test_grad_cam(name, last, package):
-    """keras.io/examples/vision/grad_cam: the last convolutional layer by name, the classifier without softmax."""
+    """keras.io/examples/vision/grad_cam: gets the last convolutional layer by name and removes the softmax."""
     model = getattr(package, name)(weights="imagenet")
     module = SimpleNamespace(ResNet50=package.resnet50, DenseNet121=package.densenet)
     images = getattr(module, name).preprocess_input(pixels(1, 224))
@@ -237,7 +237,7 @@ def test_grad_cam(name, last, package):
 
 @pytest.mark.slow
 def test_semantic_image_clustering(package):
-    """keras.io/examples/vision/semantic_image_clustering: inside a Sequential without an input shape."""
+    """keras.io/examples/vision/semantic_image_clustering: the network in a Sequential model without an input shape."""
     encoder = keras.Sequential([package.ResNet50V2(include_top=False, weights=None, pooling="avg"), layers.Dense(16)])
     augmentation = keras.Sequential([layers.RandomTranslation(0.2, 0.2), layers.RandomFlip("horizontal")])
 
@@ -292,7 +292,7 @@ def test_transfer_learning(package):
 
 @pytest.mark.slow
 def test_u_net_on_densenet(package):
-    """A U-Net as many are on the web: skips from `conv1_relu`, `pool2_relu`, `pool3_relu`, a bridge at `pool4_relu`."""
+    """A common U-Net: skip connections from `conv1_relu`, `pool2_relu`, `pool3_relu`, and a bridge at `pool4_relu`."""
     image = keras.Input((64, 64, 3), name="input_image")
     encoder = package.DenseNet121(include_top=False, weights="imagenet", input_tensor=image)
     x = encoder.get_layer("pool4_relu").output

@@ -1,4 +1,4 @@
-"""Who may import whom, and that the other backends compute the same."""
+"""Tests which modules may import each other, and that all backends compute the same outputs."""
 
 import ast
 import json
@@ -13,7 +13,7 @@ from conftest import randomize, tiny
 
 PACKAGE = Path(__file__).parent.parent / "keras_resnet"
 
-# Imports go downwards only.
+# The modules of a set may import only modules of the sets before it.
 FLOORS = [
     {"errors", "files", "initialization", "machine", "quiet", "ranks"},
     {"variants", "layers", "preprocessing"},
@@ -55,7 +55,7 @@ def test_imports_go_downwards(path):
             assert same_room or floor(rest[0]) < floor(room), f"{room} imports {name}"
 
 
-# what JAX compiles here runs a few times: half of the test's time
+# JAX's compiled code runs only a few times here. Without optimization, the test takes half of the time.
 HASTY_XLA = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 OTHER_BACKEND = """

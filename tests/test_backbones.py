@@ -1,4 +1,4 @@
-"""Feature pyramids as `image_encoder` of KerasHub's detector and segmenter."""
+"""Tests of feature pyramids as the `image_encoder` of KerasHub's detector and segmenter."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def pyramid_of(name, **choices):
 
 
 def small(name, **choices):
-    """The pyramid of the named row with one block per stage."""
+    """Returns the pyramid of the row, with one block per stage."""
     return pyramid_of(name, depths=(1, 1, 1, 1), **choices)
 
 
@@ -51,7 +51,7 @@ def keras_hub():
 
 
 def detector(keras_hub, pyramid):
-    """RetinaNet on the levels from P3 up to the deepest one of the pyramid."""
+    """Returns a RetinaNet on the levels from P3 to the deepest level of the pyramid."""
     deepest = max(int(level[1:]) for level in pyramid.pyramid_outputs)
     backbone = keras_hub.models.RetinaNetBackbone(
         image_encoder=pyramid, min_level=3, max_level=deepest, use_p5=False, image_shape=(SIZE, SIZE, 3)
@@ -62,7 +62,7 @@ def detector(keras_hub, pyramid):
 
 
 def segmenter(keras_hub, pyramid):
-    """DeepLabV3+ on P2 and the deepest level of the pyramid."""
+    """Returns a DeepLabV3+ on P2 and on the deepest level of the pyramid."""
     deepest = max(pyramid.pyramid_outputs)
     backbone = keras_hub.models.DeepLabV3Backbone(
         image_encoder=pyramid,
@@ -83,7 +83,7 @@ def fitted(model, images, targets, **options):
     loss = model.fit(images, targets, batch_size=2, epochs=1, verbose=0).history["loss"]
     assert np.isfinite(loss).all()
     after = [keras.ops.convert_to_numpy(weight) for weight in model.backbone.image_encoder.trainable_weights]
-    assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))  # the encoder itself learns
+    assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))  # the encoder is trained
     return model
 
 
@@ -108,7 +108,7 @@ def test_pyramid_outputs_have_the_stride_of_their_level(name):
     pyramid = small(name, input_shape=(SIZE, SIZE, 3))
     levels = pyramid.pyramid_outputs
     assert {level: SIZE // tensor.shape[1] for level, tensor in levels.items()} == PYRAMIDS[name][2]
-    assert levels[max(levels)] is pyramid.output["conv5"]  # the deepest stage of equal stride
+    assert levels[max(levels)] is pyramid.output["conv5"]  # of several stages with this stride, the deepest
 
 
 @pytest.mark.parametrize("name", ["seresnext50_8", "densenet121"])
@@ -118,7 +118,7 @@ def test_the_properties_are_kept_by_from_config(name):
     assert (copy.strides, copy.channels) == (pyramid.strides, pyramid.channels)
     shapes = {level: tensor.shape for level, tensor in pyramid.pyramid_outputs.items()}
     assert {level: tensor.shape for level, tensor in copy.pyramid_outputs.items()} == shapes
-    inner = keras.Model(copy.inputs, copy.pyramid_outputs)  # as KerasHub does: the tensors belong to the copy
+    inner = keras.Model(copy.inputs, copy.pyramid_outputs)  # as in KerasHub: the tensors belong to the copy
     assert set(inner([np.zeros((1, SIZE, SIZE, 3), "float32")])) == set(shapes)
 
 

@@ -1,4 +1,4 @@
-"""The benchmarks measure, and a peer that is missing is a row that says so."""
+"""The benchmarks run, and the row of a missing peer says that it is missing."""
 
 import json
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_table_of_what_is_served():
 
 
 def test_what_was_missing_is_tried_again(tmp_path, monkeypatch):
-    """A package that was not there may be by now; what was timed before a crash stays in the table."""
+    """Missing packages are tried again, since they may be installed now. Times measured before a crash are kept."""
     exported = {"bytes": 1, "weights": 1, "seconds": 1.0}
     answers = {"export": exported, "time": {"milliseconds": {"1": [2.0], "8": [4.0]}}}
     monkeypatch.setattr(serve, "measure", lambda kind, *_, **__: answers[kind])
@@ -134,4 +134,4 @@ def test_loading_is_measured(tmp_path):
     load.SIDES["ours"].write(tmp_path / "net.safetensors")
     once = load.load("ours", tmp_path / "net.safetensors")
     assert 0 < once["load"] < 60
-    assert 50 < once["megabytes"] < 400  # the file has 98
+    assert 50 < once["megabytes"] < 400  # the file has 98 MB

@@ -1,4 +1,4 @@
-"""The law of each block, H(x) = F(x) + shortcut(x), against hand-written NumPy with random BN statistics."""
+"""Compares each block, H(x) = F(x) + shortcut(x), with a NumPy implementation, with random BN statistics."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from keras_resnet.shortcuts import OPTIONS, SHORTCUTS
 
 
 class Numpy:
-    """The layers of a model in float64 NumPy, found by their names."""
+    """Computes the layers of a model in float64 with NumPy. Layers are found by name."""
 
     def __init__(self, model):
         self.model = model
@@ -38,7 +38,7 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-# He 2016, Fig. 4, written out for two weight layers; c and b are the convolutions and normalisations by number.
+# He 2016, Fig. 4, for two weight layers. c and b are the convolutions and the BN layers, by number.
 FIGURE_4 = {
     "original": lambda x, s, c, b: relu(s + b[2](c[2](relu(b[1](c[1](x)))))),
     "bn_after_addition": lambda x, s, c, b: relu(b["add"](s + c[2](relu(b[1](c[1](x)))))),
@@ -47,7 +47,7 @@ FIGURE_4 = {
     "preactivation": lambda x, s, c, b: s + c[2](relu(b[1](c[1](relu(b["preact"](x)))))),
     "conv_relu_bn": lambda x, s, c, b: relu(s + b[2](c[2](b[1](relu(c[1](x)))))),
 }
-# What a projection starts from, and whether a BN follows it.
+# order -> (the input of a projection, whether a BN follows the projection)
 SPLITS = {
     "original": (lambda x, b: x, True),
     "bn_after_addition": (lambda x, b: x, False),
@@ -64,7 +64,7 @@ def block_model(shape, *args, **kwargs):
 
 
 class Named(dict):
-    """A lookup by what stands in the layer's name."""
+    """A mapping from a part of a layer's name to a function that applies the layer."""
 
     def __init__(self, apply):
         super().__init__()
@@ -75,7 +75,7 @@ class Named(dict):
 
 
 def shortcut_in_numpy(net, name, order, x, b, stride, filters):
-    """The options of He 2015, section 3.3, on the side where the shape changes or not."""
+    """Computes the shortcut: the options of He 2015, section 3.3, and others, with or without a change of the shape."""
     changed = stride > 1 or x.shape[-1] != filters
     start, has_bn = SPLITS[order]
 
@@ -93,14 +93,14 @@ def shortcut_in_numpy(net, name, order, x, b, stride, filters):
         return x
     if name == "pooled_projection":
         y = start(x, b)
-        if stride == 2:  # the mean of the pixels that are there
+        if stride == 2:  # the mean excludes padding
             rows, columns = (np.arange(0, size, 2) for size in y.shape[1:3])
             y = np.stack([[y[:, r : r + 2, c : c + 2].mean((1, 2)) for c in columns] for r in rows])
             y = y.transpose(2, 0, 1, 3)
         return project(y, 1)
     if name == "max_pooled_projection":
         y = start(x, b)
-        if stride == 2:  # the largest of 3 x 3 around every second pixel
+        if stride == 2:  # the maximum of 3 x 3 pixels around every second pixel
             y = np.pad(y, [(0, 0), (1, 1), (1, 1), (0, 0)], constant_values=-np.inf)
             y = np.lib.stride_tricks.sliding_window_view(y, (3, 3), axis=(1, 2))[:, ::2, ::2].max((4, 5))
         return project(y, 1)
@@ -141,7 +141,7 @@ def test_law_of_the_bottleneck(order, bottleneck_stride, rng):
 
 
 def test_a_grouped_bottleneck_is_groups_of_convolutions(rng):
-    """ResNeXt, arXiv:1611.05431, Fig. 3: each group sees its own channels only."""
+    """ResNeXt, arXiv:1611.05431, Fig. 3: the input of each group is its own channels only."""
     model = block_model((5, 5, 4), 16, block="bottleneck", groups=4, base_width=8)
     (kernel,) = model.get_layer("block_2_conv").get_weights()
     assert kernel.shape == (3, 3, 2, 8)
@@ -192,7 +192,7 @@ def test_every_combination_builds_and_answers(block, shortcut, order, bottleneck
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_preactivated_nets_begin_and_end_activated(order):
-    """He 2016, appendix: the first unit is activated before it splits, the last one after the addition."""
+    """He 2016, appendix: an activation precedes the split of the first unit and follows the last addition."""
     names = [layer.name for layer in tiny(order=order, shortcut="zero_pad").layers]
     steps = ORDERS[order].start.split()
     assert [name for name in names if name.startswith("post_")] == [f"post_{step}" for step in steps]
@@ -218,7 +218,7 @@ def test_zero_init_residual_begins_as_the_shortcut_and_learns(block, shortcut, o
     )
     model = keras.Model(image, out)
     x = rng.uniform(0.5, 1, size=(4, 6, 6, 8)).astype("float32")
-    if shortcut != "projection_all":  # the shape stays, so the shortcut is the identity, and BN starts near it
+    if shortcut != "projection_all":  # then the shortcut is the identity, and the initial BN nearly so
         np.testing.assert_allclose(model(x), x, rtol=1e-3)
     last = len(BLOCKS[block](1, 1))
     at_zero = model.get_layer(f"block_{last}_bn" if "bn" in ORDERS[order].end else f"block_{last}_conv")
@@ -242,13 +242,13 @@ def test_zero_init_residual_where_it_would_kill_the_net(fields, says):
 
 
 def test_zero_init_residual_leaves_plain_blocks_alone():
-    """Where `identity` has no shortcut, F at zero would stop the signal."""
+    """`identity` has no shortcut where the shape changes. There, F = 0 would give an output of zero."""
     model = tiny(shortcut="identity", zero_init_residual=True)
     assert np.array(model.get_layer("conv3_block1_2_bn").gamma).all()
     assert not np.array(model.get_layer("conv3_block2_2_bn").gamma).any()
 
 
-# ---- in somebody's own Functional code
+# ---- in a user's Functional model
 
 
 def test_blocks_in_functional_code():
@@ -331,7 +331,7 @@ def test_lowest_padding_never_is_a_maximum():
 
 @pytest.mark.parametrize("size", [7, 8])
 def test_strided_convolutions_pad_both_sides(size, rng):
-    """As Caffe and PyTorch do: the kernel's middle meets pixel 0."""
+    """As in Caffe and PyTorch, the first position of the kernel is centered at pixel 0."""
     image = keras.Input((size, size, 1))
     model = keras.Model(image, Layers().conv(image, 1, 3, 2, name="c"))
     kernel = np.zeros((3, 3, 1, 1), "float32")
@@ -343,7 +343,7 @@ def test_strided_convolutions_pad_both_sides(size, rng):
 
 @pytest.mark.parametrize(("size", "first"), [(7, 0), (8, 1)])
 def test_strided_convolutions_pad_as_tensorflow(size, first, rng):
-    """Of an even size on the right and at the bottom alone: the kernel's middle meets pixel 1."""
+    """Even sizes are padded only at the right and at the bottom: the kernel is centered at pixel 1."""
     image = keras.Input((size, size, 1))
     net = keras.Model(image, Layers(conv_padding="same").conv(image, 1, 3, 2, name="c"))
     stock = keras.Model(image, keras.layers.Conv2D(1, 3, 2, "same", use_bias=False)(image))

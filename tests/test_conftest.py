@@ -1,4 +1,4 @@
-"""What tests/conftest.py promises: no test connects to another machine unless it is marked `network`."""
+"""Tests of tests/conftest.py: a test cannot connect to another machine unless it is marked `network`."""
 
 import shutil
 import socket
@@ -59,5 +59,5 @@ def test_cifar10_is_only_looked_for(monkeypatch, tmp_path):
 
 
 def test_helpers_are_a_package():
-    """A namespace package would give way to any package called `served` on PYTHONPATH."""
+    """Without `__init__.py`, another package with the name `served` on PYTHONPATH would be imported instead."""
     assert Path(served.__file__).parent == Path(__file__).parent / "served"

@@ -1,4 +1,4 @@
-"""DenseNet against the counts of its paper, its law x_l = H_l([x_0, ..., x_{l-1}]), and torchvision."""
+"""Compares DenseNet with the counts of its paper, its equation x_l = H_l([x_0, ..., x_{l-1}]), and torchvision."""
 
 import math
 import re
@@ -21,7 +21,7 @@ DENSENETS = {name: row for name, row in VARIANTS.items() if isinstance(row, Dens
 TORCHVISION = "https://docs.pytorch.org/vision/stable/models.html"  # num_params of each model
 HUANG_2017 = "https://arxiv.org/abs/1608.06993"  # Table 2: 1.0M, 7.0M, 27.2M; BC 0.8M, 15.3M, 25.6M; Fig. 3: 264
 
-# row: (trainable parameters, channels and size of the last map, where they stand)
+# row: (trainable parameters, channels and size of the last feature map, source)
 ORACLES = {
     "densenet121": (7_978_856, 1024, 7, TORCHVISION),
     "densenet161": (28_681_000, 2208, 7, TORCHVISION),
@@ -36,14 +36,14 @@ ORACLES = {
     "densenet_bc190_40": (25_624_430, 2190, 8, HUANG_2017),
 }
 
-DEEP = {"densenet264", "densenet_bc250_24", "densenet_bc190_40"}  # seconds to build
+DEEP = {"densenet264", "densenet_bc250_24", "densenet_bc190_40"}  # networks that need seconds to build
 
 TINY = DenseVariant((2, 1), growth_rate=3, filters=5, bottleneck=2, stem="3x3", image_size=8, classes=3)
 PLAIN = dict(bottleneck=0, compression=1.0)
 
 
 def net(row, size=None):
-    """The net of a row with its top, as logits."""
+    """Returns the network of a row with a classifier that outputs logits."""
     size = size or row.image_size
     image = keras.Input((size, size, 3), name="image")
     x = dense_features(row, image, Layers(row.weight_decay, row.bn_momentum, row.bn_epsilon))
@@ -65,7 +65,7 @@ def test_every_row_has_an_oracle():
 
 @pytest.mark.parametrize("row", DENSENETS)
 def test_parameters_by_formula(row):
-    """The same integers from Huang 2017, section 3, without a net."""
+    """Computes the same numbers with the formulas of Huang 2017, section 3, without a network."""
     v = DENSENETS[row]
     k, c = v.growth_rate, v.filters
     parameters = 7 * 7 * 3 * c + 2 * c if v.stem == "7x7" else 3 * 3 * 3 * c
@@ -96,7 +96,7 @@ def test_parameters_shapes_and_depth(row):
 def test_depth_in_the_name_is_the_depth_of_the_net(row):
     depth = int(re.match(r"[a-z_]+(\d+)", row).group(1))
     if row == "densenet264":
-        depth += 1  # the blocks of Huang 2017, Table 1, (6, 12, 64, 48), have 260 layers, and 5 stand around them
+        depth += 1  # Huang 2017, Table 1: the blocks (6, 12, 64, 48) have 260 layers, and there are 5 other layers
     assert weight_layers(DENSENETS[row]) == depth
 
 
@@ -133,7 +133,10 @@ def test_the_stem_is_normalized_where_it_pools():
 
 @pytest.mark.parametrize("bottleneck", [0, 4])
 def test_a_dense_layer_keeps_the_old_and_appends_the_new(bottleneck, rng):
-    """[x, H(x)], Huang 2017, eq. (2); H is BN-ReLU-conv, with a bottleneck of 4k filters twice."""
+    """The output is [x, H(x)], Huang 2017, eq. (2).
+
+    H is BN-ReLU-conv. With a bottleneck, H is BN-ReLU-conv twice, and the first convolution has 4k filters.
+    """
     x = keras.Input((5, 4, 7))
     model = keras.Model(x, dense_layer(replace(TINY, bottleneck=bottleneck), x, Layers(), name="h"))
     randomize(model)
@@ -161,7 +164,7 @@ def test_a_transition_rounds_down(compression, channels, expected):
 
 @pytest.mark.parametrize(("stem", "size", "last"), [("3x3", 4, 1), ("3x3", 33, 8), ("7x7", 29, 1), ("7x7", 97, 3)])
 def test_odd_sizes(stem, size, last, rng):
-    """The stem rounds up, transitions round down; 29 and 4 pixels are the least."""
+    """The stem rounds sizes up, transitions round sizes down. 29 and 4 pixels are the smallest sizes."""
     row = replace(TINY, depths=(1, 1, 1, 1) if stem == "7x7" else (1, 1, 1), stem=stem)
     model = randomize(net(row, size))
     assert model.get_layer("relu").output.shape[1:3] == (last, last)
@@ -277,7 +280,7 @@ def test_bad_input(fields, says):
         dense_features(replace(TINY, **fields), keras.Input((8, 8, 3)), Layers())
 
 
-# ours (with the stage, one more than torchvision's block, and the dense layer) for each module of torchvision
+# module of torchvision -> our layer. Its first number is the stage: the number of torchvision's block plus one.
 MODULES = {
     r"features\.conv0": "conv1_conv",
     r"features\.norm0": "conv1_bn",
@@ -301,7 +304,7 @@ def our_name(module):
 
 
 def copy_weights(model, peer):
-    """Into `peer`, a DenseNet of torchvision, the weights of `model`; both must have the very same."""
+    """Copies the weights of `model` into `peer`, a DenseNet of torchvision. Both must have the same weights."""
     import torch
 
     left = {weight.path for weight in model.weights}
@@ -312,7 +315,7 @@ def copy_weights(model, peer):
             if not tensors:
                 continue
             layer = model.get_layer(our_name(module))
-            for tensor, weight in zip(tensors.values(), layer.weights, strict=True):  # in one order on both sides
+            for tensor, weight in zip(tensors.values(), layer.weights, strict=True):  # the order is the same in both
                 value = keras.ops.convert_to_numpy(weight)
                 value = value.transpose({4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[value.ndim])
                 assert tensor.shape == value.shape
@@ -325,7 +328,7 @@ def copy_weights(model, peer):
 @pytest.mark.parametrize("sizes", [(64,), (65, 29), (97,)])
 def test_answers_of_torchvision(sizes, rng):
     torch = pytest.importorskip("torch")
-    # The operators of torchvision's wheel may need CUDA libraries; its models need none of them.
+    # The operators of torchvision may need CUDA libraries. Its models do not use these operators.
     sys.modules.setdefault("torchvision._meta_registrations", types.ModuleType("torchvision._meta_registrations"))
     densenet = pytest.importorskip("torchvision.models.densenet")
     peer = densenet.DenseNet(4, (2, 3, 1, 2), num_init_features=6, num_classes=5).eval()
@@ -340,7 +343,7 @@ def test_answers_of_torchvision(sizes, rng):
 
 
 def test_bn_of_the_whole_batch():
-    """What `--devices` asks of any row."""
+    """`--devices` needs synchronized BN in every row."""
     model = keras_resnet.ResNet(replace(TINY, norm="sync_bn"))
     norms = [layer for layer in model.layers if layer.name.endswith("bn")]
     assert len(norms) == 8

@@ -1,4 +1,4 @@
-"""Drawings of networks: what they hold, compared with the layers of the networks."""
+"""Compares the elements of network drawings with the layers of the networks."""
 
 import re
 from dataclasses import replace
@@ -17,7 +17,7 @@ WEIGHTED = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras
 
 
 def column(svg):
-    """The (tag, class) of each element of the column."""
+    """Returns the (tag, class) of each element of the column."""
     return elements(svg, "column")
 
 
@@ -32,7 +32,7 @@ def texts(svg):
 
 
 def reduced(row):
-    """A small row with the choices of a row."""
+    """Returns a smaller variant with the same choices as the row."""
     row = VARIANTS[row]
     depths = (2, 2)
     if isinstance(row, DenseVariant):
@@ -40,7 +40,7 @@ def reduced(row):
     filters = 64 if row.norm == "gn" else 8
     width = {"groups": min(row.groups, 4), "base_width": 64} if row.block == "bottleneck" else {}
     stem = row.stem_filters and 2 * filters
-    unseen = {"bn_momentum": 0.9, "bn_epsilon": 1e-5, "image_size": 64, "classes": 10}  # in a drawing
+    unseen = {"bn_momentum": 0.9, "bn_epsilon": 1e-5, "image_size": 64, "classes": 10}  # not drawn
     return replace(row, depths=depths, filters=filters, stem_filters=stem, **unseen, **width)
 
 
@@ -49,7 +49,7 @@ SMALL = {reduced(row): row for row in VARIANTS}
 
 @pytest.mark.parametrize("row", SMALL, ids=SMALL.values())
 def test_a_row_of_each_kind(row):
-    """A weight box for each weight layer, a shortcut for each block, and none of plain networks."""
+    """The drawing has one weight box per weight layer and one shortcut per block. Plain networks have no shortcut."""
     drawn = column(draw(row, unfolded=True))
     depth = weight_layers(row)
     if getattr(row, "convolution", "") == "factorized":
@@ -94,7 +94,7 @@ def test_arcs_are_dashed_where_the_shape_changes(shortcut, dashed, label):
 
 
 def test_a_shortcut_that_only_strides_is_dashed():
-    """Also where height and width are unknown."""
+    """Also tests unknown height and width."""
     model = keras_resnet.ResNet("resnet50v2_keras", include_top=False, depths=(2, 2), filters=8)
     drawn = draw(model)
     assert texts(drawn).count("subsampling") == 1

@@ -1,4 +1,4 @@
-"""A killed export leaves no numbered directory that is not whole."""
+"""A killed export leaves no incomplete numbered directory."""
 
 import multiprocessing
 import os
@@ -19,7 +19,7 @@ KILLS = 12
 
 
 def export(directory, ready, go):
-    """Runs in a process of its own; a process that has run TensorFlow cannot be forked."""
+    """Exports in a separate process. A process that has used TensorFlow cannot be forked."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     model = tiny(image_size=32)
     for number, weight in enumerate(model.weights):

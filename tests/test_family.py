@@ -1,4 +1,4 @@
-"""What the follow-ups add: gates, stems, dilation, stochastic depth, GroupNorm, stage-wise order; and lists of them."""
+"""Tests of later extensions: gates, stems, dilation, stochastic depth, GroupNorm, stage-wise order, and their lists."""
 
 from dataclasses import replace
 
@@ -51,7 +51,7 @@ def test_channels_inside_a_gate_are_those_of_timm(channels, ratio, expected):
 
 @pytest.mark.parametrize(("channels", "width"), [(16, 3), (64, 3), (128, 5), (1024, 5), (2048, 7)])
 def test_eca_is_its_formula(channels, width, rng):
-    """Wang et al. 2020, eq. (5): a convolution along the channels; eq. (12) gives its width."""
+    """Wang et al. 2020, eq. (5): a convolution along the channels. Its width is given by eq. (12)."""
     image = keras.Input((2, 2, channels))
     x = keras_resnet.GATES["eca"](image, None, Layers(), name="block")
     model = keras.Model(image, x)
@@ -67,12 +67,12 @@ def test_eca_is_its_formula(channels, width, rng):
 
 
 def test_stochastic_depth_drops_f_of_whole_pictures(rng):
-    """Huang et al. 2016: H(x) = x + b F(x), where b is 0 or, so that the mean stays, 1 / (1 - rate)."""
+    """Huang et al. 2016: H(x) = x + b F(x), where b is 0 or 1 / (1 - rate), so that the mean is unchanged."""
     image = keras.Input((4, 4, 8))
     out = residual_block(image, 8, order="preactivation", drop_path=0.5, name="block")
     model = randomize(keras.Model(image, out))
     x = rng.normal(size=(200, 4, 4, 8)).astype("float32")
-    for layer in model.layers:  # so that F is the same in both modes
+    for layer in model.layers:  # makes F the same in training and inference
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     whole, trained = np.array(model(x, training=False)) - x, np.array(model(x, training=True)) - x
     kept = np.abs(trained).max(axis=(1, 2, 3)) > 1e-6
@@ -83,7 +83,7 @@ def test_stochastic_depth_drops_f_of_whole_pictures(rng):
 def test_stochastic_depth_grows_linearly():
     model = tiny(depths=(2, 3), drop_path=0.4)
     rates = [layer.rate for layer in model.layers if layer.name.endswith("_drop_path")]
-    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4])  # none in the first block
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4])  # the first block has no stochastic depth
 
 
 def test_dropout_stands_between_the_convolutions_of_a_wide_net_and_before_the_head():
@@ -108,7 +108,7 @@ def test_standardized_weights(rng):
 
 @pytest.mark.parametrize(("policy", "tolerance"), [("mixed_bfloat16", 2e-2), ("mixed_float16", 2e-3)])
 def test_weights_are_standardized_before_they_lose_bits(policy, tolerance, rng):
-    """Of a kernel of 1 + 0.001 n, 16 bits leave little but ones."""
+    """A kernel 1 + 0.001 n (n is noise) would be rounded to almost only ones in 16 bits."""
     kernel = rng.normal(1, 1e-3, size=(3, 3, 4, 8)).astype("float32")
     x = rng.normal(size=(2, 8, 8, 4)).astype("float32")
     exact, ours = (StandardizedConv2D(8, 3, dtype=keras.DTypePolicy(name)) for name in ("float32", policy))
@@ -170,7 +170,7 @@ def test_where_it_would_stride_too_far_a_stage_is_dilated(output_stride, expecte
 )
 @pytest.mark.parametrize("shortcut", ["projection", "zero_pad", "pooled_projection", "max_pooled_projection"])
 def test_a_dilated_net_sees_what_the_strided_one_sees(fields, shortcut, rng):
-    """The same weights: where both have a pixel, both have the same value (but for pools, which then overlap)."""
+    """With the same weights, the pixels that both networks have are equal, except for pools, which then overlap."""
     row = keras_resnet.Variant(depths=(1, 2, 2), filters=4, shortcut=shortcut, stem="3x3", image_size=32, **fields)
     strided, dilated = (
         randomize(ResNet(row, include_top=False, input_shape=(32, 32, 3), output_stride=stride)) for stride in (None, 1)
@@ -193,7 +193,7 @@ def test_output_strides_that_do_not_exist():
 
 
 def test_what_nobody_else_has(rng):
-    """Pre-activated SE-ResNeXt-D with option C, dilated, with stochastic depth: it builds, trains and is saved."""
+    """Builds, trains and saves a dilated pre-activated SE-ResNeXt-D with option C and stochastic depth."""
     model = tiny(
         block="bottleneck", order="preactivation", shortcut="C", stem="deep", gate="se", groups=4, base_width=16,
         filters=16, output_stride=4, drop_path=0.1, image_size=32,
@@ -241,7 +241,7 @@ def test_a_wide_net_with_other_choices():
     )
 
 
-# ---- stems that do not suit the picture
+# ---- stems that do not suit the image
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_groups_that_do_not_fit_are_refused(fields, says):
         ResNet("resnet20", **fields)
 
 
-# ---- DenseNets by the same door
+# ---- DenseNets in the same API
 
 
 @pytest.mark.parametrize(

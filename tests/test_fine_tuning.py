@@ -1,4 +1,4 @@
-"""Frozen stages, layer-wise learning rates and new classifiers."""
+"""Tests of frozen stages, layer-wise learning rates and new classifiers."""
 
 import doctest
 
@@ -29,7 +29,7 @@ NETWORKS = {
 
 
 def nested(network, **head):
-    """A network inside an outer Functional model with a head that normalizes."""
+    """Returns a Functional model that contains the network and a head with BN."""
     inputs = keras.Input(network.input_shape[1:])
     x = keras.layers.BatchNormalization(name="head_norm")(network(inputs))
     return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", name="head", **head)(x))
@@ -41,7 +41,7 @@ def batch(model, rng, size=8):
 
 
 def stages_of_variables(variables):
-    """The part of each path that tells the stage, in order of appearance."""
+    """Returns the stage in the path of each variable, in order, without repetitions."""
     return list(dict.fromkeys(variable.path.split("/")[-2].split("_")[0] for variable in variables))
 
 
@@ -123,7 +123,7 @@ def test_freeze_refuses(arguments, says):
         freeze(*arguments())
 
 
-DISTANCES = {  # from the head, by hand
+DISTANCES = {  # distance of each stage from the head, computed by hand
     "original": {"conv1": 3, "conv2": 2, "conv3": 1, "predictions": 0},
     "preactivation": {"conv1": 4, "conv2": 3, "conv3": 2, "conv4": 1, "post": 1, "predictions": 0},
     "deep_strided": {"conv1": 3, "pool1": 3, "conv2": 2, "conv3": 1, "predictions": 0},
@@ -132,7 +132,7 @@ DISTANCES = {  # from the head, by hand
 
 
 def assert_step(model, distances, rng, decay=0.5):
-    """One step of SGD with the learning rate 0.1 moves each weight by 0.1 * decay**distance of its gradient."""
+    """Checks that one step of SGD with learning rate 0.1 moves each weight by 0.1 * decay**distance * gradient."""
     x, y = batch(model, rng)
     with tf.GradientTape() as tape:
         loss = keras.losses.sparse_categorical_crossentropy(y, model(x, training=True))

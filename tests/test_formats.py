@@ -1,4 +1,4 @@
-"""Files of other formats compute as the model does, hold its metadata, and appear whole or not at all."""
+"""Exported files compute the model's outputs, contain its metadata, and are written completely or not at all."""
 
 import json
 import zipfile
@@ -51,7 +51,7 @@ def noise(model, count, seed=1):
 
 
 def lively(model):
-    """Sets random weights, and a classifier for which each class is the best for some images."""
+    """Sets random weights, and a classifier for which each class is the top-1 class of some images."""
     last = randomize(model).layers[-1]
     features = keras.Model(model.inputs[0], last.input)(noise(model, 200, seed=3), training=False)
     logits = np.asarray(features @ last.kernel)
@@ -62,7 +62,7 @@ def lively(model):
 
 @pytest.fixture(scope="module")
 def net():
-    """A gate, groups and option A, ending in logits."""
+    """A network with a gate, groups and option A that outputs logits."""
     row = keras_resnet.Variant(
         "bottleneck", (1, 2), filters=4, stem="3x3", image_size=8, classes=3, shortcut="zero_pad", gate="se", groups=2,
         base_width=32,
@@ -75,7 +75,7 @@ def probabilities(net, x):
 
 
 def run(format, path):
-    """Returns inputs, outputs, metadata and a function, by the runtime of the format."""
+    """Loads a file in the runtime of its format. Returns its inputs, outputs, metadata and a prediction function."""
     if format == "onnx":
         import onnxruntime
 
@@ -162,7 +162,7 @@ def test_every_family(format, name, tmp_path):
     if format in INTEGERS:
         tolerances["float16"] = 2e-2
         export(model, tmp_path / f"float16{SUFFIX[format]}", precision="float16")
-        # Logits of random weights are closer to each other than those of a trained network.
+        # The logits of random weights differ less than the logits of a trained network.
         export(model, tmp_path / f"int8{SUFFIX[format]}", int8=x, tolerance=4)
         assert_integers(format, str(tmp_path / f"int8{SUFFIX[format]}"))
     for precision, tolerance in tolerances.items():

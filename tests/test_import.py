@@ -1,4 +1,4 @@
-"""What `import keras_resnet` loads, and what it warns of."""
+"""Tests of the modules that `import keras_resnet` loads, and of its warnings."""
 
 import ast
 import subprocess
@@ -10,12 +10,12 @@ import pytest
 import keras_resnet
 
 PACKAGE = Path(keras_resnet.__file__).parent
-FILES = [path for path in PACKAGE.rglob("*.py") if path.name != "tuner.py"]  # which nothing in the package imports
+FILES = [path for path in PACKAGE.rglob("*.py") if path.name != "tuner.py"]  # no module imports tuner.py
 LATER = {"h5py", "zipfile", "pickletools", "PIL", "huggingface_hub", "onnx", "openvino", "matplotlib", "keras_tuner"}
 
 
 def modules_at_import(path):
-    """The modules that the statements outside of functions import."""
+    """Returns the modules that are imported outside of functions."""
     pending = list(ast.parse(path.read_text()).body)
     while pending:
         node = pending.pop()
@@ -51,7 +51,7 @@ assert "keras_resnet.serving" in sys.modules
 
 
 def test_the_old_distribution_is_warned_of(tmp_path):
-    """The project keras-resnet on PyPI installs a package of the same name."""
+    """The project keras-resnet on PyPI installs a package with the same name as this package."""
     folder = tmp_path / "keras_resnet-0.2.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: keras-resnet\nVersion: 0.2.0\n")

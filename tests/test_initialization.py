@@ -1,4 +1,4 @@
-"""Kernels are drawn at once, and not at all if weights are loaded."""
+"""Tests of kernel initialization. If weights are loaded, no kernels are drawn."""
 
 import keras
 import numpy as np
@@ -56,7 +56,7 @@ def test_networks_that_are_counted_are_not_drawn():
 
 
 def test_weights_that_are_loaded_are_not_drawn(tmp_path, monkeypatch):
-    """And what is drawn afterwards does not change: the initializers take their seeds as before."""
+    """Later random numbers do not change, because the initializers still consume their seeds."""
     monkeypatch.setattr(initialization, "he_normal", lambda *_: pytest.fail("kernels were drawn"))
     model = keras_resnet.ResNet20(weights="cifar10")
     assert all(np.any(layer.kernel) for layer in model.layers if hasattr(layer, "kernel"))

@@ -1,4 +1,4 @@
-"""`python -m experiments.landscape`: directions with the norms of the filters, and losses along them."""
+"""`python -m experiments.landscape`: random directions with the norms of the filters, and the losses along them."""
 
 import json
 
@@ -24,7 +24,7 @@ def test_the_middle_is_the_network_and_the_weights_return(rng):
     before = model.get_weights()
     images = rng.normal(size=(30, 8, 8, 3)).astype("float32")
     labels = rng.integers(0, 3, 30)
-    found = landscape.landscape(model, images, labels, points=3, reach=0.5)
+    found = landscape.landscape(model, images, labels, points=3, extent=0.5)
     probabilities = model.predict(images, verbose=0)
     expected = -np.log(probabilities[np.arange(30), labels]).mean()
     np.testing.assert_allclose(found["loss"][1][1], expected, rtol=1e-5)
@@ -47,4 +47,4 @@ def test_the_command(tmp_path, capsys):
     assert (len(result["loss"]), result["commit"]) == (3, "abc")
     assert (tmp_path / "out" / "figure.png").stat().st_size > 5_000
     (cell / "model.keras").unlink()
-    assert landscape.main([*command]) == 0  # computed once
+    assert landscape.main([*command]) == 0  # the second call computes nothing

@@ -1,4 +1,4 @@
-"""The layers with kernels of our own against Keras': the same weights, config and behaviour."""
+"""Compares our layers with the layers of Keras that they replace: the same weights, config and outputs."""
 
 import os
 import subprocess
@@ -15,12 +15,12 @@ import keras_resnet
 from keras_resnet import layers
 from keras_resnet.layers import BatchNormalization
 
-SHAPE = (6, 5, 4, 8)  # n = 120 values a channel
+SHAPE = (6, 5, 4, 8)  # n = 120 values per channel
 BESSEL = 120 / 119
 
 
 def pair(policy="float32", **options):
-    """Ours and Keras' with the same random weights."""
+    """Returns our layer and Keras' layer with the same random weights."""
     both = [
         cls(dtype=keras.DTypePolicy(policy), **options) for cls in (BatchNormalization, keras.layers.BatchNormalization)
     ]
@@ -125,7 +125,7 @@ def test_config_is_that_of_keras():
 
 @pytest.mark.parametrize("ending", [".weights.h5", ".keras"])
 def test_weight_files_interchange_with_keras(ending, rng, tmp_path, monkeypatch):
-    """A file of the net with stock layers loads into ours, and back."""
+    """Weight files of the network with stock layers load into our network, and vice versa."""
     ours = randomize(tiny(), seed=1)
     with monkeypatch.context() as patch:
         patch.setattr(layers, "BatchNormalization", keras.layers.BatchNormalization)
@@ -140,7 +140,7 @@ def test_weight_files_interchange_with_keras(ending, rng, tmp_path, monkeypatch)
 
 
 def test_a_net_trains_as_with_stock_layers(rng, monkeypatch):
-    """Ten steps of SGD from the same weights: the same losses."""
+    """Ten steps of SGD from the same weights give the same losses."""
     x, y = rng.normal(size=(64, 8, 8, 3)).astype("float32"), rng.integers(3, size=64)
     losses = []
     for cls in (layers.BatchNormalization, keras.layers.BatchNormalization):
@@ -159,7 +159,7 @@ def test_under_xla(rng):
 
 
 def test_replicas_share_statistics_only_if_asked(monkeypatch):
-    """`synchronized=True` goes to Keras where there are several (tests/test_devices.py); one has nothing to share."""
+    """With several replicas, `synchronized=True` uses Keras' implementation (tests/test_devices.py)."""
     layer, bn, x = BatchNormalization(synchronized=True), BatchNormalization(), tf.zeros(SHAPE)
     assert layer.is_fusable(x)
     monkeypatch.setattr(tf.distribute, "get_strategy", lambda: SimpleNamespace(num_replicas_in_sync=2))
@@ -175,7 +175,7 @@ def test_replicas_share_statistics_only_if_asked(monkeypatch):
     ("groups", "strides", "padding", "dilation"), [(2, 1, "same", 1), (4, 2, "valid", 1), (8, 1, "same", 2)]
 )
 def test_grouped_convolution_is_a_loop_over_groups(kernel, groups, strides, padding, dilation, rng, monkeypatch):
-    """Forward and backward, both kernels where this machine has them."""
+    """Compares outputs and gradients, for both implementations if this machine supports them."""
     if kernel == "native" and layers.grouped_kernel("float32") != "native":
         pytest.skip("TensorFlow's grouped convolution is not right here: oneDNN is off")
     monkeypatch.setattr(layers, "grouped_kernel", lambda dtype: kernel)
@@ -201,7 +201,7 @@ def test_grouped_convolution_is_a_loop_over_groups(kernel, groups, strides, padd
 
 
 def test_the_grouped_kernel_is_chosen_by_what_is_right():
-    """Native with oneDNN, split without; asked for in the middle of a trace too."""
+    """The native kernel is used with oneDNN, the split kernel without oneDNN, also while a function is traced."""
     code = (
         "import tensorflow as tf; from keras_resnet.layers import grouped_kernel; "
         "print(tf.function(lambda: tf.constant(grouped_kernel('float32')))().numpy().decode())"
@@ -214,7 +214,7 @@ def test_the_grouped_kernel_is_chosen_by_what_is_right():
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"], indirect=True)
 def test_a_grouped_net_trains_under_every_policy(policy, rng):
-    """oneDNN convolves in some types on some machines, and Eigen has no gradients of groups."""
+    """oneDNN supports some dtypes only on some machines, and Eigen has no gradients of grouped convolutions."""
     net = tiny(block="bottleneck", depths=(1,), groups=2, base_width=32)
     assert net.get_layer("conv2_block1_2_conv").groups == 2
     net.compile("sgd", "sparse_categorical_crossentropy")
@@ -223,7 +223,7 @@ def test_a_grouped_net_trains_under_every_policy(policy, rng):
 
 
 def test_grouped_convolution_of_keras(rng):
-    """The same weights, config and answer as the stock layer."""
+    """The weights, the config and the outputs equal those of the stock layer."""
     ours = layers.Conv2D(8, 3, groups=4, padding="same", name="conv")
     theirs = keras.layers.Conv2D(8, 3, groups=4, padding="same", name="conv")
     x = rng.normal(size=(2, 6, 6, 8)).astype("float32")
@@ -235,7 +235,7 @@ def test_grouped_convolution_of_keras(rng):
 
 
 def test_a_saved_resnext_holds_no_xla_function(tmp_path):
-    """TF Serving may refuse one that does."""
+    """TF Serving may not load a SavedModel with XLA functions."""
     net = tiny(block="bottleneck", groups=2, base_width=32)
     path = keras_resnet.export_saved_model(net, tmp_path)["path"]
     with open(f"{path}/saved_model.pb", "rb") as file:

@@ -1,4 +1,4 @@
-"""A SavedModel as a file, in a C program on the C++ loader of TensorFlow and TF Serving, and in OpenVINO."""
+"""Loads SavedModels as files, in a C program with the C++ loader of TensorFlow and TF Serving, and in OpenVINO."""
 
 import shutil
 import subprocess
@@ -70,7 +70,7 @@ def test_signatures(artifact):
 
 
 def weight_bytes(report):
-    """Of constants in the graph and in the checkpoint."""
+    """Returns the bytes of the weights: constants in the graph and variables in the checkpoint."""
     constants = [node.attr["value"].tensor for node in nodes(meta_graph(report)) if node.op == "Const"]
     held = sum(len(tensor.tensor_content) + 4 * len(tensor.float_val) for tensor in constants)
     return held + sum(path.stat().st_size for path in Path(report["path"]).glob("variables/variables.data-*"))
@@ -116,7 +116,7 @@ def test_warm_up_requests_for_every_signature_and_size(artifact):
 
 @pytest.fixture(scope="session")
 def capi(tmp_path_factory):
-    """tests/served/capi.c, compiled against the library in TensorFlow's wheel."""
+    """The program tests/served/capi.c, compiled with the library in TensorFlow's wheel."""
     if not shutil.which("gcc"):
         pytest.skip("gcc is not there")
     library, program = tf.sysconfig.get_lib(), tmp_path_factory.mktemp("capi") / "capi"
@@ -223,10 +223,10 @@ def test_every_family_in_the_c_program(family, optimize, capi, tmp_path):
     features = keras.Model(net.input, head.input).predict(x, verbose=0)
     head.kernel.assign(
         3 * head.kernel / np.abs(features @ head.kernel.numpy()).max()
-    )  # otherwise one class is the best for all images
+    )  # otherwise the top-1 class is the same for all images
     report = keras_resnet.export_saved_model(net, tmp_path, optimize=optimize)
     code, outputs, error = capi(report, "images", "serving_default", ["probabilities"], *size, images=x.tobytes())
     assert code == 0, error
     expected = net.predict(x, verbose=0)
-    assert expected.std(axis=0).max() > 1e-3  # the image matters
+    assert expected.std(axis=0).max() > 1e-3  # the outputs depend on the image
     np.testing.assert_allclose(np.array(outputs[0], float).reshape(expected.shape), expected, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Where bfloat16 is faster: processors by their flags, GPUs by compute capability, TPUs."""
+"""Tests on which machines bfloat16 counts as faster: CPUs by their flags, GPUs by compute capability, TPUs."""
 
 import sys
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ def cpuinfo(tmp_path):
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A function that gives the machine these devices under a backend."""
+    """A function that simulates these devices for a backend."""
 
     def tensorflow(gpus, tpus):
         kinds = {"GPU": gpus, "TPU": tpus}
@@ -59,7 +59,7 @@ def test_gpus(backend, machine, cpuinfo):
     for name, capability in GPUS.items():
         machine(backend, [capability])
         assert bfloat16_pays(cpuinfo) == (capability >= (8, 0)), name
-    machine(backend, [(8, 0), (7, 0)])  # a net on both waits for the slower one
+    machine(backend, [(8, 0), (7, 0)])  # a network on both GPUs waits for the slower GPU
     assert not bfloat16_pays(cpuinfo)
     machine(backend)
     assert not bfloat16_pays(cpuinfo)

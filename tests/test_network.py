@@ -1,4 +1,4 @@
-"""A network carries its variant and the preprocessing of its weights."""
+"""A network stores its variant and the preprocessing of its weights."""
 
 import json
 import pickle
@@ -73,7 +73,7 @@ def test_a_saved_network_loads_in_a_fresh_process(tmp_path):
 
 
 def test_clone_model_drops_the_variant():
-    """Keras 3.15 has no place for it. An error says what to do instead."""
+    """Keras 3.15 cannot copy the variant in `clone_model`. The error message names the alternative."""
     with pytest.raises(ValueError, match=r"'resnet' is a copy by keras.models.clone_model.*model.from_config\("):
         keras.models.clone_model(tiny()).variant  # noqa: B018
 
@@ -149,8 +149,8 @@ def test_a_description_of_a_newer_format_or_damaged():
     ("fields", "says"),
     [
         (dict(weight_decay=1e-4, bn_momentum=0.5, drop_path=0.1, dropout=0.5, norm="sync_bn", classes=5), ""),
-        (dict(output_stride=8), ""),  # segmentation nets take the weights of classifiers
-        (dict(first_shortcut="raw", order="original"), ""),  # the first block of a bottleneck net has a projection
+        (dict(output_stride=8), ""),  # segmentation networks use the weights of classifiers
+        (dict(first_shortcut="raw", order="original"), ""),  # the first block of a bottleneck network has a projection
         (dict(stem_filters=64), ""),
         (dict(depths=(3, 4, 23, 3)), "depths is (3, 4, 23, 3) in the file and (3, 4, 6, 3) in the model"),
         (dict(gate="se"), "gate is 'se' in the file and 'none' in the model"),

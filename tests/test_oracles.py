@@ -1,4 +1,4 @@
-"""The searches of a sweep: what Keras Tuner 1.4.8 does otherwise, and that a search resumes."""
+"""The searches of a sweep: their differences from Keras Tuner 1.4.8, and resuming."""
 
 import json
 import math
@@ -28,7 +28,7 @@ def score(trial):
 
 
 def run(search, number=10**6, score=score):
-    """Runs at most `number` trials, one after the other; the unfinished ones first. Returns their values."""
+    """Runs at most `number` trials in sequence, unfinished trials first. Returns their values."""
     done = []
     waiting = search.running
     while len(done) < number and (trial := waiting.pop(0) if waiting else search.propose()):
@@ -48,7 +48,7 @@ def order(search):
 
 
 def fits(monkeypatch):
-    """The number of trials that a Gaussian process is fitted to, each time."""
+    """Records the number of trials at each fit of a Gaussian process."""
     numbers = []
     fit = GaussianProcessRegressor.fit
     monkeypatch.setattr(GaussianProcessRegressor, "fit", lambda self, x, y: numbers.append(len(y)) or fit(self, x, y))
@@ -56,7 +56,7 @@ def fits(monkeypatch):
 
 
 def test_what_keras_tuner_and_tfds_import_is_declared():
-    """Keras Tuner needs tensorboard for every trial, tfds importlib_resources to prepare; neither declares it."""
+    """Keras Tuner needs tensorboard, and tfds needs importlib_resources, but they do not declare these requirements."""
     extras = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
@@ -66,7 +66,7 @@ def test_what_keras_tuner_and_tfds_import_is_declared():
 
 @pytest.mark.parametrize("tuner", ["grid", "random", "bayesian"])
 def test_every_combination_once(tuner, tmp_path):
-    """Keras Tuner's Bayesian search proposes combinations again."""
+    """Keras Tuner's Bayesian search may propose a combination several times."""
     search = open_search(tmp_path, tuner)
     run(search)
     assert choices(search) == Counter(COMBINATIONS)
@@ -79,7 +79,7 @@ def test_the_grid_changes_the_last_choice_first(tmp_path):
 
 
 def test_random_order_follows_from_the_seed_and_0_is_one(tmp_path):
-    """Keras Tuner takes the seed 0 for "any"."""
+    """Keras Tuner treats the seed 0 as no seed."""
     orders = []
     for i, seed in enumerate((0, 0, 1)):
         search = open_search(tmp_path / str(i), "random", seed=seed)
@@ -89,7 +89,7 @@ def test_random_order_follows_from_the_seed_and_0_is_one(tmp_path):
 
 
 def test_a_large_space_is_not_listed_for_each_trial(tmp_path):
-    """480,000 combinations took 3.5 s and 130 MB for each trial."""
+    """A list of 480,000 combinations would need 3.5 s and 130 MB per trial."""
     space = {name: list(range(n)) for name, n in zip("abcdefg", (10, 10, 10, 10, 8, 6, 1), strict=True)}
     search = open_search(tmp_path, "random", max_trials=5, space=space | {"depth": [8]})
     assert len(run(search, score=lambda trial: 0.5)) == 5
@@ -110,12 +110,12 @@ def test_max_trials_can_grow(tuner, tmp_path):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_bayesian_search_learns_within_ten_trials(seed, tmp_path, monkeypatch):
-    """Keras Tuner draws three trials for each choice first, also for choices with one value."""
+    """Keras Tuner starts with three random trials per hyperparameter, also if a hyperparameter has only one value."""
     fitted = fits(monkeypatch)
     search = open_search(tmp_path, "bayesian", 10, space=SPACE | {"depth": list(range(8, 188, 6))}, seed=seed)
     run(search)
     assert fitted == [5, 6, 7, 8, 9]
-    assert 182 in {trial.hyperparameters.values["depth"] for trial in search.trials}  # the best of 30
+    assert 182 in {trial.hyperparameters.values["depth"] for trial in search.trials}  # 182 is the best of 30 values
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
@@ -129,7 +129,7 @@ def test_a_search_that_is_resumed_makes_the_same_choices(tuner, tmp_path):
 
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_a_kill_before_any_write_loses_no_trial(tuner, tmp_path, monkeypatch):
-    """Every second write of the state kills the process; the trials end as without kills, each once."""
+    """Every second write of the state kills the process. Each trial ends exactly once, with the same result."""
     from experiments import oracles
 
     class Killed(BaseException):
@@ -167,7 +167,7 @@ def test_two_trials_in_flight_run_again_after_a_kill(tmp_path):
 
 
 def test_failures_do_not_end_the_search(tmp_path):
-    """Keras Tuner stops after three in a row."""
+    """Keras Tuner stops after three consecutive failures."""
     search = open_search(tmp_path)
     while trial := search.propose():
         search.end(trial, None, "no such network")
@@ -206,7 +206,7 @@ def test_hyperband_promotes_the_best(tmp_path):
 
 @pytest.mark.parametrize("space", [SPACE, {name: values[:1] for name, values in SPACE.items()}])
 def test_hyperband_in_a_small_space(space, tmp_path):
-    """Keras Tuner ends the search after 21 repetitions, or waits for ever."""
+    """Keras Tuner ends the search after 21 repetitions, or waits forever."""
     search = open_search(tmp_path, "hyperband", space=space, epochs=9)
     run(search)
     first = [
@@ -226,7 +226,7 @@ def test_hyperband_has_its_own_sizes_if_there_are_enough_combinations():
 
 
 def test_hyperband_promotes_past_failures(tmp_path):
-    """Keras Tuner waits until every trial of a round has been completed."""
+    """Keras Tuner waits until every trial of a round is completed, also if one has failed."""
     search = open_search(tmp_path, "hyperband", space=LARGE, epochs=9)
     count = 0
     while trial := search.propose():

@@ -1,4 +1,4 @@
-"""pyproject.toml declares what the code imports, and the package contains what pyproject.toml promises."""
+"""pyproject.toml declares all imported packages, and the files that it lists exist."""
 
 import ast
 import re
@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-# folder or file -> the extras that its functions may import from; at module level keras_resnet may import core packages
-# only, except in the files of ALONE, which nothing else in the package imports
+# folder or file -> the extras whose packages its functions may import. At module level, keras_resnet may import only
+# core packages, except in the files of ALONE, which no other module of the package imports.
 EXTRAS = {
     "keras_resnet/tuner.py": ["tuner"],
     "keras_resnet/weights": ["weights"],
@@ -23,23 +23,24 @@ EXTRAS = {
     "keras_resnet": [],
     "experiments": ["experiments", "distributed"],
     "benchmarks": ["experiments", "serving", "peers"],
-    "docs": ["tutorials"],
+    "docs": ["docs"],
+    "docs/tutorials": ["docs", "tutorials"],
     "tests": ["dev", "peers"],
 }
 ALONE = {"keras_resnet/tuner.py"}
-BACKENDS = {"jax", "torch"}  # of Keras: functions of the package may ask the one that runs
+BACKENDS = {"jax", "torch"}  # backends of Keras: functions may import the active backend
 FILES = sorted(path for folder in EXTRAS for path in (ROOT / folder).rglob("*.py") if path.parent == ROOT / folder)
 FILES += sorted([*(ROOT / "tests").glob("*/*.py"), *(ROOT / "docs").glob("*/*.py")])
 
 
 def normalized(distribution):
-    """PEP 503."""
+    """Returns the normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 @cache
 def declared(extra=None):
-    """The distributions of an extra, or of the core."""
+    """Returns the distributions of an extra, or of the core."""
     requirements = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     names = set()
     for requirement in requirements:
@@ -51,7 +52,7 @@ def declared(extra=None):
 
 
 def imports(source):
-    """Each import with whether it is at module level, `pytest.importorskip` included."""
+    """Yields each import and whether it is at module level, including `pytest.importorskip`."""
 
     def walk(node, top):
         match node:
@@ -70,9 +71,12 @@ def imports(source):
 
 @cache
 def distributions(module):
-    """The distributions that may provide a module: of a namespace such as `google` those that hold the whole path."""
+    """Returns the distributions that may provide a module.
+
+    For a namespace package such as `google`, only the distributions that contain the whole path are returned.
+    """
     top, *rest = module.split(".")
-    providers = set(metadata.packages_distributions().get(top, [top]))  # not installed: by its name
+    providers = set(metadata.packages_distributions().get(top, [top]))  # if not installed, the name itself
     if len(providers) > 1 and rest:
         start = f"{top}/{rest[0]}"
         holds = {
@@ -85,7 +89,7 @@ def distributions(module):
 
 def undeclared(source, extras, core_at_top):
     ours = {"keras_resnet", "experiments", "benchmarks"} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
-    ours |= {path.name for path in (ROOT / "tests").iterdir()}
+    ours |= {path.name for path in (ROOT / "tests").iterdir()} | {path.stem for path in (ROOT / "docs").glob("*.py")}
     found = set()
     for module, top in imports(source):
         if module.split(".")[0] in sys.stdlib_module_names | ours:
@@ -100,7 +104,7 @@ def undeclared(source, extras, core_at_top):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_are_declared(path):
-    folder = next(folder for folder in EXTRAS if path.is_relative_to(ROOT / folder))
+    folder = max((folder for folder in EXTRAS if path.is_relative_to(ROOT / folder)), key=len)
     core_at_top = folder.startswith("keras_resnet") and folder not in ALONE
     found = undeclared(path.read_text(), EXTRAS[folder], core_at_top)
     assert not found, f"declare these in pyproject.toml, for {folder} ({EXTRAS[folder] or 'core'}): {sorted(found)}"
@@ -133,7 +137,7 @@ def test_dev_includes_every_extra_but_peers():
 
 
 def test_package_data_exists():
-    """setuptools does not complain about a pattern that matches no file."""
+    """setuptools does not report a pattern that matches no file."""
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     assert "py.typed" in packages["keras_resnet"]
     missing = [(name, glob) for name, globs in packages.items() for glob in globs if not any((ROOT / name).glob(glob))]

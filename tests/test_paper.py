@@ -1,4 +1,4 @@
-"""`python -m experiments.paper`: the grids against the papers, cells, shares, and what is made of results."""
+"""`python -m experiments.paper`: compares the grids with the papers; cells, their distribution, and reports."""
 
 import json
 import subprocess
@@ -35,7 +35,7 @@ def test_every_line_is_a_net_of_its_own(name):
 @pytest.mark.parametrize(
     ("grid", "titles", "errors"),
     [
-        # arXiv:1512.03385, Table 6; of the 110 layers the mean of five runs
+        # arXiv:1512.03385, Table 6. The value of 110 layers is the mean of five runs.
         ("table6", "ResNet-{}", {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.61, 1202: 7.93}),
         # arXiv:1603.05027, Table 1: original, 1x1 conv shortcut
         ("options", "110 layers, {}", {"A": 6.61, "C": 12.22}),
@@ -74,15 +74,15 @@ def test_the_papers_figures(grid, titles, errors):
 
 
 def test_table_1_of_the_paper():
-    """arXiv:1512.03385, Table 1 ("FLOPs") and section 4.1 (VGG-16), to the tenth of 10^9 or the next."""
+    """arXiv:1512.03385, Table 1 ("FLOPs") and section 4.1 (VGG-16). The tolerance is 0.07e9, or 0.2e9 for VGG-16."""
     for net in GRIDS["imagenet_table1"].nets:
-        if net.title != "ResNet-152":  # seconds of building for a sixth line
+        if net.title != "ResNet-152":  # it would need seconds to build, for only one more line
             _, macs = counts(net)
             assert macs / 1e9 == pytest.approx(net.paper, abs=0.2 if net.variant == "vgg16" else 0.07), net.title
 
 
 def test_the_family_has_one_budget():
-    """Some 250 to 330 million multiply-adds, as its question says."""
+    """The networks have about 250 to 330 million multiply-adds, as the question of the grid says."""
     costs = {net.title: counts(net)[1] for net in GRIDS["family"].nets}
     assert len(costs) == 6
     assert all(245e6 <= macs <= 335e6 for macs in costs.values()), costs
@@ -92,7 +92,7 @@ def test_cells_are_complete_and_apart():
     cells = paper.cells_of(GRIDS["degradation"], "full")
     assert len(cells) == 8 * 5
     assert len({cell.name for cell in cells}) == len(cells)
-    assert [cell.seed for cell in cells[:9]] == [0] * 8 + [1]  # whoever stops early has every net
+    assert [cell.seed for cell in cells[:9]] == [0] * 8 + [1]  # after an early stop, every network has a result
     assert paper.cells_of(GRIDS["imagenet_table1"], "full") == []
     assert [cell.net.title for cell in paper.cells_of(GRIDS["degradation"], "smoke")] == ["plain-20", "ResNet-20"]
     assert "ResNet-1202" not in {cell.net.title for cell in paper.cells_of(GRIDS["table6"], "medium")}
@@ -114,11 +114,11 @@ def test_a_share_that_is_none(text, capsys):
 
 
 def test_responses_are_standard_deviations():
-    """He 2015, Fig. 7, by hand: a layer's answers over all pictures and pixels, after BN and before what follows."""
+    """He 2015, Fig. 7, by hand: the outputs of BN over all images and pixels, before ReLU or addition."""
     model = randomize(keras_resnet.ResNet("resnet20", input_shape=(8, 8, 3), shortcut="B"))
     images = np.random.default_rng(0).normal(size=(250, 8, 8, 3)).astype("float32")
     names = [layer.name for layer in model.layers if layer.name.endswith("_bn") and "_0_" not in layer.name]
-    assert len(names) == 19  # conv1 and two in each of nine blocks
+    assert len(names) == 19  # conv1 and two convolutions in each of nine blocks
     answers = keras.Model(model.input, [model.get_layer(name).output for name in names]).predict(images, verbose=0)
     found = paper_report.layer_responses(model, images)
     np.testing.assert_allclose(found, [answer.std() for answer in answers], rtol=2e-2)
@@ -137,7 +137,7 @@ def test_responses_are_numbers_in_the_report(tmp_path):
 
 @pytest.fixture
 def results(tmp_path):
-    """Two seeds of two nets, and one that failed."""
+    """Results of two networks with two seeds, and a failed cell."""
     for title, errors in (("plain20", (0.30, 0.32)), ("resnet20", (0.20, 0.26))):
         for seed, error in enumerate(errors):
             history = [
@@ -177,7 +177,7 @@ def test_grids_share_their_cells():
 def test_what_is_made_of_results(results, monkeypatch, capsys):
     monkeypatch.setattr(paper, "make_runner", lambda options: pytest.fail("it is only to report"))
     command = ["degradation", "--budget", "medium", "--directory", str(results)]
-    assert paper.main([*command, "--report"]) == 1  # one failed
+    assert paper.main([*command, "--report"]) == 1  # one cell has failed
     text = (results / "degradation_medium" / "report.md").read_text()
     assert f"    python -m experiments.paper {' '.join(command)}\n" in text
     assert "| plain-20 | 269,722 | 40,551,040 | 2 | 41.00 ± 1.41 | 31.00 ± 1.41 |  |" in text
@@ -274,7 +274,7 @@ def test_the_command(tmp_path, capsys):
         assert "holds a run with" in capsys.readouterr().err
     assert not (
         directory.parent / "cells_smoke" / "plain20-seed0" / "error.txt"
-    ).exists()  # which would say that the cell failed
+    ).exists()  # the file would mark the cell as failed
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""`to_plain_keras`: equal outputs, Keras' own layers, files that load without this package."""
+"""`to_plain_keras`: outputs are equal, layers are Keras' own, and files load without this package."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Pixels in and names out: the formula, the same as layers, and what keras.applications and torchvision do."""
+"""Compares `preprocess_input` and `decode_predictions` with formulas, layers, keras.applications and torchvision."""
 
 import hashlib
 import json
@@ -27,13 +27,13 @@ KERAS = {"caffe": keras.applications.resnet, "tf": keras.applications.resnet_v2,
 
 @pytest.fixture
 def pixels(rng):
-    """Two pictures with every value of a byte, and fractions between."""
+    """Two images with all values of a byte and with fractions."""
     x = rng.permutation(np.linspace(0, 255, 2 * 17 * 15 * 3))
     return x.reshape(2, 17, 15, 3).astype("float32")
 
 
 def formula(x, mode):
-    """float64, written out once more."""
+    """The formulas in float64, written again."""
     row = PREPROCESSINGS[mode]
     x = np.asarray(x, "float64")
     if row.channels == "bgr":
@@ -233,14 +233,14 @@ def keras_class_index():
 
 
 def test_the_names_are_those_of_keras_to_the_letter():
-    text = json.dumps(keras_class_index())  # which is its imagenet_class_index.json, of this hash
+    text = json.dumps(keras_class_index())  # the same content as Keras' imagenet_class_index.json
     assert hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() == "c2c37ea517e94d9795004a39431a14cb"
 
 
 @pytest.mark.parametrize("top", [1, 5, 1000, 2000])
 def test_decoded_as_keras_does(top, rng, monkeypatch):
     theirs = keras.applications.imagenet_utils.decode_predictions
-    monkeypatch.setitem(theirs.__globals__, "CLASS_INDEX", keras_class_index())  # what it would download
+    monkeypatch.setitem(theirs.__globals__, "CLASS_INDEX", keras_class_index())  # replaces the download
     preds = rng.dirichlet(np.ones(1000), size=3).astype("float32")
     preds[1] = preds[1].round(3)  # ties
     assert decode_predictions(preds, top=top) == theirs(preds, top=top)

@@ -1,4 +1,4 @@
-"""`Preprocessing.__call__`: files, images, arrays and tensors become the input of a network."""
+"""Tests of `Preprocessing.__call__`, which converts files, images, arrays and tensors to the input of a network."""
 
 import doctest
 import io
@@ -24,7 +24,7 @@ ROWS = {
 
 
 def sample(height, width):
-    """An image with edges and noise, and pixels of the whole range."""
+    """Returns an image with edges and noise. Its pixels have the whole range of values."""
     rng = np.random.default_rng(height * width)
     small = rng.integers(0, 256, (-(-height // 6), -(-width // 6), 3))
     large = small.repeat(6, 0).repeat(6, 1)[:height, :width] + rng.integers(-30, 31, (height, width, 3))
@@ -38,7 +38,7 @@ def file(image, format="PNG", **options):
 
 
 def by_torchvision(image, row):
-    """Resize and CenterCrop of torchvision 0.28 on a PIL image, written out; then the formula."""
+    """Resize and CenterCrop of torchvision 0.28 on a PIL image, written again, and then the normalization."""
     image = image.convert("RGB")
     width, height = image.size
     long = int(row.resize * max(width, height) / min(width, height))
@@ -51,7 +51,7 @@ def by_torchvision(image, row):
 
 
 def levels(images, row):
-    """Pixels of 0 to 255 before the normalization."""
+    """Inverts the normalization: returns pixels in 0..255."""
     return (np.asarray(images, "float64") * row.std + row.mean) * row.scale
 
 
@@ -132,7 +132,7 @@ def test_files_are_decoded_as_by_pil(kind):
 
 
 def test_16_bits_per_channel():
-    """PIL clips; TensorFlow takes the upper 8 bits."""
+    """PIL clips the values. TensorFlow uses the upper 8 bits."""
     values = np.linspace(0, 65535, 64, dtype="uint16").reshape(8, 8)
     data, row = file(Image.fromarray(values)), Preprocessing(8, 8)
     clipped = np.minimum(values, 255)[..., None].repeat(3, -1)
@@ -153,7 +153,7 @@ def test_inside_tf_data(tmp_path):
     assert dataset.element_spec[0].shape == (None, 31, 31, 3)
     assert np.abs(levels(images, row) - levels(row(paths), row)).max() <= 1 + 1e-3
     np.testing.assert_array_equal(labels, [0, 1, 2])
-    # in place of a function, on decoded images of unknown rank, and on batches of files
+    # as a function in `map`, on decoded images of unknown rank, and on batches of files
     decoded = tf.data.Dataset.from_tensor_slices(paths).map(lambda path: tf.io.decode_image(tf.io.read_file(path)))
     (again,) = decoded.map(row).batch(3)
     assert np.abs(levels(again, row) - levels(row(paths), row)).max() <= 5  # the default JPEG decoder of TensorFlow
@@ -162,7 +162,7 @@ def test_inside_tf_data(tmp_path):
 
 
 def test_without_antialiasing():
-    """Every second pixel pair is averaged where an antialiased image would be gray."""
+    """Pairs of pixels are averaged. With antialiasing, the result would be gray."""
     stripes = np.zeros((64, 64, 3), "uint8")
     stripes[:, ::4] = stripes[:, 1::4] = 255
     sharp, smooth = Preprocessing(16, 16, antialias=False), Preprocessing(16, 16)

@@ -1,4 +1,4 @@
-"""The README does what it says: its code runs, its tables are those of the code."""
+"""Tests of the README: its code runs, and its tables agree with the code."""
 
 import re
 import subprocess
@@ -37,7 +37,7 @@ def test_it_fits_on_a_page():
 
 
 def test_how_resnet50_differs_from_keras_applications():
-    """Strides, biases and multiply-adds; the README's first example says so."""
+    """Strides, biases and multiply-adds differ as the first example of the README says."""
     ours, theirs = built("resnet50"), keras.applications.ResNet50(weights=None)
     (example,) = re.findall(r"keras_resnet.ResNet50\(input_shape.*\n(?:#.*\n)*", README.read_text())
     for model, stride, bias in ((ours, "3x3", False), (theirs, "1x1", True)):

@@ -1,4 +1,4 @@
-"""The API reference: signatures, the generated stub, docstrings and the examples in them."""
+"""Tests of the API reference: signatures, the generated stub, docstrings and their examples."""
 
 import doctest
 import inspect
@@ -57,7 +57,7 @@ def test_the_stub_is_that_of_the_rows():
 
 
 def test_signature_of_a_builder():
-    """By hand; tests/test_resnet.py compares every builder with its row."""
+    """Compares one signature with a handwritten one. tests/test_resnet.py compares every builder with its row."""
     parameters = inspect.signature(keras_resnet.ResNet50).parameters
     assert list(parameters)[:11] == [
         *("include_top", "weights", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation"),
@@ -105,7 +105,7 @@ keras_resnet.export("model")  # call-arg
 
 
 def test_mypy_finds_wrong_arguments(tmp_path):
-    """Each line with a comment has one error, which the comment names; the other lines have none."""
+    """Each line with a comment has one error, which the comment names. Other lines have no error."""
     pytest.importorskip("mypy")
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
@@ -120,12 +120,12 @@ def test_mypy_finds_wrong_arguments(tmp_path):
 
 # ---- docstrings
 
-# builders whose examples run: one of each kind; the examples of the others differ only in the name
+# Builders whose examples are tested, one of each kind. The examples of the others differ only in the name.
 TYPICAL = ("ResNet18", "ResNet20", "DenseNet40_12")
 NAMED_BUILDERS = {*builders.__all__} - {"ResNet"}
 PUBLIC = [name for name in keras_resnet.__all__ if callable(getattr(keras_resnet, name))]
 SHORT = {"LayerDecay"}  # has no complete reference yet
-# their examples upload, or print what they measured
+# functions whose examples upload files or print measurements
 NOT_RUN = {"push_to_hub", "export", "export_saved_model"}
 
 
@@ -142,7 +142,7 @@ def test_public_names_have_a_summary(name):
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name not in SHORT])
 def test_public_names_have_a_reference(name):
-    """Every section, and every argument in `Args`."""
+    """The docstring has all sections, and `Args` describes every argument."""
     value = getattr(keras_resnet, name)
     doc = inspect.getdoc(value)
     arguments = list(inspect.signature(value).parameters)
@@ -160,7 +160,7 @@ def test_public_names_have_a_reference(name):
 
 
 def described(doc):
-    """The names that an Args section describes."""
+    """Returns the names that an Args section describes."""
     section = re.search(r"\nArgs:\n(.*?)(?=\n\S)", doc, re.DOTALL)[1]
     entries = re.findall(r"^    (\S.*?):", section, re.MULTILINE)
     return [name.strip("*") for entry in entries for name in entry.split(", ")]

@@ -1,4 +1,4 @@
-"""Reports of sweeps whose results are known."""
+"""Tests of sweep reports, on synthetic results."""
 
 import csv
 import itertools
@@ -50,7 +50,7 @@ def result_of(accuracy, *, seed=0, depth=8, epochs=3, ended=60.0, **others):
 
 
 def write_trial(directory, number, values, results=(), *, status="COMPLETED", message=None):
-    """Writes a trial; a result of None is a run that has begun, a text is its error."""
+    """Writes a trial. A result of None is an unfinished run. A string is the error of a run."""
     place = directory / f"trial_{number:04d}"
     trial = {"trial_id": f"{number:04d}", "hyperparameters": {"values": values}, "status": status, "message": message}
     write(place / "trial.json", trial | {"score": None})
@@ -65,7 +65,7 @@ def write_trial(directory, number, values, results=(), *, status="COMPLETED", me
 
 
 def write_sweep(directory, trials=9, seeds=2, done=True):
-    """Writes a sweep over depth and shortcut; plain networks lose accuracy with depth."""
+    """Writes a sweep over depth and shortcut. The accuracy of plain networks decreases with depth."""
     chance = random.Random(trials)
     about = {
         "commands": ["python -m experiments.sweep --name made_up " + "--depths 8 20 56 " * 8],
@@ -91,7 +91,7 @@ def write_sweep(directory, trials=9, seeds=2, done=True):
 
 @pytest.fixture
 def mixed(tmp_path):
-    """A sweep with a run of every status."""
+    """A sweep that has runs of every status."""
     directory = tmp_path / "mixed"
     write_sweep(directory, done=False)
     values = {"depth": 20, "shortcut": "none", "order": "original"}
@@ -118,17 +118,17 @@ def test_rows_of_every_status(mixed):
         ("0010", "COMPLETED", ""),
         ("0011", "FAILED", "too large"),
         ("0012", "RUNNING", ""),
-        ("0012", "RUNNING", ""),  # the second seed has not begun
+        ("0012", "RUNNING", ""),  # the second seed has not started
         ("0013", "COMPLETED", ""),
         ("0013", "CORRUPT", "result.json or history.json cannot be read"),
         ("0014", "CORRUPT", "trial.json cannot be read"),
     ]
-    assert rows[19]["seed"] == 6  # of the sweep, plus 1
+    assert rows[19]["seed"] == 6  # the seed of the sweep plus 1
     assert rows[23]["history"] == {"accuracy": [0.3], "validation_accuracy": [0.25]}
 
 
 def test_best_needs_all_seeds_and_the_highest_rung(mixed):
-    assert report.best_of(report.read_trials(mixed))["trial"] == "0007"  # not 0013, which lacks a seed
+    assert report.best_of(report.read_trials(mixed))["trial"] == "0007"  # not 0013: one of its seeds is missing
     assert report.best_of(RUNGS)["trial"] == "1"
     runs = [row(0, 0.5), row(0, 0.7, seed=2), row(1, 0.65), row(1, 0.64, seed=2)]
     best = report.best_of(runs)
@@ -144,7 +144,7 @@ def test_csv_has_a_line_per_run(mixed):
 
 
 def test_importance_of_an_additive_grid_adds_up_to_all():
-    """Depth moves by .3, the shortcut by .1: sums of squares 4 x .3^2 = .36 and 6 x .05^2 = .015."""
+    """The effects are 0.3 (depth) and 0.1 (shortcut): sums of squares 4 x .3^2 = .36 and 6 x .05^2 = .015."""
     shares = report.importance(GRID)
     assert {name: share for name, (share, _) in shares.items()} == pytest.approx({"depth": 0.96, "shortcut": 0.04})
     assert {name: chance for name, (_, chance) in shares.items()} == {"depth": 2 / 5, "shortcut": 1 / 5}

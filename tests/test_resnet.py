@@ -1,4 +1,4 @@
-"""The builders: the arguments of keras.applications, round trips, policies, sizes."""
+"""Tests of the builders: the arguments of keras.applications, serialization, dtype policies, image sizes."""
 
 import inspect
 from dataclasses import asdict
@@ -122,7 +122,7 @@ def test_errors_list_the_nearest_names():
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16"], indirect=True)
 def test_the_top_is_float32(policy):
-    """The pooling, the dropout, and what a net without a classifier outputs."""
+    """Pooling, dropout and the outputs of a network without a classifier are float32."""
     model = ResNet("resnet20", depths=(1, 1, 1), dropout=0.5)
     dtypes = {layer.name: layer.compute_dtype for layer in model.layers[-3:]}
     assert dtypes == dict.fromkeys(["avg_pool", "avg_pool_dropout", "predictions"], "float32")
@@ -131,7 +131,7 @@ def test_the_top_is_float32(policy):
 
 
 def test_the_first_shortcut():
-    """He 2016, appendix: the first unit is activated before it splits; in Wide ResNets it splits before."""
+    """He 2016, appendix: the activation precedes the split of the first unit. In Wide ResNets it follows the split."""
     for row, source in (("resnet110v2", "conv2_block1_preact_relu"), ("wide_resnet40_1", "conv1_conv")):
         model = ResNet(row, depths=(1, 1, 1))
         addition = model.get_layer("conv2_block1_out")
@@ -142,7 +142,7 @@ def test_the_first_shortcut():
 
 
 def test_a_wide_net_is_that_of_its_authors(rng):
-    """github.com/szagoruyko/wide-residual-networks, pytorch/resnet.py, in which a block without a projection adds x."""
+    """github.com/szagoruyko/wide-residual-networks, pytorch/resnet.py. A block without a projection adds x."""
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
     model = randomize(ResNet(keras_resnet.wide(16, 1), classifier_activation=None))
@@ -254,18 +254,18 @@ def test_input_tensor():
 
 
 def test_names_of_keras_applications():
-    """`get_layer` in code written for keras.applications goes on working."""
+    """`get_layer` in code written for keras.applications also works with our networks."""
     theirs = keras.applications.ResNet50(weights=None)
     ours = {layer.name: layer for layer in keras_resnet.ResNet50().layers}
     for layer in theirs.layers[1:]:
         assert ours[layer.name].output.shape[-1] == layer.output.shape[-1]
-    # these pad where theirs stride in a 1x1 layer
+    # Our networks have additional padding layers where Keras has the stride in a 1x1 layer.
     extra = set(ours) - {layer.name for layer in theirs.layers}
     assert extra == {"image", "conv3_block1_2_pad", "conv4_block1_2_pad", "conv5_block1_2_pad"}
 
 
 def test_answers_of_keras_applications(rng):
-    """The same net as theirs with the paper's stride, their epsilon and no bias in the convolutions."""
+    """With the paper's stride and Keras' epsilon, our network equals Keras' network without convolution biases."""
     theirs = randomize(keras.applications.ResNet50(weights=None, input_shape=(65, 65, 3), classes=10))
     ours = keras_resnet.ResNet50(input_shape=(65, 65, 3), classes=10, bottleneck_stride="1x1", bn_epsilon=1.001e-5)
     for layer in ours.layers:
@@ -353,7 +353,7 @@ def test_count_macs_says_what_it_does_not_know(layer):
 
 
 def test_count_macs_of_other_convolutions():
-    """Separable, grouped and one-dimensional ones, by hand."""
+    """Separable, grouped and one-dimensional convolutions, computed by hand."""
     image = keras.Input((8, 8, 4))
     x = keras.layers.DepthwiseConv2D(3, padding="same")(image)  # 8 * 8 * 9 * 4
     x = keras.layers.Conv2D(6, 1, groups=2)(x)  # 8 * 8 * (4 / 2) * 6
@@ -363,7 +363,7 @@ def test_count_macs_of_other_convolutions():
 
 
 def test_count_macs_counts_every_call():
-    """By hand: a 1x1 of 4 channels at 8x8 and at 4x4, and a nested model at both sizes."""
+    """By hand: a 1x1 convolution of 4 channels at 8x8 and at 4x4, and a nested model at both sizes."""
     image, small = keras.Input((8, 8, 4), name="image"), keras.Input((4, 4, 4), name="small")
     conv = keras.layers.Conv2D(4, 1)
     once = keras.Model([image, small], [conv(image), small])
@@ -435,7 +435,7 @@ def test_deep_nets_do_not_change_the_recursion_limit():
 
 
 def test_public_names():
-    """The namespace is a promise."""
+    """The public names must not change without notice."""
     expected = {
         "ResNet",
         "residual_block",
@@ -451,7 +451,7 @@ def test_public_names():
 
 
 def test_an_input_tensor_of_unknown_size_with_the_top(rng):
-    """As in keras.applications; the outputs are those of the network of a fixed size."""
+    """As in keras.applications. The outputs equal those of the network of a fixed size."""
     fixed = randomize(ResNet(tiny().variant, input_shape=(16, 16, 3)))
     free = ResNet(tiny().variant, input_tensor=keras.Input((None, None, 3)))
     assert free.input_shape == (None, None, None, 3)
@@ -462,7 +462,7 @@ def test_an_input_tensor_of_unknown_size_with_the_top(rng):
 
 
 def test_input_shape_beside_an_input_tensor_of_unknown_size():
-    """As in keras.applications, `input_shape` must be static with the top, and the input stays as it is."""
+    """As in keras.applications, `input_shape` must be static with the top, and the input is not changed."""
     anything, row = keras.Input((None, None, 3)), tiny().variant
     assert ResNet(row, input_tensor=anything, input_shape=(16, 16, 3)).input_shape == (None, None, None, 3)
     free = ResNet(row, include_top=False, input_tensor=anything, input_shape=(None, None, 3))

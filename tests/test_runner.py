@@ -1,4 +1,4 @@
-"""The runner: every task ends exactly once, whatever dies."""
+"""Tests of the runner: every task ends exactly once, even if processes are killed."""
 
 import contextlib
 import functools
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def work(directory, report, *, value=0, seconds=0.0, epochs=1):
-    """A run of no network: it resumes at its last epoch, and writes result.json last. A second end leaves `twice`."""
+    """Simulates a run without a network. It resumes at its last epoch. A second end leaves the file `twice`."""
     directory = Path(directory)
     with only_one(directory):
         if result := read_json(directory / "result.json"):
@@ -51,7 +51,7 @@ def fail(directory, report):
 
 
 def die(directory, report, *, times=10**6):
-    """Kills its process, a number of times."""
+    """Kills its own process `times` times."""
     directory = Path(directory)
     directory.mkdir(exist_ok=True, parents=True)
     count = (read_json(directory / "deaths.json") or 0) + 1
@@ -74,7 +74,7 @@ def no_ray_afterwards():
 
 
 def needs_ray():
-    """Skips without Ray; does not import it, because Ray reads RAY_AUTH_MODE when it is imported."""
+    """Skips the test if Ray is not installed. Ray is not imported, because its import reads RAY_AUTH_MODE."""
     if find_spec("ray") is None:
         pytest.skip("ray is not installed")
 
@@ -190,7 +190,7 @@ def driver(tmp_path, runner):
 
 
 def children(pid, pattern):
-    """Descendants of a process whose command contains a pattern."""
+    """Returns the descendants of a process whose command contains a pattern."""
     found, waiting = [], [pid]
     while waiting:
         out = subprocess.run(["pgrep", "-P", str(waiting.pop())], capture_output=True, text=True).stdout

@@ -1,4 +1,4 @@
-"""export_saved_model: what is written, when it appears, what is refused; and the same from the shell."""
+"""Tests of export_saved_model: the written files, the time of publication, errors, and the export command."""
 
 import json
 import subprocess
@@ -74,7 +74,7 @@ def test_every_optimize_computes_as_the_model(optimize, net, rng, tmp_path, monk
 
 
 def dense(*layers, **options):
-    """A dense layer on pixels, and other layers."""
+    """Returns a Sequential model: a dense layer on pixels, and then other layers."""
     return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(**options), *layers])
 
 
@@ -146,7 +146,7 @@ CAM = dict(signatures=("images", "cam"), warmup=False)
 
 
 def headed(*head, **options):
-    """A network without the top inside another model, with more than one position in its last feature map."""
+    """Returns a model that contains a network without the top. Its last feature map has several positions."""
     variant = keras_resnet.Variant("building_block", (1, 1), 4, stem="3x3", image_size=8, first_stride=2)
     base = keras_resnet.ResNet(variant, include_top=False, input_shape=(8, 8, 3), **options)
     return randomize(keras.Sequential([keras.Input((8, 8, 3)), base, *head]))
@@ -178,7 +178,7 @@ def test_cam_is_what_explain_returns(name, rng, tmp_path):
     assert (found.shape, found.dtype) == ((4, 8, 8), "float32")
     np.testing.assert_allclose(found, keras_resnet.explain(net, x), atol=1e-4)
     assert found.max() == 1
-    expected = export_saved_model(net, tmp_path, **QUICK)  # the other signatures stay as they are
+    expected = export_saved_model(net, tmp_path, **QUICK)  # the other signatures do not change
     probabilities = outputs_of(expected, image=x)["probabilities"]
     np.testing.assert_allclose(outputs_of(report, image=x)["probabilities"], probabilities, atol=1e-5)
 
@@ -203,7 +203,7 @@ def test_cam_of_files(rng, tmp_path):
 
 
 def test_the_class_of_cam_where_probabilities_are_ties(tmp_path):
-    """Two sigmoids are 1 in float32; the class is that of the highest logit."""
+    """Two sigmoids are 1 in float32. The class with the highest logit is used."""
     image = keras.Input((4, 4, 2))
     net = keras.Model(image, keras.layers.Dense(2, "sigmoid")(keras.layers.GlobalAveragePooling2D()(image)))
     images = np.zeros((1, 4, 4, 2), "float32")
@@ -218,7 +218,7 @@ def test_the_class_of_cam_where_probabilities_are_ties(tmp_path):
 
 
 def test_the_default_has_no_cam(net, tmp_path):
-    """Nothing of it in the graph, and not in the outputs of the model."""
+    """The graph has no operations of the class activation map."""
     default, mapped = (
         (Path(export_saved_model(net, tmp_path, **options)["path"]) / "saved_model.pb").read_bytes()
         for options in (QUICK, CAM)
@@ -317,7 +317,7 @@ def test_versions_count_up_and_are_not_overwritten(net, tmp_path, monkeypatch):
 
 
 def test_a_version_appears_whole(net, tmp_path):
-    """A server that polls the directory sees no number before all files are there."""
+    """A server that polls the directory sees the numbered directory only when all files are written."""
     partial, stop = [], threading.Event()
 
     def poll():
@@ -394,7 +394,7 @@ def test_models_that_do_not_fit_the_arguments(model, arguments, message, tmp_pat
 
 @pytest.fixture
 def core_installation(monkeypatch):
-    """Modules of the extras cannot be imported."""
+    """Makes the modules of the extras impossible to import."""
     extras = {module for file in formats.FILES.values() for module in file.modules}
     extras |= {"tensorflow_serving", "grpc", "safetensors", "huggingface_hub", "matplotlib", "scipy", "sklearn"}
     for name in [name for name in sys.modules if name.split(".")[0] in extras]:
@@ -479,14 +479,14 @@ def test_a_row_from_the_shell_has_the_preprocessing_of_its_weights(tmp_path):
     found = outputs_of({"path": str(tmp_path / "1")}, "image_bytes", image_bytes=[tf.io.encode_png(pixels).numpy()])
     expected = net(pixels[None].astype("float32"))
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-4)
-    main(["export", "resnet20", str(tmp_path), *flags[:4], "--warmup"])  # also images are pixels
+    main(["export", "resnet20", str(tmp_path), *flags[:4], "--warmup"])  # the inputs of "images" are pixels, too
     found = outputs_of({"path": str(tmp_path / "2")}, image=pixels[None].astype("float32"))
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-4)
 
 
 @pytest.fixture
 def arguments_of(monkeypatch, tmp_path):
-    """The arguments of `ResNet` and `export`, in a folder that holds folders with the names of weights."""
+    """Records the arguments of `ResNet` and `export`. The working directory has folders with the names of weights."""
     monkeypatch.chdir(tmp_path)
     for folder in ("cifar10", "imagenet", "keras", "timm/resnet50.a1_in1k"):
         (tmp_path / folder).mkdir(parents=True)
@@ -523,7 +523,7 @@ def test_the_shell_requires_a_preprocessing_that_is_not_known(arguments_of, caps
     assert main([*command, "some/net", "--preprocessing", "timm"]) == 0
     assert (arguments_of["weights"], arguments_of["preprocessing"]) == ("some/net", "timm")
     Path("mine.npz").touch()
-    assert main([*command, "mine.npz"]) == 0  # nothing is known of a file
+    assert main([*command, "mine.npz"]) == 0  # a file has no known preprocessing
     assert arguments_of["include_preprocessing"] is False
     assert main(["export", "resnet34", "net.onnx", "--weights", "keras"]) == 1
     written = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The export check: what was written must give the model's logits, classes and labels, in every signature."""
+"""Tests of the export check: every signature must return the model's logits, classes and labels."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def swap(model, first="conv2_block1_1_conv", second="conv2_block2_1_conv"):
 
 
 def write(other, monkeypatch):
-    """Makes exports write the weights of `other`."""
+    """Makes exports write the weights of the model `other`."""
 
     def serve(*arguments, **options):
         return serve_right(*arguments, **options)._replace(model=signatures.serve(other, None, None).model)
@@ -55,7 +55,7 @@ def cifar10():
 
 @pytest.mark.parametrize("optimize", ["freeze", "bfloat16"])
 def test_another_random_network_is_refused(optimize, tmp_path, monkeypatch):
-    """Its probabilities differ by 3.5e-3 at most, because each of 1000 classes has about 1e-3."""
+    """The probabilities differ by at most 3.5e-3, because each of the 1000 classes has about 1e-3."""
     monkeypatch.setattr(freezing, "bfloat16_pays", lambda: True)
     net, other = (keras_resnet.ResNet18(input_shape=(64, 64, 3)) for _ in range(2))
     write(other, monkeypatch)
@@ -171,7 +171,7 @@ def test_int8_is_compared_by_logits(format, suffix, cifar10, tmp_path, monkeypat
 
 
 def test_probabilities_too_small_for_8_bits_are_refused(tmp_path):
-    """LiteRT's softmax in 8 bits ends at 1/256."""
+    """The smallest probability of LiteRT's 8-bit softmax is 1/256."""
     pytest.importorskip("ai_edge_litert")
     net = tiny(depths=(1, 1), classes=1000)
     calibration = check.sample_images(signatures.serve(net, None, None))
@@ -207,7 +207,7 @@ def test_nan_is_an_infinite_difference():
 
 
 def test_tolerance(cifar10, tmp_path):
-    """One meaning for all formats: the largest difference allowed."""
+    """For all formats, `tolerance` is the largest allowed difference."""
     for format, name in (("saved_model", "net"), ("litert", "net.tflite")):
         options = dict(format=format, **(dict(warmup=False) if format == "saved_model" else {}))
         with pytest.raises(RuntimeError, match="tolerance=1e-12"):
@@ -221,7 +221,7 @@ def test_files_without_antialiasing(tmp_path):
 
 
 def test_gpus_are_compared_in_float32(tmp_path, monkeypatch):
-    """TensorFloat-32 has 10 bits: the tolerance for float32 would refuse a correct export on such GPUs."""
+    """TensorFloat-32 has a mantissa of 10 bits: a correct export would exceed the tolerance for float32."""
     seen, compare = [], check.agreement
 
     def watched(*arguments, **options):
@@ -235,7 +235,7 @@ def test_gpus_are_compared_in_float32(tmp_path, monkeypatch):
 
 
 def test_an_embedding_of_large_numbers_agrees(tmp_path):
-    """The difference is relative to their size: above 100 here, and float32 has seven digits."""
+    """The difference is relative to the size of the numbers. Here they exceed 100, and float32 has seven digits."""
     net = randomize(tiny(image_size=32, block="bottleneck", groups=4, base_width=8, filters=16))
     last = net.get_layer("conv3_block2_3_bn")
     last.gamma.assign(last.gamma * 1e5)
@@ -244,6 +244,6 @@ def test_an_embedding_of_large_numbers_agrees(tmp_path):
 
 
 def test_classes_of_the_same_name(tmp_path):
-    """ImageNet has two cranes."""
+    """ImageNet has two classes with the name "crane"."""
     report = export_saved_model(randomize(tiny()), tmp_path, labels=["crane", "dog", "crane"], warmup=False)
     assert report["agreement"]["same_top_1"] == report["agreement"]["images"] == 20

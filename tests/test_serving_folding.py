@@ -1,4 +1,4 @@
-"""Folding and freezing do not change outputs: a table of networks with random BN statistics."""
+"""Folding and freezing do not change outputs. Tested with many networks and random BN statistics."""
 
 import keras
 import numpy as np
@@ -38,7 +38,7 @@ NETS: dict[str, dict] = {
 
 
 def net(fields):
-    """Ends in the input of the classifier: the probabilities of a random network hide differences."""
+    """Returns a network that outputs the input of its classifier. Random probabilities would hide differences."""
     if "growth_rate" in fields:
         row = keras_resnet.DenseVariant(**{"filters": 8, "stem": "3x3", "image_size": 8, "bottleneck": 0, **fields})
         return randomize(keras_resnet.ResNet(row, include_top=False, pooling="avg", input_shape=(8, 8, 3)))
@@ -51,7 +51,7 @@ def images(model, count=2):
 
 
 def difference(a, b):
-    """Relative to the largest number."""
+    """Returns the maximum difference, relative to the largest value."""
     a, b = (keras.ops.convert_to_numpy(values).astype("float64") for values in (a, b))
     return np.abs(a - b).max() / np.abs(a).max()
 
@@ -61,7 +61,7 @@ def batch_norms(model):
 
 
 def some(nets):
-    """Each order, block and shortcut is in a fast test; all other combinations are slow."""
+    """Fast tests include each order, block and shortcut. All other combinations are marked slow."""
     for name, fields in nets.items():
         usual = fields.get("shortcut") in (None, "projection") or name.startswith("original-bottleneck")
         yield name if usual else pytest.param(name, marks=pytest.mark.slow)
@@ -86,7 +86,7 @@ def test_a_folded_network_is_equal(name):
         ("relu_only_preactivation", []),
         ("bn_after_addition", ["conv2_block1_add_bn", "conv2_block2_add_bn"]),
         ("preactivation", ["conv2_block2_preact_bn", "post_bn"]),
-        ("conv_relu_bn", ["conv1_bn", "conv2_block1_1_bn", "conv2_block2_1_bn"]),  # a 3x3 pads what a BN has made
+        ("conv_relu_bn", ["conv1_bn", "conv2_block1_1_bn", "conv2_block2_1_bn"]),  # a 3x3 conv pads BN outputs
     ],
 )
 def test_bn_is_kept_if_no_convolution_is_beside_it(order, kept):
@@ -116,7 +116,7 @@ def test_mixed_precision_is_folded_in_float32(policy):
 
 
 def stock():
-    """Keras' own layers, with BN in every place: repeated, shared, at the output, on another axis."""
+    """A model of Keras' own layers with many BN layers: repeated, shared, at the output, on another axis."""
     layers = keras.layers
     image = keras.Input((8, 8, 4))
     x = layers.Conv2D(6, 3, padding="same", use_bias=False, name="folds")(image)
@@ -199,7 +199,7 @@ PUBLISHED = (
 @pytest.mark.parametrize("row", PUBLISHED)
 def test_published_networks_are_equal(row):
     model = randomize(keras_resnet.ResNet(row, include_top=False, pooling="avg", input_shape=(64, 64, 3)))
-    for weight in model.weights:  # with large numbers rounding decides whether a gate is open
+    for weight in model.weights:  # large weights would make gates depend on rounding errors
         factor = {"_se_": 0.01, "_eca": 0.01, "_3_bn/gamma": 0.2}
         for place in (place for place in factor if place in weight.path):
             weight.assign(weight * factor[place])

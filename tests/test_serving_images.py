@@ -1,4 +1,4 @@
-"""Files become the images that a model takes: decoded, resized, cropped as by PIL, and in the range of its pixels."""
+"""Files are decoded, resized and cropped as by PIL, and their pixels have the range that the model expects."""
 
 import io
 import warnings
@@ -68,7 +68,7 @@ def test_decoded_as_by_pil(kind):
 
 
 def test_of_16_bits_the_upper_8_are_kept():
-    """PIL clips instead, so that all but the darkest pixels are white."""
+    """PIL clips instead, so that all pixels except the darkest are white."""
     values = np.linspace(0, 65535, 64, dtype="uint16").reshape(8, 8)
     np.testing.assert_allclose(decode(tf.constant(encoded(values)))[..., 0], values / 257, atol=1)
 
@@ -84,12 +84,12 @@ def test_no_files_at_all():
 
 
 def test_only_the_crop_is_computed():
-    """Resized to a height of 32, the whole image would have 300 million numbers."""
+    """The whole image, resized to a height of 32, would have 300 million values."""
     file = encoded(np.zeros((1, 100_000, 3), "uint8"))
     assert Reader(32, 32, 3, Preprocessing(32, 32))(tf.constant([file])).shape == (1, 32, 32, 3)
 
 
-# ------------------------------------------------------------------------------------- the pixels that a model takes
+# ---------------------------------------------------------------------------------- the pixels that a model expects
 
 ROW = Preprocessing(8, 9)
 MEAN, STD = np.array(ROW.mean), np.array(ROW.std)
@@ -106,7 +106,7 @@ def normalized(row):
 
 
 def classifier(*first, deeper=()):
-    """A model that begins with the layers `first`, and has the layers `deeper` behind a convolution."""
+    """Returns a model that begins with the layers `first` and has the layers `deeper` after a convolution."""
     image = x = keras.Input((8, 8, 3), name="image")
     for layer in (*first, keras.layers.Conv2D(6, 3, activation="tanh"), *deeper, keras.layers.Flatten()):
         x = layer(x)
@@ -134,7 +134,7 @@ def probabilities(model, tmp_path, **options):
 
 
 def assert_served(model, images, tmp_path, **options):
-    """Files give what the model gives for `images`, up to rounding by one grey level, and without a warning."""
+    """Checks that files give the outputs for `images`, up to one grey level, and without a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         found = probabilities(model, tmp_path, **options)
@@ -151,7 +151,7 @@ DEEPER = {
 
 @pytest.mark.parametrize("layer", DEEPER)
 def test_layers_behind_the_first_weights_do_not_normalize_the_input(layer, tmp_path):
-    """Such as the Rescaling at the end of a residual branch in networks without normalization."""
+    """An example is the Rescaling at the end of a residual branch in networks without normalization."""
     model = classifier(deeper=[DEEPER[layer]()])
     assert_served(model, normalized(ROW), tmp_path / "explicit", preprocessing=ROW)
     with pytest.warns(UserWarning, match="pixels of 0 to 255"):
@@ -214,6 +214,6 @@ def test_another_preprocessing_than_that_of_the_model_is_refused(other, tmp_path
 
 
 def test_size_and_crop_for_a_model_that_rescales(tmp_path):
-    """As the error recommends."""
+    """Uses the arguments that the error message recommends."""
     row = replace(ROW, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     assert_served(classifier(keras.layers.Rescaling(1 / 255)), pixels(row), tmp_path, preprocessing=row)

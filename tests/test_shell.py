@@ -1,4 +1,4 @@
-"""The commands of a shell: what they print, and where."""
+"""Tests of the shell commands: their messages on stdout and stderr."""
 
 import os
 import subprocess
@@ -53,7 +53,7 @@ def test_commands_write_nothing_to_stderr(command):
 
 
 def test_messages_are_filtered_only_where_that_is_asked_for():
-    """`import keras_resnet` leaves stderr alone; a command drops INFO lines and keeps the others."""
+    """`import keras_resnet` does not change stderr. Commands remove INFO lines and keep all other lines."""
     code = """
 import os, sys
 import experiments
@@ -79,12 +79,12 @@ def test_list_builds_no_network(monkeypatch, capsys):
 
 
 def test_counts_are_those_of_the_networks():
-    """The published figures, which test_parameters_and_multiply_adds compares with the networks."""
+    """The counts equal the published ones. test_parameters_and_multiply_adds compares these with the networks."""
     assert counts() == {row: ORACLES[row][:2] for row in VARIANTS}, f"run: {REGENERATE}"
 
 
 def test_a_closed_pipe_is_no_error():
-    """`python -m keras_resnet list | head -1`"""
+    """As in `python -m keras_resnet list | head -1`."""
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -1,4 +1,4 @@
-"""`python -m experiments.sweep` as its user meets it, on the embedded data set."""
+"""Tests of the command `python -m experiments.sweep`, on the embedded data set."""
 
 import base64
 import csv
@@ -30,10 +30,10 @@ def command(directory, *flags):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A sweep of three trials, one of them too big, run once as a command; the third in a fresh process."""
+    """A sweep of three trials, run as a command. One network is too large. The third trial runs in a new process."""
     directory = tmp_path_factory.mktemp("runs")
     flags = ["--shortcuts", "A", "none", "projection_all", "--max-params", "77000", "--trials-per-process", "2"]
-    flags += ["--seeds", "1", "--seed", "1", "--precision", "float32"]  # with which the two accuracies differ
+    flags += ["--seeds", "1", "--seed", "1", "--precision", "float32"]  # with these settings, the two accuracies differ
     ended = subprocess.run(command(directory, *flags), cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return directory / "s", ended.stdout, flags
@@ -260,7 +260,7 @@ def test_a_second_look_at_the_test_set_is_said(tmp_path):
     assert sweep.main([*flags, "--max-trials", "2"]) == 0
     best = json.loads((tmp_path / "s" / "best.json").read_text())
     text = (tmp_path / "s" / "report.md").read_text()
-    assert best["looks"] == int(best["trial"]) + 1  # 1 where the first trial stayed the best
+    assert best["looks"] == int(best["trial"]) + 1  # 1 if the first trial is still the best
     assert ("evaluation 2 on these images" in text) == (best["looks"] == 2)
     assert text.count("    python -m experiments.sweep") == 2
 
@@ -279,7 +279,7 @@ def test_accuracies_of_seeds_are_averaged(tmp_path):
 
 
 def test_hyperband_continues_the_training_of_what_it_promotes(tmp_path):
-    """The learning rate of the recipe does not depend on the number of epochs: the backup of the first run is used."""
+    """The recipe's learning rate does not depend on the number of epochs, so the backup of the first run is used."""
     flags = ["--tuner", "hyperband", "--epochs", "3", "--shortcuts", "none", "A", "B", "--seeds", "1"]
     flags += ["--precision", "float32"]
     ended = subprocess.run(command(tmp_path, *flags), cwd=ROOT, capture_output=True, text=True)
@@ -297,7 +297,7 @@ def test_hyperband_continues_the_training_of_what_it_promotes(tmp_path):
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
     flags = ["--shortcuts", "none", "A", "--epochs", "1", "--seeds", "1"]
 
-    def heed_ctrl_c():  # which a suite that runs in the background does not, nor what it starts
+    def heed_ctrl_c():  # a test suite in the background ignores SIGINT, and so do its child processes
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     process = subprocess.Popen(
@@ -319,7 +319,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
 
 @pytest.mark.slow
 def test_sigkill_at_random_moments(tmp_path):
-    """Ten kills of a sweep of six trials, wherever they fall: each trial is there once at the end."""
+    """A sweep of six trials is killed ten times at random. At the end, each trial exists exactly once."""
     flags = ["--shortcuts", "none", "A", "B", "--learning-rates", "0.1", "0.05", "--seeds", "1"]
     rng = random.Random(0)
     finished: set[str] = set()

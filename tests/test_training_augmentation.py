@@ -1,4 +1,4 @@
-"""The rows of AUGMENTATIONS: which parts of an image are used, which colours, and that all follows from the seed."""
+"""Tests of the rows of AUGMENTATIONS: the boxes, the colours, and that the results depend only on the seed."""
 
 import io
 import os
@@ -62,7 +62,7 @@ def test_random_area_is_8_to_100_percent_with_aspect_ratios_of_3_to_4():
     assert 0.079 < share.min() < 0.12 and 0.85 < share.max() <= 1
     assert 0.74 < ratio.min() < 0.8 and 1.25 < ratio.max() < 1.35
     assert abs(np.mean(np.log(ratio))) < 0.05
-    # no such part of a slim image: the central square
+    # no such box fits into a narrow image: the result is the central square
     assert (boxes(random_area, (10, 1000), 5) == [0, 495, 10, 10]).all()
 
 
@@ -74,7 +74,7 @@ def test_the_finetune_crop_is_7_eighths_of_both_sides():
 
 @pytest.mark.parametrize("suffix", ["JPEG", "PNG"])
 def test_a_file_gives_the_same_as_its_pixels(suffix, rng):
-    """Of a JPEG only the crop is decoded."""
+    """Only the crop of a JPEG file is decoded."""
     content = io.BytesIO()
     pixels = np.kron(rng.integers(0, 256, (8, 10, 3)), np.ones((10, 10, 1))).astype(np.uint8)
     Image.fromarray(pixels).save(content, suffix)
@@ -82,7 +82,7 @@ def test_a_file_gives_the_same_as_its_pixels(suffix, rng):
     for row in ("inception", "imagenet_paper", "finetune", "none", "cifar"):
         for i in range(3):
             a, b = apply(row, content.getvalue(), 32, (0, i)), apply(row, decoded, 32, (0, i))
-            # libjpeg interpolates colours across the border of the crop
+            # libjpeg interpolates colours beyond the border of the crop
             assert np.abs(a - b.astype(int)).mean() < 2, row
 
 
@@ -124,7 +124,7 @@ def test_colour_noise_is_along_the_principal_components():
     grey = np.full((4, 4, 3), 128, np.uint8)
     noise = np.array([apply(Augmentation("", central_square, colour=0.1), grey, 4, (0, i))[0, 0] for i in range(300)])
     noise = noise.astype(float) - 128
-    # almost all of the variance is that of brightness: 0.1 * 55.46 * (0.5675, 0.5808, 0.5836)
+    # almost all of the variance is in the brightness: 0.1 * 55.46 * (0.5675, 0.5808, 0.5836)
     np.testing.assert_allclose(noise.std(axis=0), [3.15, 3.22, 3.24], rtol=0.12)
     assert np.corrcoef(noise.T).min() > 0.9
 
@@ -152,7 +152,7 @@ def test_images_and_labels_are_mixed_in_the_same_shares(layer):
     made, shares = apply_to_batch(row, images, np.eye(4, dtype="float32"), (0, 3))
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
     assert (shares.max(axis=1) < 1).any()
-    # CutMix cuts whole pixels
+    # CutMix cuts at pixel borders
     np.testing.assert_allclose(made.mean(axis=(1, 2, 3)), shares @ values, atol=4)
     again, other = apply_to_batch(row, images, np.eye(4, dtype="float32"), (0, 3)), (0, 4)
     assert (again[0] == made).all() and (again[1] == shares).all()
@@ -195,8 +195,8 @@ def test_operations_change_about_the_expected_number_of_images(rng):
 
     made = np.array(list(tf.data.Dataset.range(200).map(operate).as_numpy_iterator()))
     changed = (made != image).any(axis=(1, 2, 3))
-    assert 110 < changed.sum() < 175  # 1 - 0.5 ** 2 of 200 is 150
-    assert len({m.tobytes() for m in made[changed]}) > 60  # some operations have no strength
+    assert 110 < changed.sum() < 175  # expected: 200 * (1 - 0.5 ** 2) = 150
+    assert len({m.tobytes() for m in made[changed]}) > 60  # some operations have only one strength
     assert np.abs(made[changed] - image.astype(float)).mean() < 80
 
 
@@ -232,6 +232,6 @@ def test_a_resumed_stream_with_layers_makes_the_batches_of_an_undisturbed_one():
         for epoch in (0, 1)
     )
     (_, x), (_, y) = whole.take(2)
-    assert (np.sort(x.numpy().max(axis=1)) != np.sort(y.numpy().max(axis=1))).any()  # each batch is mixed differently
+    assert (np.sort(x.numpy().max(axis=1)) != np.sort(y.numpy().max(axis=1))).any()  # batches differ
     for (a, x), (b, y) in zip(whole.skip(2).take(2), resumed.take(2), strict=True):
         assert (a.numpy() == b.numpy()).all() and (x.numpy() == y.numpy()).all()

@@ -1,4 +1,4 @@
-"""Batches in memory and streamed: the order, the augmentation, resuming, and evaluation as with Pillow."""
+"""Tests of batches in memory and streamed batches: order, augmentation, resuming, and evaluation as with Pillow."""
 
 import copy
 import pickle
@@ -18,7 +18,7 @@ from keras_resnet.training.parts import Arrays, import_tensorflow
 
 
 def numbered(n, size=8):
-    """Images that can be told apart: the label is the index, every pixel differs."""
+    """Returns distinguishable images: the label is the index, and every pixel differs."""
     pixels = np.random.default_rng(7).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
     return Arrays(pixels, np.arange(n))
 
@@ -55,7 +55,7 @@ def test_every_image_is_a_crop_of_the_padded_original_or_its_mirror(flip):
             seen |= places
     assert {top for top, _, _ in seen} == {left for _, left, _ in seen} == set(range(9))
     assert {mirror for _, _, mirror in seen} == ({1, -1} if flip else {1})
-    assert len(seen) > (100 if flip else 65)  # 200 draws of 162 or 81 places
+    assert len(seen) > (100 if flip else 65)  # 200 draws of 162 or 81 positions
 
 
 def test_without_padding_and_mirror_the_images_are_the_originals():
@@ -113,7 +113,7 @@ def test_bad_batches(arguments, message):
 
 
 def test_an_alternating_flip_mirrors_each_image_every_other_epoch():
-    """Half of them at first; all of them within any two epochs."""
+    """About half of the images are mirrored in the first epoch. Each image is mirrored once in any two epochs."""
     mirrored = []
     for epoch in range(4):
         turn = batches(pad=0, alternate=True, epoch=epoch)
@@ -156,7 +156,7 @@ def test_fit_goes_through_the_epochs(parallelism):
         drawn.clear()
         model.fit(noted, initial_epoch=2, epochs=5, callbacks=[note], verbose=0)
         assert noted.epoch == 5
-        # What comes before the first epoch is Keras looking at the shapes.
+        # Before the first epoch, Keras draws batches to get their shapes.
         told = drawn[drawn.index("begin") :]
         assert [entry for entry in told if entry == "begin"] == ["begin"] * 3
         seen = sorted(entry for entry in told if entry != "begin")
@@ -166,7 +166,7 @@ def test_fit_goes_through_the_epochs(parallelism):
 def test_an_epoch_ends_once():
     made = batches()
     made.on_epoch_end()
-    assert made.epoch == 0  # none had begun
+    assert made.epoch == 0  # no epoch had begun
     made.on_epoch_begin()
     made.on_epoch_end()
     made.on_epoch_end()
@@ -187,7 +187,7 @@ def test_both_sizes_of_batches_share_a_trace():
 
 
 def colours(n=20, size=40):
-    """A set of images, each of one colour that tells its label; all augmentation but padding keeps the colour."""
+    """Returns a set of images of one colour, which encodes the label. Only padding changes the colour."""
     values = np.arange(n, dtype=np.uint8) * 10
     images = np.tile(values[:, None, None, None], (1, size, size, 3))
     arrays = Arrays(images, np.arange(n))
@@ -196,7 +196,7 @@ def colours(n=20, size=40):
 
 
 def first(feed, count):
-    """The labels of the first batches of a stream; each image must belong to its label."""
+    """Returns the labels of the first batches of a stream. Checks that each image belongs to its label."""
     drawn = []
     for images, labels in feed.data.take(count):
         assert images.dtype == "uint8" and images.shape[1:] == (24, 24, 3)
@@ -215,7 +215,7 @@ def test_a_stream_resumes_at_an_epoch():
     assert feed.steps == feed.steps_per_epoch == 2
     drawn = first(feed, 8).reshape(4, 16)
     assert all(len(set(epoch)) == 16 for epoch in drawn)
-    assert len({frozenset(epoch) for epoch in drawn}) > 1  # other images are omitted each time
+    assert len({frozenset(epoch) for epoch in drawn}) > 1  # each epoch omits other images
     assert (first(stream(epoch=2), 4).reshape(2, 16) == drawn[2:]).all()
     assert (first(stream(seed=1), 8).reshape(4, 16) != drawn).any()
 

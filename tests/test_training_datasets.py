@@ -1,4 +1,4 @@
-"""Data sets in memory and image folders: their parts, their classes, and files that are not images."""
+"""Tests of data sets in memory and of image folders: parts, classes, and files that are not images."""
 
 import io
 import subprocess
@@ -57,7 +57,7 @@ def test_digits_refuse_a_directory(capsys):
 
 @pytest.fixture
 def hundred(monkeypatch):
-    """A set of 100 different images; the label is the index."""
+    """A set of 100 different images. The label is the index."""
     pixels = np.random.default_rng(7).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
     arrays = Arrays(pixels, np.arange(100))
     monkeypatch.setitem(datasets.DATASETS, "hundred", datasets.Dataset(lambda *_: (arrays, ("a",)), 20, flip=True))
@@ -115,7 +115,7 @@ def test_numbers_out_of_range(hundred, arguments, message):
 
 
 def write(path, size=(20, 30), mode="RGB", seed=0):
-    """Writes a random image; `size` is (width, height)."""
+    """Writes a random image. `size` is (width, height)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     if mode == "I;16":
@@ -129,7 +129,7 @@ def write(path, size=(20, 30), mode="RGB", seed=0):
 
 @pytest.fixture
 def flowers(tmp_path):
-    """10 images of roses, 20 of tulips."""
+    """A folder with 10 images of roses and 20 images of tulips."""
     for i in range(10):
         write(tmp_path / "rose" / f"{i}.jpg", seed=i)
     for i in range(20):
@@ -373,7 +373,7 @@ def test_a_tfds_set_of_another_kind_is_refused_before_it_is_downloaded(tmp_path)
 
 @pytest.fixture(scope="module")
 def imagenet(tmp_path_factory):
-    """The directory of a prepared synthetic ImageNet, and the labels of its validation images."""
+    """Returns the directory of a prepared synthetic ImageNet, and the labels of its validation images."""
     directory = tmp_path_factory.mktemp("tfds")
     labels = write_archives(directory / "downloads" / "manual")
     preparation.prepare("imagenet2012", directory)
@@ -381,7 +381,7 @@ def imagenet(tmp_path_factory):
 
 
 def drawn(part, order=None, count=None):
-    """The labels of examples; each image must have the colour of its label."""
+    """Returns the labels of the examples. Checks that each image has the colour of its label."""
     labels = []
     for _, content, label in part.examples(order).take(part.size if count is None else count):
         with Image.open(io.BytesIO(content.numpy())) as image:

@@ -1,4 +1,4 @@
-"""Evaluation against NumPy and PIL, the figures against formulas, files, commands and the page."""
+"""Compares evaluation with NumPy and PIL, and metrics with formulas. Tests files, commands and the web page."""
 
 import csv
 import json
@@ -46,7 +46,7 @@ def files(folder):
 
 
 def whole(path, side):
-    """The image with its shorter side resized by PIL."""
+    """Returns the image with its shorter side resized by PIL."""
     with Image.open(path) as image:
         width, height = (size * side // min(image.size) for size in image.size)
         return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)).astype("float32")
@@ -60,7 +60,7 @@ def free(model):
 
 
 def expected(model, path, crops):
-    """The mean of the outputs for the crops, written with NumPy and PIL."""
+    """Returns the mean of the outputs for the crops, computed with NumPy and PIL."""
     if crops == 1:
         return model.predict(resize_image(Image.open(path), (16, 16), ROW)[np.newaxis].astype("float32"), verbose=0)[0]
     if crops == 10:
@@ -80,7 +80,7 @@ def expected(model, path, crops):
 
 @pytest.mark.parametrize("crops", [1, 10, "multiscale"])
 def test_crops_against_pil(crops, model, folder):
-    """The shorter side is 20 pixels already. At other scales a pixel may differ from PIL by one gray level."""
+    """The shorter side already has 20 pixels. At other scales, a pixel may differ from PIL by one gray level."""
     found = evaluate(model, f"folder:{folder}", crops=crops)
     assert [name.rpartition("/")[2] for name in found.names] == [path.name for path in files(folder)]
     wanted = np.array([expected(model, path, crops) for path in files(folder)])
@@ -100,7 +100,7 @@ def test_figures_of_a_hand_made_case():
     assert (found.top1, found.top5, found.examples) == (0.5, None, 4)
     assert found.confusion.tolist() == [[1, 1], [1, 1]]
     assert found.loss == pytest.approx(-np.log([0.9, 0.4, 0.8, 0.45]).mean())
-    # one image in each of four bins: confidence 0.9, 0.6, 0.8, 0.55, right, wrong, right, wrong
+    # one image in each of four bins, with confidence 0.9, 0.6, 0.8, 0.55: correct, wrong, correct, wrong
     assert found.calibration_error == pytest.approx((0.1 + 0.6 + 0.2 + 0.55) / 4)
     assert found.mistakes() == [1, 3]
     assert found.per_class()[0] == {"name": "a", "images": 2, "recall": 0.5, "precision": 0.5}
@@ -179,15 +179,18 @@ def test_from_a_folder_to_labels_and_back(folder, tmp_path, capsys, monkeypatch)
     path = files(folder)[0]
     assert shell.main(["predict", "run", str(path), "--explain"]) == 0
     assert any(name in capsys.readouterr().out for name in ("cat", "dog", "eel"))
-    with Image.open(path.with_name("0.png.cam.png")) as picture:
+    with Image.open(tmp_path / "0.png.cam.png") as picture:
         assert picture.size == (16, 16)
+    assert shell.main(["predict", "run", str(path), str(path), "--explain"]) == 1
+    assert "must have different names with --explain" in capsys.readouterr().err
+    assert shell.main(["explain", "run", str(path)]) == 0 and (tmp_path / "cam.png").exists()
     assert shell.main(["export", "run", "models/flowers", "--warmup"]) == 0
     assert (tmp_path / "models" / "flowers" / "1" / "saved_model.pb").exists()
 
 
 @pytest.mark.slow
 def test_the_page_in_a_browser(model, folder, tmp_path):
-    """Debian's chromium sees the page, and the page classifies an image."""
+    """Opens the page in Debian's chromium and classifies an image."""
     pytest.importorskip("gradio")
     client = pytest.importorskip("gradio_client")
     chromium = shutil.which("chromium") or pytest.skip("chromium is not installed")

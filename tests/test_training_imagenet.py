@@ -1,4 +1,4 @@
-"""The recipe of He 2015 on a synthetic ImageNet in the archives' real layout."""
+"""Tests of the recipe of He 2015 on a synthetic ImageNet with the real layout of the archives."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def shell(*arguments):
 
 
 def test_train_kill_resume_evaluate(data_dir, tmp_path):
-    """The killed run ends with the figures of an undisturbed one, and is evaluated with each kind of crop."""
+    """A killed and resumed run has the metrics of an uninterrupted run. It is evaluated with each kind of crop."""
     train = ["train", "imagenet2012", "resnet18", "--recipe", "imagenet_paper", "--fields", "filters=4"]
     train += ["--set", "batch_size=64", "--image-size", "32", "--epochs", "3", "--train-examples", "256"]
     train += ["--validation", "64", "--precision", "float32", "--data-dir", str(data_dir), "--directory"]
@@ -70,15 +70,15 @@ def test_train_kill_resume_evaluate(data_dir, tmp_path):
         losses[crops] = evaluation["loss"]
         with open(output / "per_class.csv", newline="") as file:
             assert len(list(csv.DictReader(file))) == 1000
-    # each image has one colour: all its crops are the same, and only the share of the padding depends on the scale
+    # Each image has one colour, so all its crops are equal. Only the fraction of padding depends on the scale.
     assert losses["10"] == pytest.approx(losses["1"], rel=1e-4)
     assert abs(losses["multiscale"] - losses["1"]) > 0.01
 
 
 def by_hand(model, loaded, preprocessing, *, batch_size, image_size, epochs, learning_rate, patience):
-    """SGD with momentum 0.9 and weight decay 1e-4, the learning rate divided by 10 on a plateau: He 2015, 3.4.
+    """Trains with SGD, momentum 0.9 and weight decay 1e-4. A plateau divides the learning rate by 10 (He 2015, 3.4).
 
-    Returns a row per epoch: the mean training loss with its penalty, and the learning rate.
+    Returns one row per epoch: the mean training loss including the penalty, and the learning rate.
     """
     kernels = [w for w in model.trainable_variables if w.path.endswith("kernel")]
     velocities = [np.zeros(w.shape, "float32") for w in model.trainable_variables]

@@ -1,4 +1,4 @@
-"""Recipes: the learning rates, weight decays and losses of the papers."""
+"""Tests of the recipes: the learning rates, weight decays and losses of the papers."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def rates(name, steps, depth=20, examples=50_000, **changes):
 
 
 def test_the_recipe_of_the_paper():
-    """He 2015, section 4.2: 0.1, divided by 10 at 32k and 48k iterations, over at 64k; weight decay 0.0001."""
+    """He 2015, section 4.2: 0.1, divided by 10 at 32k and 48k of 64k iterations; weight decay 0.0001."""
     recipe, rate = RECIPES["paper"], rates("paper", 64_000)
     assert [rate(step) for step in (0, 31_999, 32_001, 47_999, 48_001)] == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
     assert recipe.epochs * -(-50_000 // recipe.batch_size) == pytest.approx(64_000, rel=0.01)
@@ -50,7 +50,7 @@ def test_the_recipe_fast_goes_up_and_down_to_zero():
 
 
 def test_the_recipe_of_goyal():
-    """arXiv:1706.02677: 0.1 for 256 images, in proportion to the batch, divided by 10 at epochs 30, 60 and 80 of 90."""
+    """arXiv:1706.02677: 0.1 per 256 images of the batch, divided by 10 at epochs 30, 60 and 80 of 90."""
     rate = rates("imagenet_goyal", 9000, examples=1_281_167)
     assert rate(250) == pytest.approx(0.05)
     assert [rate(s) for s in (600, 2999, 3001, 6001, 8001)] == pytest.approx([0.1, 0.1, 0.01, 1e-3, 1e-4], rel=1e-4)
@@ -62,7 +62,7 @@ def test_the_recipe_of_goyal():
 @pytest.mark.parametrize(("examples", "steps", "at"), [(1000, 500, (50, 150, 250, 350, 450)),
                                                        (50_000, 10_000, (250, 2000, 4000, 8000, 9500))])  # fmt: skip
 def test_the_schedule_of_bit(examples, steps, at):
-    """github.com/google-research/big_transfer, bit_hyperrule.py: the rates in the middle of each interval."""
+    """Checks the learning rate in each interval of github.com/google-research/big_transfer, bit_hyperrule.py."""
     recipe = find_recipe("finetune", {}, examples)
     assert recipe.steps == steps
     rate = rates("finetune", steps, examples=examples)
@@ -70,7 +70,7 @@ def test_the_schedule_of_bit(examples, steps, at):
 
 
 def test_smoothed_labels():
-    """The cross-entropy of (1 - s) times the label and s / k everywhere, for k classes."""
+    """Equals the cross-entropy with the distribution (1 - s) * one_hot + s / k, for k classes."""
     labels, probabilities = np.array([2, 0]), np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]], "float32")
     for smoothing in (0.0, 0.1):
         targets = (1 - smoothing) * np.eye(3)[labels] + smoothing / 3

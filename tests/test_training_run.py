@@ -1,4 +1,4 @@
-"""A run trains, resumes, ends once, and says what it is."""
+"""Tests of runs: training, resuming, the end of a run, and its saved settings."""
 
 import json
 import os
@@ -50,7 +50,7 @@ CHANGES = {
     "name", [*list(CHANGES)[:2], *(pytest.param(n, marks=pytest.mark.slow) for n in list(CHANGES)[2:])]
 )
 def test_an_interrupted_run_ends_with_the_figures_of_an_undisturbed_one(name, tmp_path):
-    """It is stopped in its third epoch; the order of images, dropout, averages and plateaus continue."""
+    """The run is stopped in its third epoch. The order of images, dropout, averages and plateaus are restored."""
     fields = SMALL["fields"] | {"drop_path": 0.2}
     run = Run("resnet20", "digits", **SMALL | {"fields": fields}, epochs=4, changes=CHANGES[name] | {"batch_size": 32})
     whole = run(tmp_path / "whole")
@@ -99,7 +99,7 @@ def test_a_run_that_diverges_says_so(tmp_path):
 
 
 def test_initial_weights_bring_their_preprocessing(tmp_path):
-    """The classifier of ten digits is that of the ten classes of CIFAR-10, by number; other numbers begin anew."""
+    """The pretrained weights and their preprocessing are used. Digits and CIFAR-10 have the same number of classes."""
     run = Run("resnet20", "digits", "linear_probe", weights="cifar10", epochs=1, train_examples=64, precision="float32")
     run(tmp_path)
     model = keras.models.load_model(tmp_path / "model.keras")
@@ -189,7 +189,7 @@ run(sys.argv[1])
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_twenty_kills_at_random_moments(tmp_path):
-    """SIGKILL, at a random moment after the training began; the figures are those of an undisturbed run."""
+    """A run that is killed by SIGKILL at random times has the metrics of an uninterrupted run."""
     command = [sys.executable, "-c", PROGRAM]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([*command, str(tmp_path / "whole")], check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -198,7 +198,7 @@ def test_twenty_kills_at_random_moments(tmp_path):
     while kills < 20 or code:
         target = tmp_path / f"killed{place}"
         process = subprocess.Popen([*command, str(target)], env=environment, stdout=subprocess.PIPE)
-        process.stdout.readline()  # it says what it trains, right before it does
+        process.stdout.readline()  # the run prints a line right before the training
         if kills < 20:
             time.sleep(rng.uniform(0, 6))
             process.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""HyperResNet in the tuners of Keras Tuner, on random data."""
+"""Tests of HyperResNet in the tuners of Keras Tuner, on random data."""
 
 import gc
 import json
@@ -40,7 +40,7 @@ def open_tuner(directory, hypermodel, kind=keras_tuner.GridSearch, **options):
 
 
 def explored(directory, hypermodel, **options):
-    """The values of all trials of a grid search that builds and trains nothing of ours."""
+    """Returns the values of all trials of a grid search that builds and trains none of our networks."""
     net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     hypermodel.create = lambda values: net
     hypermodel.fit = lambda hp, model, **_: {"val_accuracy": 0.5}
@@ -147,7 +147,7 @@ def test_names_and_types():
 
 
 def parameters(block, width, shortcut, depth):
-    """In the place of real numbers, which take a second each."""
+    """Replaces the real counts, which need a second each."""
     return depth * width**2 * {"building_block": 2, "bottleneck": 3}[block] + (shortcut == "projection_all") * 10
 
 
@@ -217,7 +217,7 @@ def test_failed_trials_are_skipped(data, tmp_path):
     ],
 )
 def test_values_of_the_user_that_are_no_network_are_failed_trials(value, says, tmp_path):
-    """Keras Tuner's `hyperparameters=` replaces those of the hypermodel."""
+    """Keras Tuner's argument `hyperparameters` replaces the hyperparameters of the hypermodel."""
     ours = keras_tuner.HyperParameters()
     ours.Choice("depth", [8, value])
     hypermodel = tiny(shortcuts=["A"], learning_rates=[0.1], max_parameters=100_000)
@@ -240,7 +240,7 @@ def test_size_is_that_of_the_model(values):
 
 
 def test_counting_leaves_nothing_behind(monkeypatch):
-    """Keras would keep the variables, and initialize them when it calls the next layer."""
+    """Without cleanup, Keras would keep the variables and initialize them at the next call of a layer."""
     references = []
 
     def build(*args, **options):
@@ -300,7 +300,7 @@ def test_bad_shapes(shape):
 
 
 def test_a_network_that_only_its_layers_refuse_is_a_failed_trial():
-    """16 filters do not have 32 groups."""
+    """16 filters cannot be divided into 32 groups."""
     with pytest.raises(FailedTrialError, match="32"):
         tiny(norm="gn").build(keras_tuner.HyperParameters())
 
@@ -321,7 +321,7 @@ def test_recipe_and_fields():
 
 @pytest.mark.parametrize("given", ["global", "argument"])
 def test_the_dtype_policy_holds_in_every_trial(given, data, tmp_path):
-    """Keras Tuner clears the session, and with it a policy that was set before the search."""
+    """Keras Tuner clears the session. This also resets a dtype policy that was set before the search."""
     if given == "global":
         keras.config.set_dtype_policy("mixed_bfloat16")
     hypermodel, seen = tiny(shortcuts=["A"], dtype="mixed_bfloat16" if given == "argument" else None), []
@@ -333,7 +333,7 @@ def test_the_dtype_policy_holds_in_every_trial(given, data, tmp_path):
 
 
 def fitted(callbacks, **fields):
-    """The callbacks with which `fit` trains."""
+    """Returns the callbacks that `fit` uses."""
     seen = {}
 
     class Model:
@@ -354,7 +354,7 @@ def test_fit_adds_a_plateau_rule():
 
 
 def test_the_learning_rate_is_divided_on_a_plateau(data, tmp_path):
-    """The loss is never better than in the first epoch."""
+    """The loss never improves after the first epoch."""
     hypermodel = tiny(shortcuts=["A"], learning_rates=[1e30])
     rates, fit = [], hypermodel.fit
 

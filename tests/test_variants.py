@@ -1,4 +1,4 @@
-"""Every row against the figures that the papers and other projects publish, and against its golden layer names."""
+"""Compares every row with published counts of papers and other projects, and with its golden layer names."""
 
 import hashlib
 import json
@@ -18,20 +18,20 @@ from keras_resnet.resnet import total_stride, weight_layers
 TORCHVISION = "https://docs.pytorch.org/vision/stable/models.html"  # num_params and GFLOPS of each model
 HE_2015 = "https://arxiv.org/abs/1512.03385"  # Table 1: 1.8, 3.6, 3.8 (v1), 7.6 (v1), 11.3 (v1) e9; Table 6: parameters
 HE_2016 = "https://arxiv.org/abs/1603.05027"  # Tables 3 and 4: 1.7M, 10.2M
-AKAMASTER = "https://github.com/akamaster/pytorch_resnet_cifar10"  # parameters of the nets with option A
+AKAMASTER = "https://github.com/akamaster/pytorch_resnet_cifar10"  # parameters of the networks with option A
 TIMM = "https://github.com/huggingface/pytorch-image-models/blob/main/results/results-imagenet.csv"  # param_count
 WSL = "https://github.com/facebookresearch/WSL-Images"  # parameters and multiply-adds: 193M, 36B
 ZAGORUYKO_2016 = "https://arxiv.org/abs/1605.07146"  # Tables 4 and 5: 2.7M, 11.0M, 1.5M, 36.5M, 0.6M, 2.2M, 8.9M
 XIE_2017 = "https://arxiv.org/abs/1611.05431"  # Table 7: 34.4M, 68.1M
 HUANG_2017 = "https://arxiv.org/abs/1608.06993"  # Table 2: 1.0M, 7.0M, 27.2M; BC 0.8M, 15.3M, 25.6M; Fig. 3: 264
-DUTA_2020 = "https://arxiv.org/abs/2004.04989"  # Table 1: as many parameters as the ResNet of that depth
-KERAS = "https://keras.io/api/applications/"  # and the trainable parameters of those nets
+DUTA_2020 = "https://arxiv.org/abs/2004.04989"  # Table 1: the same number of parameters as the ResNet of the same depth
+KERAS = "https://keras.io/api/applications/"  # and the trainable parameters of these networks
 KERAS_EXAMPLE = "https://github.com/keras-team/keras/blob/2.3.1/examples/cifar10_resnet.py"  # its summary()
 MLPERF_TINY = "https://github.com/mlcommons/tiny"  # pretrainedResnet.h5: 78,666 parameters, 78,186 trainable
 KUANGLIU = "https://github.com/kuangliu/pytorch-cifar"
 COMPUTED = "by the formulas of tests/test_variants.py"
 
-# row: (trainable parameters, multiply-adds or None where nobody publishes them, where they stand)
+# row: (trainable parameters, multiply-adds or None if they are not published, source)
 ORACLES = {
     "plain18": (11_515_688, 1_794_805_760, HE_2015),
     "plain34": (21_623_848, 3_644_493_824, HE_2015),
@@ -177,7 +177,7 @@ def test_parameters_and_multiply_adds(row):
     assert count_macs(built(row)) == expected_macs
 
 
-# BN statistics included, as `summary()` counts them
+# all parameters including BN statistics, as in `summary()`
 TOTALS = {
     "resnet8_mlperf_tiny": 78_666,
     "resnet20_keras": 274_442,
@@ -194,7 +194,7 @@ def test_all_parameters(row):
 
 
 def conv(k, c_in, c_out, out_size):
-    """Parameters and multiply-adds."""
+    """Returns the parameters and multiply-adds of a convolution."""
     return k * k * c_in * c_out, k * k * c_in * c_out * out_size**2
 
 
@@ -208,7 +208,7 @@ def gate(kind, ratio, channels):
     return 0, 0
 
 
-# stem: (kernel, stride, width in units of the filters) of its convolutions, and its stride with the pool
+# stem: ((kernel, stride, width relative to the filters) of each convolution, total stride including the pool)
 STEM_CONVS = {
     "7x7": ([(7, 2, 1)], 4),
     "7x7_zeros": ([(7, 2, 1)], 4),
@@ -221,13 +221,13 @@ STEM_CONVS = {
 
 
 def by_formula(v):
-    """Parameters and multiply-adds of a row by the tables of the papers, without a net."""
+    """Returns the parameters and multiply-adds of a row, computed from the tables of the papers without a network."""
     preactivated, stage_wise = v.order == "preactivation", v.order == "stage_wise"
     expansion = 4 if v.block == "bottleneck" else 1
     costs, bns, c_in, size = [], [], 3, v.image_size
-    # whether a convolution has a bias: where a BN follows, and elsewhere
+    # whether a convolution has a bias: (if a BN follows, if no BN follows)
     with_bn, without_bn = {"none": (0, 0), "without_bn": (0, 1), "all": (1, 1)}[v.conv_bias]
-    last = without_bn if preactivated else with_bn  # of a block, and of the stem
+    last = without_bn if preactivated else with_bn  # the last convolution of a block, and of the stem
     biases = [v.filters * last]
     stem, stride = STEM_CONVS[v.stem]
     for kernel, step, width in stem:
@@ -253,14 +253,14 @@ def by_formula(v):
                 within = [filters]
             bns += within
             biases += [width * with_bn for width in within] + [c_out * last]
-            if stage_wise:  # BN behind F in the first block, before it but in the second, behind the sum in the last
+            if stage_wise:  # BN after F in the first block, before F from the third on, after the last addition
                 bns += [c_out] * ((block == 0) + (block > 1) + (block == depth - 1))
             else:
                 bns += [c_in] if preactivated else [c_out]
             costs.append(gate(v.gate, v.gate_ratio, c_out))
             added = v.first_shortcut == "projection" and stage == block == 0
             if "projection" in v.shortcut and (c_in != c_out or added):
-                # a pool before it is as small as the strided projection
+                # after a pool, the projection has the same size as a strided projection
                 costs.append(conv(1, c_in, c_out, size))
                 is_normalized = not preactivated and v.shortcut != "linear_projection"
                 bns += [c_out] * is_normalized
@@ -273,7 +273,7 @@ def by_formula(v):
 
 
 def dense_by_formula(v):
-    """The same for DenseNet, Huang et al. 2017, Table 1."""
+    """Returns the same counts for DenseNet: Huang et al. 2017, Table 1."""
     stem, stride = STEM_CONVS[v.stem]
     (kernel, step, _), size = stem[0], v.image_size // stride
     costs, bns, c = [conv(kernel, 3, v.filters, v.image_size // step)], [v.filters] if stride > 1 else [], v.filters
@@ -291,11 +291,11 @@ def dense_by_formula(v):
 
 
 def clip_by_formula(v):
-    """The same for nets of clips with building blocks, Tran et al. 2018, Table 1 and section 3.5."""
+    """Returns the same counts for video networks of building blocks: Tran et al. 2018, Table 1 and section 3.5."""
     frames, size, c, costs, bns = v.frames, v.image_size // 2, 64, [], []
 
     def conv3d(t, k, c_in, c_out):
-        """At the present `frames` and `size`."""
+        """Returns the counts of a convolution whose output has the current `frames` and `size`."""
         return t * k * k * c_in * c_out, t * k * k * c_in * c_out * frames * size**2
 
     stem = [(1, 7, 3, 45), (3, 1, 45, 64)] if v.convolution == "factorized" else [(3, 7, 3, 64)]
@@ -310,7 +310,7 @@ def clip_by_formula(v):
             after = frames if v.convolution == "mixed" else frames // (1 + strides)
             for c_in in (c, filters):
                 if v.convolution == "factorized":
-                    frames = before if c_in is c else after  # the first part strides in height and width only
+                    frames = before if c_in is c else after  # the spatial convolution: no stride in time
                     costs.append(conv3d(1, 3, c_in, between))
                     frames = after
                     costs.append(conv3d(3, 1, between, filters))
@@ -335,7 +335,7 @@ def test_parameters_and_multiply_adds_by_formula(row):
 
 
 def test_bottlenecks_of_the_paper_stride_in_the_first_layer():
-    """He 2015, Table 1: 3.8e9 multiply-adds, where v1.5 has 4.1e9; the parameters are the same."""
+    """He 2015, Table 1: 3.8e9 multiply-adds. ResNet-50 v1.5 has 4.1e9 and the same number of parameters."""
     v1 = keras_resnet.ResNet50(bottleneck_stride="1x1")
     assert count_macs(v1) == 3_857_973_248
     assert parameters(v1) == ORACLES["resnet50"][0]
@@ -373,17 +373,17 @@ def test_resnet152_needs_less_than_vgg16():
 def test_depth_in_the_name_is_the_depth_of_the_net(row):
     v = VARIANTS[row]
     named = int(re.match(r"(?:r3d_|mc3_|r2plus1d_|[a-z]+?(?:v2_|_bc|_resnet)?)(\d+)", row).group(1))
-    more = {"deep": 2, "deep_tiered": 2, "deep_strided": 3}.get(v.stem, 0)  # names count conv1 as one,
+    more = {"deep": 2, "deep_tiered": 2, "deep_strided": 3}.get(v.stem, 0)  # names count conv1 as one layer
     if row.startswith("wide_resnet") and v.image_size == 32:
-        more -= 2  # those of Wide ResNets the last two projections too,
-    # and these are about right: arXiv:1608.06993, Table 1; arXiv:2103.07579, Table 7
+        more -= 2  # names of Wide ResNets also count the last two projections
+    # the depths in these names are approximate: arXiv:1608.06993, Table 1; arXiv:2103.07579, Table 7
     more += {"densenet264": 1, "resnetrs270": 2, "resnetrs420": -1}.get(row, 0)
     assert weight_layers(v) == named + more
 
 
 @pytest.mark.parametrize("row", every_row())
 def test_depth_is_counted_in_the_net(row):
-    """Kernels off the shortcuts and outside the gates; the two of a factorized convolution count as one."""
+    """Kernels of shortcuts and gates are not counted. The two kernels of a factorized convolution count as one."""
     layers = [layer for layer in built(row).layers if hasattr(layer, "kernel")]
     layers = [layer for layer in layers if not re.search("_0_conv|_se_|_eca_|_space_", layer.name)]
     assert len(layers) == weight_layers(VARIANTS[row])
@@ -394,7 +394,7 @@ def test_stage_shapes(row):
     """He 2015, Table 1 (56, 28, 14, 7) and section 4.2 (32, 16, 8)."""
     v, model = VARIANTS[row], built(row)
     sizes = {224: [56, 28, 14, 7], 112: [56, 28, 14, 7], 32: [32, 16, 8, 4]}[v.image_size][: len(v.depths)]
-    if getattr(v, "stride_block", "first") == "last":  # a stage ends at the size of the next
+    if getattr(v, "stride_block", "first") == "last":  # the output of a stage has the size of the next stage
         sizes = [28, 14, 7, 7]
     pyramid = feature_pyramid(model)
     assert [map.shape[-3:-1] for map in pyramid.output.values()] == [(size, size) for size in sizes]
@@ -409,13 +409,13 @@ def test_stage_shapes(row):
 
 @pytest.mark.parametrize("row", every_row())
 def test_layer_names_are_the_golden_ones(row):
-    """`.weights.h5` is positional: the order is part of the format."""
+    """`.weights.h5` files depend on the order of the layers, so the order is part of the format."""
     assert golden(built(row)) == NAMES[row], f"after a wanted change run: {REGENERATE}"
 
 
 def golden(model):
     names = [layer.name for layer in model.layers]
-    if len(names) > 200:  # the digest of what no one would read
+    if len(names) > 200:  # long lists are stored as a digest
         return {"layers": len(names), "sha256": hashlib.sha256("\n".join(names).encode()).hexdigest()}
     return names
 
@@ -440,7 +440,7 @@ def test_cifar_depths_that_do_not_exist(block, depth, says):
 
 
 def test_cifar_steps_are_those_of_the_blocks():
-    """Three stages, each one block deeper."""
+    """A step adds one block to each of the three stages."""
     from keras_resnet.blocks import BLOCKS
     from keras_resnet.variants import CIFAR_STEP
 

@@ -1,4 +1,4 @@
-"""Networks of clips, (b, frames, h, w, c): parity with torchvision, structure, and what is made for images only."""
+"""Tests of video networks, (b, frames, h, w, c): comparison with torchvision, structure, and unsupported functions."""
 
 import json
 import os
@@ -36,7 +36,7 @@ FIELDS |= {"rank": 3, "frames": 4, "image_size": 16}
 
 
 def clip_net(convolution="full", input_shape=None, include_preprocessing=False, **fields):
-    """A small net of clips of 4 x 16 x 16 pixels, with a stage before and one after the first stride."""
+    """Returns a small network for clips of 4 x 16 x 16 pixels, with a stage before and a stage after a stride."""
     variant = Variant(**{**FIELDS, "convolution": convolution, **fields})
     return ResNet(variant, input_shape=input_shape, include_preprocessing=include_preprocessing)
 
@@ -45,7 +45,7 @@ def clips(rng, model, count=2):
     return rng.normal(size=(count, *model.input_shape[1:])).astype("float32")
 
 
-# ---- parity with torchvision
+# ---- comparison with torchvision
 
 
 @pytest.mark.peers
@@ -67,7 +67,7 @@ def test_answers_and_stages_are_those_of_torchvision(row, shape, rng):
 
 @pytest.mark.peers
 def test_frames_are_preprocessed_as_by_torchvision(rng):
-    """At the aspect ratio of 128 x 171 pixels, within one gray level."""
+    """Frames with the aspect ratio of 128 x 171 pixels are equal within one gray level."""
     torchvision()
     import torch
     from torchvision.transforms._presets import VideoClassification
@@ -127,7 +127,7 @@ def test_kernels(row, kernels):
 
 @pytest.mark.parametrize(("convolution", "frames"), [("full", 2), ("mixed", 4), ("factorized", 2)])
 def test_frames_of_each_stage(convolution, frames):
-    """Tran 2018, Table 1: the stem keeps all frames, later stages stride in time if their kernels see several."""
+    """Tran 2018, Table 1: the stem keeps all frames. Later stages have strides in time if their kernels span frames."""
     model = clip_net(convolution)
     pyramid = keras_resnet.feature_pyramid(model)
     assert [feature_map.shape[1:4] for feature_map in pyramid.output.values()] == [(4, 8, 8), (frames, 4, 4)]
@@ -136,7 +136,7 @@ def test_frames_of_each_stage(convolution, frames):
 
 
 def test_filters_between_are_those_of_torchvision():
-    """r2plus1d_18, layer2: 230 in both convolutions of the first block, 288 in the second; 45 in the stem."""
+    """r2plus1d_18, layer2: 230 filters in both convolutions of the first block, 288 in the second; stem: 45."""
     model = built("r2plus1d_18")
     between = {name: model.get_layer(f"{name}_space_conv").filters for name in (
         "conv1", "conv3_block1_1", "conv3_block1_2", "conv3_block2_1", "conv3_block2_2")}  # fmt: skip
@@ -201,7 +201,7 @@ def test_shapes_that_are_not_given():
     assert model(np.zeros((1, 3, 20, 24, 3), "float32")).shape == (1, 8)
 
 
-# ---- what the package does with them
+# ---- functions of the package
 
 
 @pytest.mark.parametrize("convolution", CONVOLUTIONS)
@@ -271,7 +271,7 @@ def test_stages_freeze_and_decay():
     assert model.get_layer("conv3_block1_1_space_conv").trainable
 
 
-# ---- what is refused
+# ---- errors
 
 
 @pytest.mark.parametrize(

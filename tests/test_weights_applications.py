@@ -1,4 +1,4 @@
-"""The files of keras.applications in our nets: the same answers, whatever the biases and the statistics."""
+"""Loads the files of keras.applications into our networks. The outputs are equal for any biases and statistics."""
 
 import shutil
 
@@ -15,7 +15,7 @@ from keras_resnet.weights.applications import KERAS_FILES, applications_file
 from keras_resnet.weights.keras_files import read_keras
 from keras_resnet.weights.pretrained import give, read_file
 
-# our row -> the builder in keras.applications
+# our row -> the builder of keras.applications
 THEIRS = {
     "resnet50": "ResNet50",
     "resnet50v2_keras": "ResNet50V2",
@@ -30,7 +30,7 @@ THEIRS = {
 
 
 def with_small_variances(net):
-    """Returns `net` with random weights; variances are small, as in trained nets: the epsilon of a BN matters."""
+    """Sets random weights. Variances are small, as in trained networks, so that the epsilon of BN has an effect."""
     randomize(net)
     rng = np.random.default_rng(1)
     for layer in net.layers:
@@ -42,7 +42,7 @@ def with_small_variances(net):
 
 
 def theirs(row="resnet50", size=97, builder=None, **arguments):
-    """The net of keras.applications, all weights at random."""
+    """Returns the network of keras.applications with random weights."""
     if arguments.get("include_top", True):
         arguments["classifier_activation"] = None
     build = getattr(keras.applications, builder or THEIRS[row])
@@ -58,7 +58,10 @@ def ours(row="resnet50", size=97, **fields):
 
 
 def write_legacy(net, path, renamed=None):
-    """As Keras 2 wrote weights: a group a layer, in it `{layer}/{variable}:0`, and the names of both as attributes."""
+    """Writes weights as Keras 2 did: one group per layer with the data sets `{layer}/{variable}:0`.
+
+    The names of the layers and of the variables are attributes.
+    """
     with h5py.File(path, "w") as file:
         names = {layer: (renamed or {}).get(layer.name, layer.name) for layer in net.layers}
         file.attrs["layer_names"] = [name.encode() for name in names.values()]
@@ -95,14 +98,14 @@ def pictures(size, rng):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder that is gone after the test: pytest keeps three, and a file here has 100 MB."""
+    """A folder that is deleted after the test. pytest would keep three folders, and the files have 100 MB each."""
     yield tmp_path
     shutil.rmtree(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def net():
-    """ResNet50 of keras.applications; do not change it."""
+    """ResNet50 of keras.applications. Do not change it."""
     return theirs()
 
 
@@ -154,7 +157,7 @@ def test_every_format_of_keras_holds_the_same(writer, net, folder):
 
 
 def test_an_input_of_the_same_name(net, folder, rng):
-    """The file then holds all names of layers that the model has."""
+    """Then the file contains all layer names of the model."""
     image = keras.Input((97, 97, 3), name=net.layers[0].name)
     model = ours(size=97, input_tensor=image, weights=write_weights(net, folder / "file"))
     x = pictures(97, rng)
@@ -175,7 +178,7 @@ def test_epsilon_may_be_smaller(bn_epsilon, net, file, rng):
 
 
 def test_the_scale_that_the_epsilon_changes():
-    """The figures of with_epsilon's docstring."""
+    """Checks the numbers in the docstring of with_epsilon."""
     for variance, percent in ((0, 0.05), (1e-3, 0.0005)):
         change = np.sqrt((variance + 1.001e-5) / (variance + 1e-5)) - 1
         assert 100 * change == pytest.approx(percent, rel=0.02)
@@ -227,7 +230,7 @@ def test_a_net_without_a_top_or_with_other_classes_takes_the_rest(net, file, rng
 @pytest.mark.parametrize("include_top", [True, False])
 def test_outputs_of_densenets_are_those_of_keras_applications(writer, include_top, folder, rng):
     net = theirs("densenet121", 64, include_top=include_top)
-    old = {"conv1_conv": "conv1/conv", "conv1_bn": "conv1/bn"}  # as the published files have it
+    old = {"conv1_conv": "conv1/conv", "conv1_bn": "conv1/bn"}  # as in the published files
     path = (
         write_legacy(net, folder / "file.h5", old) if writer == "keras 2" else WRITERS[writer](net, folder / "file.h5")
     )
@@ -240,7 +243,7 @@ def test_outputs_of_densenets_are_those_of_keras_applications(writer, include_to
 
 @pytest.mark.parametrize("row", ["densenet121", "densenet169", "densenet201"])
 def test_layers_of_densenets_have_the_names_of_keras_applications(row):
-    keras.backend.clear_session()  # their paddings are numbered
+    keras.backend.clear_session()  # resets the numbers in the names of padding layers
     build = getattr(keras.applications, row.replace("densenet", "DenseNet"))
     expected = [layer.name for layer in build(weights=None).layers]
     assert [layer.name for layer in keras_resnet.ResNet(row).layers][1:] == expected[1:]
@@ -262,7 +265,7 @@ def test_another_net_is_refused_before_the_download(row, fields, says, monkeypat
 
 
 def test_v2_of_another_stride_is_refused(folder):
-    """Our own V2 has no biases; and with them it strides in the first block of a stage."""
+    """Our own V2 has no biases. Also with biases, it has the stride in the first block of a stage."""
     path = write_legacy(theirs(builder="ResNet50V2", include_top=False), folder / "v2.h5")
     with pytest.raises(ValueError, match="unexpected: conv1_conv/bias"):
         load(ours("resnet50v2", include_top=False), path)
@@ -313,7 +316,7 @@ def test_every_published_file_has_a_row():
 
 
 def test_the_published_files_by_the_argument_weights(net, file, monkeypatch):
-    """`weights="keras"` takes the file with or without the classifier, as the model is."""
+    """`weights="keras"` uses the file with the classifier if the model has one, otherwise the file without it."""
     asked = []
 
     def get_file(name, url, **options):

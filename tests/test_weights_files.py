@@ -1,4 +1,4 @@
-"""Checkpoints of `torch.save`, safetensors and NumPy are read as they were written."""
+"""Tests that checkpoints of `torch.save`, safetensors and NumPy are read correctly."""
 
 import argparse
 import io
@@ -27,7 +27,7 @@ def torch():
 
 @pytest.fixture(params=TORCH_FORMATS)
 def save(torch, tmp_path, request):
-    """`save(checkpoint) -> path`, in each format of PyTorch."""
+    """A function `save(checkpoint) -> path`, for each format of PyTorch."""
 
     def save(checkpoint, suffix=".pth", **options):
         path = tmp_path / f"checkpoint{suffix}"
@@ -122,7 +122,7 @@ def test_torch_is_not_imported(torch, save, suffix, monkeypatch):
     path = save(state, suffix)
     with monkeypatch.context() as context:
         for module in [name for name in sys.modules if name.partition(".")[0] == "torch"]:
-            context.setitem(sys.modules, module, None)  # an import raises ImportError
+            context.setitem(sys.modules, module, None)  # makes the import raise ImportError
         tensors = read_checkpoint(str(path))
     check_same(tensors, state)
 
@@ -142,7 +142,7 @@ def test_byte_order_of_zip(torch, tmp_path, order, dtype):
 
 
 def test_files_of_old_versions(torch, tmp_path):
-    """PyTorch before 0.4 calls `_rebuild_tensor`; Python 2 makes an OrderedDict of a list of pairs."""
+    """PyTorch before 0.4 calls `_rebuild_tensor`. Python 2 pickles an OrderedDict as a list of pairs."""
 
     class Reduced:
         def __init__(self, function, *arguments):

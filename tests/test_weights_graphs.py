@@ -1,4 +1,4 @@
-"""Whole models of Keras' own layers under automatic names: the graph tells which layer is which of ours."""
+"""Loads models of Keras' own layers with automatic names. Layers are matched by the graph of the model."""
 
 import json
 from functools import partial
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an 
 def cifar10_resnet(depth=8, size=32, classes=10, **choices):
     """The first version of the network of github.com/keras-team/keras, examples/cifar10_resnet.py, layer by layer.
 
-    `choices` replace what stands at one place.
+    `choices` replace the layers at some positions.
     """
     choices = {
         "relu": lambda: layers.Activation("relu"),
@@ -57,7 +57,7 @@ def cifar10_resnet(depth=8, size=32, classes=10, **choices):
 
 
 def write_keras_2(net, path):
-    """As Keras 2.4 writes a whole model: no module or dtype policy in the config, inputs as lists, `kernel:0`."""
+    """Writes a whole model as Keras 2.4: no module or dtype policy in the config, inputs as lists, `kernel:0`."""
     written = []
     for layer in json.loads(net.to_json())["config"]["layers"]:
         histories = [node["args"][0] for node in layer["inbound_nodes"]]
@@ -92,7 +92,7 @@ def images(rng, size=32):
 
 @pytest.fixture(scope="module")
 def theirs():
-    """The network of MLPerf Tiny; do not change it."""
+    """The network of MLPerf Tiny. Do not change it."""
     return cifar10_resnet()
 
 
@@ -116,7 +116,7 @@ def test_outputs_are_those_of_the_example(row, depth, writer, tmp_path, rng):
 
 @pytest.mark.parametrize("size", [28, 33, 64])
 def test_other_sizes(size, theirs, file, rng):
-    """Both pad as TensorFlow does: of an odd size on both sides."""
+    """Both networks pad as TensorFlow does: odd sizes are padded on both sides."""
     net = cifar10_resnet(pool=lambda x: layers.GlobalAveragePooling2D()(x), size=size)
     net.set_weights(theirs.get_weights())
     model = keras_resnet.ResNet8_mlperf_tiny(input_shape=(size, size, 3), weights=file)
@@ -135,7 +135,7 @@ def test_biases_before_bn_are_absorbed(theirs, file, rng, caplog):
 
 
 def test_a_bias_before_a_relu_is_not_absorbed(tmp_path):
-    """ReLU(x + b) - b is something else."""
+    """ReLU(x + b) - b differs from ReLU(x)."""
     image = keras.Input((8, 8, 3))
     x = image
     for step in (layers.ReLU, layers.ReLU, layers.Identity):
@@ -170,7 +170,7 @@ def test_other_classes(theirs, file):
     np.testing.assert_array_equal(model.get_layer("conv1_conv").kernel, theirs.layers[1].kernel)
 
 
-# written in another way, computing the same
+# changes of the layers that do not change the outputs
 ALIKE = {
     "ReLU": dict(relu=layers.ReLU),
     "global pooling": dict(pool=lambda x: layers.GlobalAveragePooling2D()(x)),
@@ -190,14 +190,14 @@ def test_written_in_another_way(choice, tmp_path, rng):
 
 
 def padded(x, filters, kernel, stride):
-    """As PyTorch does."""
+    """A convolution that pads as PyTorch does."""
     if stride > 1 and kernel > 1:
         x = layers.ZeroPadding2D(kernel // 2)(x)
     return layers.Conv2D(filters, kernel, stride, "valid" if stride > 1 else "same")(x)
 
 
 def test_networks_of_other_rows(tmp_path, rng):
-    """The naming is of all networks, not only of those in Keras' style."""
+    """Layers of all networks are matched, not only of networks in Keras' style."""
     bn = partial(layers.BatchNormalization, epsilon=1e-5)
     net = cifar10_resnet(conv=padded, bn=bn, project=lambda x: bn()(x))
     net.save(tmp_path / "net.keras")
@@ -214,7 +214,7 @@ def pooled_twice(x):
     return layers.Flatten()(layers.AveragePooling2D(4)(x))
 
 
-# another network: its choices, the fields of ours, and what the error says of the first layers that differ
+# title -> (choices of another network, fields of ours, the error message about the first layers that differ)
 SAME = r"\(Conv2D, filters=32, kernel_size=\(3, 3\), strides=\(2, 2\), padding='same'"
 PADDED = r"\(ZeroPadding2D, padding=\(\(1, 1\), \(1, 1\)\)"
 OTHERS = {
@@ -266,7 +266,7 @@ def test_a_second_head_is_unexpected(tmp_path):
 
 
 def test_twins_in_the_file_are_refused(tmp_path):
-    """Two layers that do the same, where ours has one: which of them is it?"""
+    """The file has two layers that match one of our layers, so the match is ambiguous."""
     image = keras.Input((8, 8, 3))
     a, b = (layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(image))) for _ in range(2))
     y = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(a)))
@@ -329,6 +329,6 @@ def test_damaged_configs_are_refused(name, theirs):
 @pytest.mark.skipif(not CHECKPOINTS, reason="KERAS_RESNET_CHECKPOINTS is no folder with MLPerf Tiny's resnet8 in it")
 @pytest.mark.parametrize("path", sorted(Path(CHECKPOINTS or ".").glob("*resnet8*.h5")), ids=lambda path: path.name)
 def test_mlperf_tinys_resnet8(path):
-    """github.com/mlcommons/tiny, pretrainedResnet.h5: 87.19 % in Keras, on pixels of 0 to 255."""
+    """github.com/mlcommons/tiny, pretrainedResnet.h5: 87.19 % accuracy in Keras, on pixels in 0..255."""
     model = keras_resnet.ResNet8_mlperf_tiny(weights=path)
     assert accuracy(model) == pytest.approx(0.8719, abs=1e-9)

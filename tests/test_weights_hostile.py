@@ -1,4 +1,4 @@
-"""Hostile files are refused with a ValueError, in memory proportional to their size. Nothing that they name runs."""
+"""Hostile files raise a ValueError. The memory is proportional to the file size, and no code of the file is run."""
 
 import argparse
 import io
@@ -22,11 +22,11 @@ from keras_resnet import load_pretrained
 from keras_resnet.weights.files import BOUND, LEGACY_MAGIC, read_checkpoint
 from keras_resnet.weights.keras_files import read_keras
 
-# Of a pickle, one byte may be a dict of 64 bytes with its place in a list, or an entry of the memo: up to 118 bytes.
+# One byte of a pickle may create a dict of 64 bytes in a list, or an entry of the memo. This needs up to 118 bytes.
 PEAK = 120
 LEGACY_NUMBER = int.from_bytes(LEGACY_MAGIC, "little")
 HASH_MODULUS = sys.hash_info.modulus
-NOISE = np.random.default_rng(0).bytes(50_000)  # does not compress, so that other members may
+NOISE = np.random.default_rng(0).bytes(50_000)  # incompressible, so that other members may be compressible
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def zipped(members, compression=zipfile.ZIP_DEFLATED):
 
 
 class Reduces:
-    """Pickled as a call of `function`."""
+    """An object that is pickled as a call of `function`."""
 
     def __init__(self, function, *arguments):
         self.reduced = function, arguments
@@ -63,7 +63,7 @@ class Reduces:
 
 
 def push(value):
-    """The opcodes that put `value` on the stack. Bytes are opcodes already."""
+    """Returns the opcodes that push `value` on the stack. Bytes are returned unchanged: they are opcodes already."""
     return value if isinstance(value, bytes) else pickle.dumps(value, 2)[2:-1]
 
 
@@ -95,7 +95,10 @@ def in_legacy(opcodes, storage=bytes(8), keys=None, header=(LEGACY_NUMBER, 1001,
 
 
 def nested(level, start=b")", count=99):
-    """The opcodes of `start` and then of `count` levels, each of which holds the one before twice, in memo `count`."""
+    """Returns the opcodes of `start` and of `count` nested levels. Each level contains the previous level twice.
+
+    The last level is in memo `count`.
+    """
     return start + b"q\0" + b"".join(level.replace(b"?", b"h%c" % i) + b"q%c" % (i + 1) for i in range(count))
 
 
@@ -169,7 +172,7 @@ PICKLES = {
 OUTSIDE = [  # offset, size and strides in a storage of two elements
     (0, (3,), (1,)),
     (2, (), ()),
-    (0, (5,), (2**60,)),  # four steps of four bytes: 2**64, which overflows to 0
+    (0, (5,), (2**60,)),  # the offset of four strides is 2**64 bytes, which overflows to 0
     (2**62, (2,), (1,)),
     (-1, (2,), (1,)),
     (0, (-2,), (1,)),
@@ -199,7 +202,7 @@ LEGACY = {
 
 
 def lying(data):
-    """The zip `data` whose first member says that it expands to 100 bytes."""
+    """Changes the zip file `data`: the first member claims an uncompressed size of 100 bytes."""
     place = data.index(b"PK\x01\x02") + 24
     return data[:place] + (100).to_bytes(4, "little") + data[place + 4 :]
 
@@ -293,7 +296,7 @@ def written(name, folder):
 
 @pytest.mark.parametrize("name", FILES)
 def test_refused_in_bounded_memory(name, tmp_path, monkeypatch):
-    """Without a call of what the file names, and files that are read later are read as before."""
+    """No function that the file names is called, and other files can still be read afterwards."""
     called = []
     for function in ("os.system", "posix.system", "builtins.eval"):
         monkeypatch.setattr(function, called.append)
@@ -323,7 +326,7 @@ for path in sys.argv[2:]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells a process its size")
 def test_refused_where_memory_is_limited(tmp_path):
-    """200 MB for files of at most 2 MB, also for the libraries that do not allocate by Python."""
+    """Files of at most 2 MB need less than 200 MB, including memory that is not allocated by Python."""
     paths = []
     for i, name in enumerate(FILES):
         (tmp_path / f"{i}").mkdir()
@@ -354,7 +357,7 @@ def outside(file, group):
 
 
 def long_name(file, group):
-    group.attrs["name"] = "x" * 60_000  # which every array of the layer carries
+    group.attrs["name"] = "x" * 60_000  # every array of the layer has this name
     for i in range(200):
         group.create_dataset(f"{i}", data=np.zeros(1, "f4"))
 
@@ -395,7 +398,7 @@ def test_hdf5_refused_in_bounded_memory(name, tmp_path):
     [("layers", "layer_names", False), ("layers/conv2d/vars", "name", True), ("/", "model_config", True)],
 )
 def test_hdf5_strings_are_not_one_string_many_times(place, name, is_refused, tmp_path):
-    """An attribute of many short strings, each of which is then one long string of the file."""
+    """Writes an attribute of many short strings, and then changes the file so that each is the same long string."""
 
     def fill(file, group):
         group.create_dataset("0", data=np.zeros(4, "f4"))
@@ -403,7 +406,7 @@ def test_hdf5_strings_are_not_one_string_many_times(place, name, is_refused, tmp
 
     path = write_h5(tmp_path / "file.h5", fill)
     data = path.read_bytes()
-    start = data.index((30_000).to_bytes(4, "little"))  # of a list of length, address and number, 16 bytes each
+    start = data.index((30_000).to_bytes(4, "little"))  # start of a list of (length, address, number), 16 bytes each
     path.write_bytes(data[:start] + data[start : start + 16] * 301 + data[start + 16 * 301 :])
     with h5py.File(path) as file:
         assert len(file[place].attrs[name][300]) == 30_000
@@ -415,7 +418,7 @@ def test_hdf5_strings_are_not_one_string_many_times(place, name, is_refused, tmp
 
 
 def zeros_in_zeros(folder):
-    """A .weights.h5 that compresses, of arrays that are compressed."""
+    """Returns a compressible .weights.h5 file that contains compressed arrays."""
 
     def fill(file, group):
         group.create_dataset("0", data=np.zeros(100_000, "f4"))
@@ -461,7 +464,7 @@ def test_weights_are_floats(dtype):
 
 @pytest.mark.parametrize("name", ["conv1.weight", "fc.weight", "layer1.0.conv1.weight", "bn1.running_mean"])
 def test_a_huge_shape_costs_nothing(name):
-    """A view of one number. To sum its elements would take years."""
+    """The array is a view of one number. The sum of its elements would take years."""
     model = tiny()
     state = state_dict(model)
     state[name] = np.broadcast_to(np.float32(1), (4, 3, 2**25, 2**25))
@@ -475,7 +478,7 @@ def test_a_huge_shape_costs_nothing(name):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A file of every format: name -> its bytes."""
+    """One file per format: name -> bytes."""
     torch = pytest.importorskip("torch")
     folder, rng = tmp_path_factory.mktemp("whole"), np.random.default_rng(0)
     state = {f"layer{i}.weight": rng.normal(size=(3, 2, i + 1)).astype("float32") for i in range(4)}
@@ -495,7 +498,7 @@ def read(path):
 
 
 def damaged(data, rng):
-    """`data` with one to three places overwritten, inserted, deleted, repeated or cut off."""
+    """Returns `data` with one to three random changes: bytes overwritten, inserted, deleted, repeated or cut off."""
     for _ in range(rng.integers(1, 4)):
         first, second = sorted(rng.integers(0, len(data), 2))
         some = rng.bytes(rng.integers(1, 10))
@@ -525,8 +528,9 @@ def test_cut_files_are_refused(name, whole, tmp_path, rng):
 @pytest.mark.parametrize("rounds", [30, pytest.param(1500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", WHOLE)
 def test_damaged_files_are_refused_or_hold_no_more(name, rounds, whole, tmp_path, rng):
-    """Formats with checksums (the zips) give the arrays that were written or none. In the others a changed byte may be
-    a changed weight, but the arrays are never larger.
+    """Formats with checksums (zip files) return the original arrays or raise an error.
+
+    In other formats, a changed byte may change a weight, but the arrays are never larger.
     """
     path = tmp_path / name
     path.write_bytes(whole[name])

@@ -1,6 +1,6 @@
-"""The hub: from its address to the weights in the model, or to one clear error and a model as it was.
+"""Tests of loading weights from the hub. Either the weights are loaded, or an error is raised and the model unchanged.
 
-Against a server on the loopback that answers as the hub does, and with the hub's own client.
+The tests use a local server that imitates the hub, and the hub's own client.
 """
 
 import json
@@ -50,21 +50,21 @@ def hub(source, tmp_path):
 
 @pytest.fixture
 def client(hub, tmp_path, monkeypatch):
-    """The hub's client with an empty cache; the server is there as long as the test."""
+    """The hub's client with an empty cache. The server runs during the test."""
     with serving(hub) as address:
         template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, address)
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "ENDPOINT", address)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        for module in ("file_download", "utils._http"):  # the seconds that it waits before it tries again
+        for module in ("file_download", "utils._http"):  # skips the wait between retries
             place = f"huggingface_hub.{module}.time.sleep"
             monkeypatch.setattr(place, lambda seconds: None, raising=False)
         yield address
 
 
 def refused(name, error, match, **options):
-    """The error, and the model as it was."""
+    """Checks that loading raises the error and does not change the model. Returns the error."""
     model = randomize(tiny(), seed=3)
     before = model.get_weights()
     with pytest.raises(error, match=match) as caught:
@@ -77,7 +77,7 @@ def refused(name, error, match, **options):
 def test_a_cold_and_a_warm_cache(client, hub, source):
     cold, warm = tiny(), tiny()
     load_pretrained(cold, "hf://org/net")
-    assert ("GET", "/cdn/org/net/model.safetensors") in hub.requests  # by way of a redirect
+    assert ("GET", "/cdn/org/net/model.safetensors") in hub.requests  # after a redirect
     hub.requests.clear()
     load_pretrained(warm, "org/net")
     assert not [request for request in hub.requests if request[0] == "GET"]
@@ -86,7 +86,7 @@ def test_a_cold_and_a_warm_cache(client, hub, source):
 
 
 def test_the_default_checkpoint_of_a_row(client, hub, source, tmp_path):
-    """And the last name of a file that is looked for."""
+    """Also tests the last file name that is tried."""
     source.save_weights(tmp_path / "model.weights.h5")
     hub.files["timm/resnet18.a1_in1k"] = {"model.weights.h5": (tmp_path / "model.weights.h5").read_bytes()}
     model = tiny()
@@ -131,7 +131,7 @@ def test_a_truncated_download(client, hub, source, tmp_path):
     refused("hf://org/net", OSError, "'org/net' could not be downloaded")
     hub.truncated = False
     model = tiny()
-    load_pretrained(model, "hf://org/net")  # what had come is taken up, or thrown away
+    load_pretrained(model, "hf://org/net")  # the partial download is continued or deleted
     assert_same_weights(model, source)
 
 
@@ -152,7 +152,7 @@ def test_not_a_checkpoint_at_all(client, hub):
     refused("hf://org/net", ValueError, "path must be a whole checkpoint")
 
 
-# ---- what the config beside the weights tells
+# ---- the config file of a repository
 
 
 def test_the_preprocessing_of_a_repository(client, hub, rng):
@@ -180,11 +180,11 @@ def test_nets_that_the_names_do_not_tell_apart(client, hub, config, says):
 
 
 def test_a_config_that_cannot_be_had_is_not_one_that_is_not_there(client, hub, source, monkeypatch):
-    """Without it nothing would say of what kind the nets are."""
+    """Without the config, the kind of network would be unknown."""
     hub.files["org/net"]["config.json"] = b"{"
     refused("hf://org/net", OSError, "config.json of 'org/net' cannot be read")
     hub.files["org/plain"] = {"model.safetensors": hub.files["org/net"]["model.safetensors"]}
-    for offline in (False, True):  # that there is none is in the cache, too
+    for offline in (False, True):  # the cache also stores that the file does not exist
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
         model = tiny()
         load_pretrained(model, "hf://org/plain")
@@ -212,7 +212,7 @@ def test_a_config_that_says_half_of_the_preprocessing(client, hub, source):
 
 @pytest.mark.parametrize("stride", ["1x1", "3x3"])
 def test_where_a_bottleneck_of_transformers_strides(client, hub, stride, tmp_path):
-    """`downsample_in_bottleneck` is their name for the first 1x1."""
+    """transformers calls a stride in the first 1x1 convolution `downsample_in_bottleneck`."""
     models = {key: randomize(tiny(block="bottleneck", bottleneck_stride=key)) for key in ("1x1", "3x3")}
     np.savez(tmp_path / "net.npz", **state_dict(models[stride], "Hugging Face"))
     hub.files["org/net"] = {"config.json": json.dumps({"downsample_in_bottleneck": stride == "1x1"}).encode()}
@@ -237,13 +237,13 @@ PIXELS = keras_resnet.Preprocessing(8, 9, "bicubic", mean=(0.5, 0.4, 0.3), std=(
 
 
 def card_of(hub, repository):
-    """The header and the text of a model card."""
+    """Returns the header and the text of a model card."""
     _, header, text = hub.files[repository]["README.md"].decode().split("---\n", 2)
     return yaml.safe_load(header), text
 
 
 def run_example(text, folder):
-    """The model that the first example of a model card builds, and its outputs."""
+    """Runs the first example of a model card. Returns its model and its outputs."""
     PIL.Image.fromarray(np.zeros((20, 30, 3), "uint8")).save(folder / "image.jpg")
     code = text.partition("```python")[2].partition("```")[0].replace("image.jpg", str(folder / "image.jpg"))
     names = {"images": np.zeros((1, 16, 16, 3), "float32")}
@@ -342,7 +342,7 @@ def test_the_preprocessing_in_the_words_of_timm():
 
 
 def test_the_architecture_in_timm():
-    """Only of networks that compute the same there, from the same images."""
+    """Only networks that compute the same outputs for the same images in timm have an architecture name."""
     build = partial(keras_resnet.ResNet10t, input_shape=(64, 64, 3))
     assert push.timm_architecture(build(classes=7)) == "resnet10t"
     model = build()
@@ -367,12 +367,12 @@ def test_timm_loads_what_is_pushed(row, include_top, tmp_path, rng):
     create_model = timm().create_model
     model = ResNet(row, input_shape=(64, 64, 3), classes=7, include_top=include_top, classifier_activation=None)
     model = randomize(model)
-    for layer in model.layers:  # gates near 1/2, see at_random
+    for layer in model.layers:  # keeps the outputs of gates near 1/2, see at_random
         if "_se_fc" in layer.name:
             layer.kernel.assign(0.01 * layer.kernel)
     model.preprocessing = "timm"
     push.write_repository(model, tmp_path, "org/new", {})
-    theirs = create_model(f"local-dir:{tmp_path}", pretrained=True)  # strictly
+    theirs = create_model(f"local-dir:{tmp_path}", pretrained=True)  # all names must match
     x = rng.normal(size=(2, 64, 64, 3)).astype("float32")
     ours = model(x) if include_top else np.mean(model(x), axis=(1, 2))
     assert_close(ours, answers(theirs.eval(), x))
@@ -380,7 +380,7 @@ def test_timm_loads_what_is_pushed(row, include_top, tmp_path, rng):
     assert (cfg["crop_pct"], cfg["interpolation"], cfg["num_classes"]) == (0.95, "bicubic", 7 * include_top)
 
 
-# ---- as it is used: the client's own settings, in a process of its own
+# ---- the client's own settings, in a separate process
 
 USE = """
 import sys, keras_resnet
@@ -392,7 +392,7 @@ print(float(abs(model.get_weights()[0]).sum()))
 
 @pytest.mark.slow
 def test_the_settings_of_the_client(hub, source, tmp_path):
-    """HF_ENDPOINT, HF_HUB_CACHE, and at last HF_HUB_OFFLINE with the server gone; a bar shows the progress."""
+    """HF_ENDPOINT and HF_HUB_CACHE are used, and then HF_HUB_OFFLINE without a server. A progress bar is shown."""
     settings = {
         **os.environ,
         "HF_HUB_CACHE": str(tmp_path / "cache"),
@@ -400,7 +400,7 @@ def test_the_settings_of_the_client(hub, source, tmp_path):
         "CUDA_VISIBLE_DEVICES": "",
     }
     settings.pop("HF_HUB_DISABLE_PROGRESS_BARS", None)
-    settings["TQDM_POSITION"] = "-1"  # its word for a bar where there is no terminal
+    settings["TQDM_POSITION"] = "-1"  # shows the progress bar without a terminal
     outputs = []
     with serving(hub) as address:
         settings["HF_ENDPOINT"] = address
@@ -415,9 +415,9 @@ def test_the_settings_of_the_client(hub, source, tmp_path):
 
 
 def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch, tmp_path):
-    """Its client alone would try each file six times."""
+    """The hub's client would otherwise try each file six times."""
     constants = pytest.importorskip("huggingface_hub").constants
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # the port "discard", where nobody listens
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # the port "discard", which is closed
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     began = time.perf_counter()
     with pytest.raises(OSError, match="'org/none' is not in the cache, and the hub could not be reached: .*refused"):

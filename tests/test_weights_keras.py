@@ -1,4 +1,4 @@
-"""Files of Keras: ours by name and graph, keras-hub's by theirs; what fits by shape alone is refused."""
+"""Loads files of Keras and keras-hub by names and graph. Files that match only by shape are rejected."""
 
 import shutil
 import threading
@@ -19,7 +19,7 @@ from keras_resnet import load_pretrained
 from keras_resnet.errors import RandomClassifierWarning
 from keras_resnet.weights import applications
 
-# Two networks whose weights have the same names and shapes: the fields of the model, of the file, and what is said.
+# Pairs of networks whose weights have the same names and shapes: (fields of the model, of the file, error message).
 TWINS = {
     "plain": ({"shortcut": "zero_pad"}, {"shortcut": "none"}, "shortcut is 'none' in the file and 'zero_pad' in the"),
     "identity": ({"shortcut": "none"}, {"shortcut": "zero_pad"}, "shortcut is 'zero_pad' in the file and 'none'"),
@@ -64,7 +64,7 @@ def test_a_twin_is_refused_and_nothing_is_changed(twin, suffix, tmp_path):
 
 @pytest.mark.parametrize("twin", TWINS)
 def test_load_weights_of_keras_refuses_a_twin(twin, tmp_path):
-    """Keras goes by order and shapes: it would load plain-20 into ResNet-20."""
+    """Keras matches weights by order and shape. It would load plain-20 into ResNet-20."""
     mine, theirs, says = TWINS[twin]
     tiny(**theirs).save_weights(tmp_path / "net.weights.h5")
     tiny(**theirs).load_weights(tmp_path / "net.weights.h5")
@@ -85,7 +85,7 @@ def test_a_file_of_a_model_that_contains_a_network(tmp_path):
 @pytest.mark.parametrize("suffix", SAVE)
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_what_may_differ(suffix, tmp_path, caplog):
-    """The head, dropout, stochastic depth, weight decay, momentum, size of the pictures, and the name."""
+    """Classifier, dropout, stochastic depth, weight decay, momentum, image size and name may differ."""
     source = randomize(tiny(drop_path=0.2, block_dropout=0.1, dropout=0.3, weight_decay=1e-4, bn_momentum=0.5))
     path = tmp_path / f"net{suffix}"
     SAVE[suffix](source, path)
@@ -220,7 +220,7 @@ def test_another_net_than_keras_hubs(row, fields, says, tmp_path):
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """A folder with a file such as they publish, and the address of a server for it."""
+    """A folder with a file like the published files, and the URL of a server for it."""
     folder = tmp_path_factory.mktemp("published")
     net = randomize(keras.applications.ResNet50(weights=None, include_top=False, input_shape=(64, 64, 3)))
     name = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -241,7 +241,7 @@ def published(tmp_path_factory):
 def test_the_published_files(published, tmp_path, monkeypatch):
     net, file, address = published
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    get_file = keras.utils.get_file  # its folder is chosen when Keras is imported
+    get_file = keras.utils.get_file  # its default folder is set when Keras is imported
     monkeypatch.setattr(keras.utils, "get_file", partial(get_file, cache_dir=str(tmp_path)))
     monkeypatch.setattr(applications, "BASE", address)
     digest = md5(file.read_bytes()).hexdigest()

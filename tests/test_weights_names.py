@@ -1,4 +1,4 @@
-"""The names of the usual CIFAR networks, and `rename` for private names of the same networks."""
+"""Tests of weight names of common CIFAR networks, and of `rename` for other names of the same networks."""
 
 import re
 
@@ -13,7 +13,7 @@ from keras_resnet import ResNet, cifar_dense, load_pretrained, wide
 
 
 def wide_resnet(depth, k):
-    """github.com/xternalz/WideResNet-pytorch: BN and ReLU of a block come before both paths where it projects."""
+    """github.com/xternalz/WideResNet-pytorch: in a block with a projection, BN and ReLU precede both paths."""
     nn = pytest.importorskip("torch").nn
 
     class Block(nn.Module):
@@ -120,7 +120,7 @@ CIFAR = {
 
 @pytest.mark.parametrize("name", CIFAR)
 def test_outputs_are_those_of_the_cifar_networks(name, rng, tmp_path):
-    """From a state dict, and from a checkpoint file as the training scripts of both projects write it."""
+    """Loads a state dict, and a checkpoint file as the training scripts of both projects write it."""
     import torch
 
     build, row = CIFAR[name]
@@ -161,7 +161,7 @@ PRIVATE = {r"^encoder\.": "", r"\.units\.": ".layer.", r"skip": "convShortcut", 
 
 
 def private(state):
-    """A state dict in private names that PRIVATE translates."""
+    """Returns a state dict with other names. `rename=PRIVATE` maps them to the known names."""
     new = {name.replace("layer", "units").replace("convShortcut", "skip"): name for name in state}
     return {f"encoder.{re.sub('^fc', 'out', key)}": state[name] for key, name in new.items()}
 
@@ -205,7 +205,7 @@ def test_rename_applies_to_files(suffix, tmp_path):
         copy = keras.models.clone_model(source, clone_function=with_private_name)
         copy.set_weights(source.get_weights())
         copy.save(path) if suffix == "keras" else copy.save_weights(path)
-    if suffix != "keras":  # whose graph tells which layer is which
+    if suffix != "keras":  # the graph of a .keras file identifies the layers
         with pytest.raises(ValueError, match="missing: "):
             load_pretrained(model, path)
     load_pretrained(model, path, rename={"^my_": ""})
@@ -241,7 +241,10 @@ def test_a_bad_rename_is_refused_before_a_download():
 
 
 def test_legacy_se_networks_are_refused_under_any_name():
-    """Their max pool does not pad before the first pixel: renamed weights would fit, outputs be off by 5 to 20 %."""
+    """Their max pool does not pad before the first pixel.
+
+    Renamed weights would fit, but outputs would be wrong by 5 to 20 %.
+    """
     fields = dict(block="bottleneck", gate="se", bottleneck_stride="1x1")
     state = {name.replace(".se.", ".se_module."): array for name, array in state_dict(tiny(**fields)).items()}
     for rename in (None, {"se_module": "se"}):

@@ -1,4 +1,4 @@
-"""`weights=` and `load_pretrained`: what is adapted, what is refused, the hub; `save_pretrained` and PyTorch."""
+"""Tests of `weights=`, `load_pretrained` and `save_pretrained`: adapted weights, errors, the hub and PyTorch."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ def assert_same_weights(a, b):
         np.testing.assert_array_equal(ours, theirs)
 
 
-# ---- what is adapted
+# ---- adapted weights
 
 
 def test_a_new_head_where_the_classes_differ():
@@ -43,7 +43,7 @@ def test_a_row_of_other_classes_is_asked_about_them():
         ResNet("resnet20", depths=(1, 1, 1), weights=state)
     with pytest.raises(ValueError, match="classes must be 3"):
         keras_resnet.ResNet20(depths=(1, 1, 1), weights=state)
-    with pytest.raises(ValueError, match="classes must be 3"):  # a row of one's own is asked as well
+    with pytest.raises(ValueError, match="classes must be 3"):  # also for a user's own row
         ResNet(replace(VARIANTS["resnet20"], depths=(1, 1, 1)), weights=state)
     assert ResNet("resnet20", depths=(1, 1, 1), weights=state, classes=3).output_shape == (None, 3)
     with pytest.warns(RandomClassifierWarning, match="'resnet20' has 7 classes and these weights 3"):
@@ -71,13 +71,13 @@ def test_a_net_without_top_leaves_the_classifier_out(caplog):
 
 @pytest.mark.parametrize("channels", [1, 4, 6])
 def test_other_input_channels(channels, rng):
-    """What three equal channels gave, one or many give."""
+    """Networks with one or many equal channels give the outputs for three equal channels."""
     source = randomize(tiny())
     row = keras_resnet.Variant("building_block", (2, 2), filters=4, stem="3x3", image_size=8, classes=3)
     model = ResNet(row, input_shape=(8, 8, channels), weights=state_dict(source))
     grey = rng.normal(size=(2, 8, 8, 1)).astype("float32")
     expected = source(np.repeat(grey, 3, axis=-1))
-    if channels == 4:  # 0 1 2 0: the first counts twice
+    if channels == 4:  # channels 0 1 2 0: the first is used twice
         kernel, theirs = (np.array(m.get_layer("conv1_conv").kernel) for m in (model, source))
         np.testing.assert_allclose(kernel, theirs[:, :, [0, 1, 2, 0]] * 0.75, rtol=1e-6)
     else:
@@ -85,7 +85,7 @@ def test_other_input_channels(channels, rng):
 
 
 def test_bits_names_and_layout():
-    """Its classifier is a 1x1 convolution, its kernels lie as ours."""
+    """BiT's classifier is a 1x1 convolution. Its kernels have the same axis order as ours."""
     fields = {**variants.BIT, "block": "bottleneck", "filters": 32, "image_size": 32}
     source, model = randomize(tiny(**fields)), tiny(**fields)
     state = state_dict(source, "BiT")
@@ -107,7 +107,7 @@ def test_densenets_as_torchvision_once_wrote_them():
 
 
 def test_the_heads_of_bit_in21k():
-    """21843 classes, written as a 1x1 convolution."""
+    """A classifier of 21843 classes, saved as a 1x1 convolution."""
     fields = {**variants.BIT, "block": "bottleneck", "filters": 32, "image_size": 32}
     source, model = randomize(tiny(**fields, classes=21843)), tiny(**fields, classes=21843)
     state = state_dict(source, "BiT")
@@ -120,7 +120,7 @@ def test_the_heads_of_bit_in21k():
 
 @pytest.mark.parametrize("depth", [20, 32, *(pytest.param(n, marks=pytest.mark.slow) for n in (44, 56, 110, 1202))])
 def test_the_names_of_akamasters_files(depth, tmp_path):
-    """`module.`, `linear`, no shortcuts, no counters: 97, 157, 217, 277, ... tensors."""
+    """The names have `module.` and `linear`. Without shortcuts and counters: 97, 157, 217, 277, ... tensors."""
     torch = pytest.importorskip("torch")
     source = randomize(ResNet(f"resnet{depth}"))
     state = {f"module.{name}": torch.tensor(array) for name, array in state_dict(source, "akamaster").items()}
@@ -146,7 +146,7 @@ WRAPPED = {
 @pytest.mark.parametrize("wrap", WRAPPED)
 @pytest.mark.parametrize("naming", ["torchvision", "akamaster", "kuangliu", "Cadene"])
 def test_cifar_files_as_others_write_them(naming, wrap, counters, tmp_path):
-    """fc, linear or last_linear; downsample or shortcut; with and without num_batches_tracked."""
+    """Names are fc, linear or last_linear, and downsample or shortcut, with and without num_batches_tracked."""
     torch = pytest.importorskip("torch")
     shortcut = "zero_pad" if naming == "akamaster" else "projection"
     source = randomize(tiny(shortcut=shortcut))
@@ -155,7 +155,7 @@ def test_cifar_files_as_others_write_them(naming, wrap, counters, tmp_path):
     if counters:
         means = [name for name in state if name.endswith("running_mean")]
         state |= {name.replace("running_mean", "num_batches_tracked"): torch.tensor(7) for name in means}
-    torch.save(WRAPPED[wrap](state), tmp_path / "net.pth.tar")  # as PyTorch's ImageNet example calls it
+    torch.save(WRAPPED[wrap](state), tmp_path / "net.pth.tar")  # the file name in PyTorch's ImageNet example
     model = tiny(shortcut=shortcut)
     load_pretrained(model, tmp_path / "net.pth.tar")
     assert_same_weights(model, source)
@@ -165,7 +165,7 @@ def test_cifar_files_as_others_write_them(naming, wrap, counters, tmp_path):
 @pytest.mark.parametrize("head", CLASSIFIERS)
 @pytest.mark.parametrize("naming", ["torchvision", "kuangliu", "timm v2", "Hugging Face", "BiT"])
 def test_a_classifier_of_any_name(naming, head, top):
-    """Such as kuangliu's blocks with `fc`, and no top for any of them."""
+    """Each naming is combined with each classifier name, such as kuangliu's blocks with `fc`, and with no top."""
     fields = {"timm v2": dict(order="preactivation", first_shortcut="raw")}.get(naming, {})
     if naming == "BiT":
         fields = {**variants.BIT, "block": "bottleneck", "filters": 32, "image_size": 32}
@@ -186,7 +186,7 @@ def test_a_classifier_of_any_name(naming, head, top):
 
 
 def test_names_are_compared_before_the_layout():
-    """timm's legacy SE nets stride in the 1x1, and their stem is called layer0."""
+    """timm's legacy SE networks have the stride in the 1x1 convolution, and their stem is called layer0."""
     fields = dict(block="bottleneck", gate="se", bottleneck_stride="1x1")
     state = state_dict(tiny(**fields))
     legacy = {
@@ -198,7 +198,7 @@ def test_names_are_compared_before_the_layout():
 
 @pytest.mark.parametrize("zero_channels", ["both", "end"])
 def test_option_a_of_fb_resnet_torch(zero_channels, tmp_path):
-    """Its zero channels stand at the end. Nothing in a state dict with "fc" says so; our own files do."""
+    """Its zero channels are at the end. A state dict with "fc" does not contain this information, our files do."""
     fields = dict(shortcut="zero_pad", zero_channels=zero_channels)
     source, other = randomize(tiny(**fields)), {"both": "end", "end": "both"}[zero_channels]
     model = tiny(**fields)
@@ -212,7 +212,7 @@ def test_option_a_of_fb_resnet_torch(zero_channels, tmp_path):
 
 
 def test_biases_before_bn_go_into_its_mean(rng, caplog):
-    """As fb.resnet.torch has them, in the names of Cadene's conversion."""
+    """fb.resnet.torch has such biases. The names are those of Cadene's conversion."""
     source = randomize(tiny(), seed=4)
     state = state_dict(source, "Cadene")
     kernels = [name for name in state if state[name].ndim == 4]
@@ -251,7 +251,7 @@ def test_a_damaged_head_is_no_new_head(field):
     [("resnet18", "basic", (64, 128, 256, 512)), ("resnet50", "bottleneck", (256, 512, 1024, 2048))],
 )
 def test_answers_are_those_of_transformers(row, layer_type, hidden, rng):
-    """microsoft/resnet-18 and -50 are such."""
+    """Such models are microsoft/resnet-18 and microsoft/resnet-50."""
     pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     config = transformers.ResNetConfig(
@@ -265,7 +265,7 @@ def test_answers_are_those_of_transformers(row, layer_type, hidden, rng):
         assert_close(model(x), answers(lambda x: theirs(x).logits, x))
 
 
-# ---- what is refused: the weights fit, the net is another
+# ---- errors: the weights fit, but the network is different
 
 V2_BOTTLENECK = {"order": "preactivation", "block": "bottleneck"}
 
@@ -329,7 +329,7 @@ GN_D = dict(norm="gn", stem="deep", shortcut="pooled_projection")  # timm's resn
     ("fields", "standardized"), [(GN_D, False), ({"norm": "gn", "stem": "7x7_zeros", "shortcut": "projection"}, True)]
 )
 def test_kernels_are_standardized_in_bits_nets_alone(fields, standardized, tmp_path):
-    """BiT's stem is one 7x7; what else timm has of GroupNorm takes its kernels as they are."""
+    """BiT's stem is one 7x7 convolution. timm's other networks with GroupNorm do not standardize kernels."""
     pytest.importorskip("safetensors")
     fields = {
         **fields,
@@ -424,7 +424,7 @@ def test_checkpoints_are_of_our_rows():
         default_checkpoint("plain18")
 
 
-# ---- ours in PyTorch
+# ---- our weights in PyTorch
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_pytorch_takes_what_is_trained_here(library, row, rng, tmp_path):
         if "_se_fc" in layer.name:
             layer.kernel.assign(0.01 * layer.kernel)
     save_pretrained(model, tmp_path / "net.safetensors")
-    theirs.load_state_dict(load_file(tmp_path / "net.safetensors"))  # strictly
+    theirs.load_state_dict(load_file(tmp_path / "net.safetensors"))  # all names must match
     x = rng.normal(size=(2, 64, 64, 3)).astype("float32")
     assert_close(model(x), answers(theirs.eval(), x))
 
@@ -521,7 +521,7 @@ def test_preprocessing_within_the_model(rng):
 
 
 def test_the_preprocessing_of_the_weights(monkeypatch):
-    """It is that of the source: the model needs no name for it."""
+    """The preprocessing comes from the source of the weights and does not depend on the name of the model."""
     monkeypatch.setattr("keras_resnet.resnet.give", lambda *found, **options: None)
     expected = keras_resnet.model_preprocessing(default_checkpoint("resnet18"))
     found = pretrained.Checkpoint("imagenet", {}, expected)
@@ -533,7 +533,7 @@ def test_the_preprocessing_of_the_weights(monkeypatch):
     np.testing.assert_allclose(np.array(layer.mean).ravel(), 255 * np.array(expected.mean), rtol=1e-5)
 
 
-# ---- real checkpoints on the 10,000 test pictures
+# ---- real checkpoints on the 10,000 test images
 
 
 def accuracy(model):
@@ -547,7 +547,7 @@ def accuracy(model):
 @pytest.mark.slow
 @pytest.mark.cifar10
 def test_our_own_checkpoint():
-    """ResNet-20 with the recipe `fast` and the seed 0, with shortcut A and with B, in float32."""
+    """ResNet-20 with shortcut A and with shortcut B, trained with the recipe `fast` and seed 0, in float32."""
     for shortcut, expected in (("A", 0.9125), ("B", 0.9124)):
         model = keras_resnet.ResNet20(shortcut=shortcut, weights="cifar10", include_preprocessing=True)
         assert accuracy(model) == pytest.approx(expected, abs=2e-4)
@@ -565,7 +565,7 @@ def test_our_own_checkpoint_is_of_its_shortcut(shortcut):
 
 @pytest.mark.parametrize("shortcut", ["A", "B"])
 def test_our_own_checkpoint_without_a_top_and_with_other_classes(shortcut):
-    """The first calls of transfer learning."""
+    """The calls at the beginning of transfer learning."""
     build = partial(keras_resnet.ResNet20, shortcut=shortcut, weights="cifar10")
     whole, headless = build(), build(include_top=False, input_shape=(32, 32, 3))
     for ours, theirs in zip(headless.get_weights(), whole.get_weights(), strict=False):
@@ -596,6 +596,6 @@ CHECKPOINTS = os.environ.get("KERAS_RESNET_CHECKPOINTS", "")
 @pytest.mark.skipif(not CHECKPOINTS, reason="KERAS_RESNET_CHECKPOINTS is no folder with akamaster's resnet20 in it")
 @pytest.mark.parametrize("path", sorted(Path(CHECKPOINTS or ".").glob("*resnet20*")), ids=lambda path: path.name)
 def test_akamasters_resnet20(path):
-    """github.com/akamaster/pytorch_resnet_cifar10: 8.27 % error."""
+    """github.com/akamaster/pytorch_resnet_cifar10: the error is 8.27 %."""
     model = keras_resnet.ResNet20(weights=path, include_preprocessing="cifar10_akamaster")
     assert accuracy(model) == pytest.approx(0.9173, abs=1e-9)

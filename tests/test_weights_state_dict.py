@@ -1,4 +1,4 @@
-"""PyTorch's weights in our nets: the same answers as torchvision and timm, and nothing loaded by half."""
+"""Loads PyTorch's weights. The outputs equal those of torchvision and timm, and no weights are partly loaded."""
 
 import sys
 import types
@@ -12,7 +12,7 @@ import keras_resnet
 from keras_resnet.weights.names import NAMINGS, named_variables
 from keras_resnet.weights.state_dict import match_naming, to_torch
 
-# the rows that the projects have too; the names are ours, but for NAMES
+# rows that also exist in torchvision and timm. The names are equal except for NAMES.
 TORCHVISION = (
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d"),
     *("resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
@@ -30,7 +30,7 @@ TIMM = (
     *("seresnext26d_32x4d", "seresnet152d", "ecaresnet50t"),
     *("resnetv2_50x3_bit", "resnetv2_101x1_bit", "resnetv2_101x3_bit", "resnetv2_152x2_bit", "resnetv2_152x4_bit"),
 )
-# torchvision.models.video; tests/test_video.py compares them
+# networks of torchvision.models.video, which tests/test_video.py compares
 VIDEO = ("r3d_18", "mc3_18", "r2plus1d_18")
 NAMES = {"resnet50v2": "resnetv2_50", "resnet101v2": "resnetv2_101", "resnet152v2": "resnetv2_152"}
 FAST = {
@@ -44,7 +44,7 @@ ROWS = [("torchvision", row) for row in TORCHVISION] + [("timm", row) for row in
 
 def timm():
     pytest.importorskip("torch")
-    # the operators of torchvision's wheel may need CUDA libraries; its models need none of them
+    # The operators of torchvision may need CUDA libraries. Its models do not use these operators.
     sys.modules.setdefault("torchvision._meta_registrations", types.ModuleType("torchvision._meta_registrations"))
     return pytest.importorskip("timm")
 
@@ -58,14 +58,15 @@ def torchvision():
 
 
 def peer(library, row, **arguments):
-    """The net of a row as timm or torchvision has it, everything at random."""
+    """Returns the network of timm or torchvision for a row, with random weights."""
     build = timm().create_model if library == "timm" else torchvision().get_model
     return at_random(build(NAMES.get(row, row), **arguments))
 
 
 def at_random(net, seed=0):
-    """Weights and BN statistics at random, in inference mode. Gates are drawn near 1/2: a gate that is shut or open by
-    a hair makes any two programs differ.
+    """Sets random weights and BN statistics, and the inference mode.
+
+    The outputs of gates are near 1/2. With large weights, rounding errors would decide whether a gate is 0 or 1.
     """
     import torch
 
@@ -73,9 +74,7 @@ def at_random(net, seed=0):
     tensors = [(name, tensor) for name, tensor in net.state_dict().items() if tensor.is_floating_point()]
     for name, tensor in tensors:
         if name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
-            scale = (
-                0.2 if name.endswith(("bn3.weight", "norm3.weight")) else 1
-            )  # so that 50 blocks add up to no millions
+            scale = 0.2 if name.endswith(("bn3.weight", "norm3.weight")) else 1  # keeps the sum of 50 blocks small
             tensor.copy_(scale * (torch.rand(tensor.shape, generator=random) + 0.5))
         elif tensor.ndim > 1:
             scale = (2 / tensor[0].numel()) ** 0.5 * (0.01 if ".se." in name else 1)
@@ -101,7 +100,10 @@ def assert_close(ours, theirs, tolerance=1e-4):
 
 
 def stages_and_answer(net, x):
-    """The last map of every stage of a PyTorch net, the last of them as its classifier sees it, and its logits."""
+    """Returns the last feature map of every stage of a PyTorch network, and its logits.
+
+    The last feature map is the input of the pooling before the classifier.
+    """
     if hasattr(net, "layer1"):
         modules = [net.layer1, net.layer2, net.layer3, net.layer4]
     elif hasattr(net, "stages"):
@@ -150,7 +152,7 @@ def test_every_row_that_they_share_is_there():
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("row", ["resnet18", "resnet50"])  # timm's D counts the padding of its dilated pools
+@pytest.mark.parametrize("row", ["resnet18", "resnet50"])  # the pools of timm's dilated ResNet-D include padding
 @pytest.mark.parametrize("output_stride", [8, 16])
 def test_dilated_answers_are_those_of_timm(row, output_stride, rng):
     theirs = at_random(timm().create_model(row, output_stride=output_stride))

@@ -1,28 +1,32 @@
-"""The ResNets and DenseNets of `keras.applications`, to be used by changing one import.
+"""The ResNets and DenseNets of `keras.applications`. To use them, change one import.
 
     from keras_resnet import applications            # instead of: from keras import applications
     from keras_resnet.applications import resnet50   # instead of: from keras.applications import resnet50
 
-Functions, arguments, defaults and published weights are those of Keras 3.15; outputs are equal up to rounding. The
-names of the layers are equal, except that
+Functions, arguments, defaults and published weights are the same as in Keras 3.15. Outputs are equal up to rounding.
+Layer names are equal, with these exceptions:
 
-- the input layer is called `image`, where Keras numbers its inputs (`input_layer`, `input_layer_1`, ...);
-- ResNet V2 has no layers `conv{i}_block{j}_2_pad` for convolutions of stride 1, which pad themselves, and the shortcuts
-  that Keras calls `max_pooling2d`, `max_pooling2d_1`, ... are `conv{i}_block{j}_0_zero_pad`;
-- DenseNet calls its two paddings `zero_padding2d` and `zero_padding2d_1`, where Keras numbers them on.
+- The input layer is called `image`. Keras numbers its input layers (`input_layer`, `input_layer_1`, ...).
+- ResNet V2 has no layers `conv{i}_block{j}_2_pad` before convolutions of stride 1: the convolutions pad themselves.
+- In ResNet V2, the shortcuts that Keras calls `max_pooling2d`, `max_pooling2d_1`, ... are called
+  `conv{i}_block{j}_0_zero_pad`.
+- DenseNet always calls its two padding layers `zero_padding2d` and `zero_padding2d_1`. Keras increases the numbers with
+  each model.
 
 Other differences:
 
-- ResNet (not V2) has no biases in its convolutions: `weights=` subtracts them from the `moving_mean` of the batch
-  normalization. To load a file of Keras later, call `keras_resnet.load_pretrained(model, path)`, not
+- ResNet (not V2) has no biases in its convolutions. `weights=` subtracts the biases of the file from the `moving_mean`
+  of the batch normalization. To load a file of Keras later, call `keras_resnet.load_pretrained(model, path)`, not
   `model.load_weights(path)`.
-- With `weights=None` kernels are initialized by `HeNormal`, in Keras by `GlorotUniform`.
-- Under a 16-bit policy pooling and classifier compute in float32.
+- With `weights=None`, kernels are initialized by `HeNormal`. Keras uses `GlorotUniform`.
+- Under a 16-bit dtype policy, pooling and classifier compute in float32.
 - On TensorFlow, training updates `moving_variance` with the unbiased variance, as PyTorch does.
-- Only `channels_last` is supported. `input_shape` must agree with `input_tensor`, where Keras ignores it.
-- A file of `weights` may be of a model with a classifier where `include_top=False`, and of another number of classes:
-  then the classifier keeps its random initialization, with a warning.
-- `preprocess_input` does not modify its argument, `decode_predictions` does not download anything.
+- Only `channels_last` is supported.
+- `input_shape` must agree with `input_tensor`. Keras ignores `input_shape` if both are given.
+- With `include_top=False`, the file of `weights` may contain a classifier.
+- The file of `weights` may have a different number of classes. Then the classifier keeps its random initialization and
+  a warning is issued.
+- `preprocess_input` does not modify its argument. `decode_predictions` does not download anything.
 """
 
 from keras_resnet.applications import densenet, resnet, resnet50, resnet_v2

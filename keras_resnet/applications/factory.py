@@ -1,4 +1,4 @@
-"""Makes the functions of the modules here; only the row, or the preprocessing, differs between them."""
+"""Builds the public functions of the modules in this package. They differ only in the row and the preprocessing."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from keras_resnet.resnet import ResNet
 from keras_resnet.variants import builder_name
 from keras_resnet.weights.applications import EPSILON
 
-BATCH_NORM: dict[str, Any] = {"bn_epsilon": EPSILON, "bn_momentum": 0.99}  # of all builders in Keras
+BATCH_NORM: dict[str, Any] = {"bn_epsilon": EPSILON, "bn_momentum": 0.99}  # values of all builders in Keras
 SHAPE, SMALLEST = (224, 224, 3), 32
 
 BUILDER_DOC = """Returns the model of `keras.applications.{function}`, with the same arguments.
@@ -132,7 +132,7 @@ def builder(module: str, row: str, **fields) -> Builder:
 
 
 def check_arguments(include_top, weights, input_shape, classes, classifier_activation) -> None:
-    """ValueError for what Keras refuses, in its words, before a download; `ResNet` checks the rest."""
+    """Raises the ValueErrors of Keras, with the same messages, before a download. `ResNet` makes all other checks."""
     pretrained = isinstance(weights, str) and weights == "imagenet"
     is_file = isinstance(weights, str | os.PathLike) and Path(weights).expanduser().is_file()
     if not (weights is None or pretrained or is_file):
@@ -167,7 +167,7 @@ def check_arguments(include_top, weights, input_shape, classes, classifier_activ
 
 
 def preprocessor(module: str, mode: str) -> Callable:
-    """Returns the `preprocess_input` of a module; `mode` is a name in `PREPROCESSINGS`."""
+    """Returns the `preprocess_input` function of a module. `mode` is a name in `PREPROCESSINGS`."""
 
     def preprocess_input(x, data_format=None):
         return preprocessing.preprocess_input(x, data_format, mode)

@@ -1,4 +1,4 @@
-"""The functions of `keras.applications.resnet`: He et al. 2015, strides in the first 1x1 convolution."""
+"""The functions of `keras.applications.resnet`: He et al. 2015, with the stride in the first 1x1 convolution."""
 
 from keras_resnet.applications.factory import builder, preprocessor
 from keras_resnet.preprocessing import decode_predictions as decode_predictions

@@ -1,4 +1,4 @@
-"""The functions of `keras.applications.resnet_v2`: He et al. 2016, a stage strides in its last block."""
+"""The functions of `keras.applications.resnet_v2`: He et al. 2016, with the stride in the last block of a stage."""
 
 from keras_resnet.applications.factory import builder, preprocessor
 from keras_resnet.preprocessing import decode_predictions as decode_predictions

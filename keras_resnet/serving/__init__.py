@@ -1,4 +1,4 @@
-"""From a trained net to what a server loads."""
+"""Exports of trained models: SavedModels for TF Serving, and ONNX, LiteRT and OpenVINO files."""
 
 from keras_resnet.serving.folding import fold_batch_norm
 from keras_resnet.serving.formats import FORMATS, export

@@ -1,4 +1,7 @@
-"""The export check: what was written must compute what the model computes, and make of files what PIL makes of them."""
+"""The export check.
+
+The exported model must compute the same outputs as the model. Its decoding and resizing of files must equal PIL's.
+"""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -19,12 +22,12 @@ from keras_resnet.serving.freezing import as_function
 from keras_resnet.serving.images import Reader
 from keras_resnet.serving.signatures import ServedModel, Signature
 
-# Precision -> the largest relative difference of the logits, see `agreement`.
+# Precision -> the largest allowed relative difference of the logits. See `agreement`.
 TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 0.05, "int8": 0.5}
 # Probabilities below this value are compared as this value: log(0) is infinite.
 SMALLEST = 1e-30
-# Scores of different images and classes must vary by this share of their size, or they are taken to be constant:
-# float32 probabilities cannot resolve less.
+# If the standard deviation of the logits is less than this fraction of their largest magnitude, the logits count as
+# constant: float32 probabilities cannot resolve smaller differences.
 LEAST_SPREAD = 1e-4
 # Sizes of the test files, as (height, width) relative to the size of the model's images.
 RELATIVE_SIZES = [(1, 1), (1.3, 1.1), (0.7, 1.2), (1.1, 1.9), (2.3, 1.4), (0.9, 0.6)]
@@ -35,8 +38,8 @@ class Agreement(NamedTuple):
 
     Attributes:
         images: Number of images compared, over all signatures.
-        same_top_1: Number of images with the same most probable class. Images on which the model's two best logits are
-            closer than the allowed difference count as the same.
+        same_top_1: Number of images with the same most probable class. If the model's two best logits are closer than
+            the allowed difference, the image counts as the same.
         difference: Root mean square of the difference of the logits, divided by the standard deviation of the model's
             logits over images and classes.
     """
@@ -53,9 +56,10 @@ class Agreement(NamedTuple):
 
 
 def logits_of(values: np.ndarray, like: np.ndarray, smallest: float) -> np.ndarray:
-    """Undoes the activation of the classifier, which is inferred from its outputs `like`; other outputs are kept.
+    """Inverts the activation of the classifier. The activation is inferred from `like`, the outputs of the model.
 
-    Of a softmax: log(p), which is the logits up to a constant per image. Of a sigmoid: log(p / (1 - p)).
+    For a softmax, returns log(p): the logits up to a constant per image. For a sigmoid, returns log(p / (1 - p)).
+    Other outputs are returned unchanged.
     """
     if like.min() < 0 or like.max() > 1 + 1e-5:
         return values
@@ -66,16 +70,18 @@ def logits_of(values: np.ndarray, like: np.ndarray, smallest: float) -> np.ndarr
 
 
 def agreement(written, expected, tolerance: float, *, logits=None, ids=None, smallest: float = SMALLEST) -> Agreement:
-    """Compares outputs by their logits.
+    """Compares the logits of two sets of outputs.
 
     Args:
-        written: (b, n), the outputs of what was written: probabilities or an embedding.
+        written: (b, n), the outputs of the exported model: probabilities or an embedding.
         expected: (b, classes), the outputs of the model.
-        tolerance: Largest relative difference allowed. A different top-1 class counts only if the model's two best
-            logits differ by more than twice this, relative to the spread: closer classes are ties.
-        logits: (b, classes), the logits of the model. Defaults to those that `expected` implies, cut off at log(1e-30).
-        ids: (b, n), the classes of `written`. Defaults to all, in order.
-        smallest: The smallest probability that `written` can tell from 0.
+        tolerance: Largest allowed relative difference. A different top-1 class is an error only if the model's two
+            best logits differ by more than twice the tolerance, relative to `spread_of(logits)`. Otherwise the two
+            classes are a tie.
+        logits: (b, classes), the logits of the model. By default they are computed from `expected`, with probabilities
+            clipped at 1e-30.
+        ids: (b, n), the class indices of `written`. Defaults to all classes, in order.
+        smallest: The smallest probability that `written` can distinguish from 0.
     """
     written, expected = np.asarray(written, "float64"), np.asarray(expected, "float64")
     implied = logits_of(expected, expected, SMALLEST)
@@ -84,7 +90,7 @@ def agreement(written, expected, tolerance: float, *, logits=None, ids=None, sma
         ids = np.broadcast_to(np.arange(expected.shape[1]), expected.shape)
     wanted = np.take_along_axis(expected, ids, 1)
     errors = logits_of(written, expected, smallest) - logits_of(wanted, expected, smallest)
-    if not is_embedding:  # probabilities too small for both are not compared; NaN is
+    if not is_embedding:  # skip probabilities that are too small on both sides, but keep NaN
         errors = errors[~(np.maximum(written, wanted) <= smallest)]
     spread = spread_of(logits)
     difference = float(np.sqrt(np.mean(errors**2)) / spread) if errors.size else np.inf
@@ -102,7 +108,7 @@ def spread_of(logits: np.ndarray) -> float:
 
 
 def check_tolerance(tolerance: float | None, model: keras.Model, precision: str | None) -> float:
-    """Returns `tolerance`; by default that of the coarsest of `precision` and the types that `model` computes in."""
+    """Returns `tolerance`. By default, the largest tolerance of `precision` and the compute dtypes of `model`."""
     if tolerance is not None:
         return within(tolerance, "tolerance", "more than 0")
     precisions = {precision, *(layer.compute_dtype for layer in all_layers(model))}
@@ -120,9 +126,9 @@ def compare_signatures(
 ) -> Agreement:
     """Compares each signature of the SavedModel `path` with the model.
 
-    Signatures that take images are compared on generated images, those that take files on generated files. Raises
-    RuntimeError if the images that `reader` makes of these differ from those of PIL, and ValueError if the outputs of
-    the model are no probabilities.
+    Signatures that take images are compared on generated images. Signatures that take files are compared on generated
+    files. Raises RuntimeError if the images that `reader` decodes differ from PIL's, and ValueError if the outputs of
+    the model are not probabilities.
     """
     files = sample_files(reader.height, reader.width, served.row) if reader else []
     inputs = {False: sample_images(served)} | ({True: read_as_pil(reader, files, served.row)} if reader else {})
@@ -143,7 +149,7 @@ def compare_signatures(
 def compare(
     written: dict, expected: dict, tolerance: float, labels: Sequence[str] = (), smallest: float = SMALLEST
 ) -> Agreement:
-    """Compares the outputs of a signature or a file with those of the model."""
+    """Compares the outputs of a signature or of an exported file with the outputs of the model."""
     if "embedding" in written:
         return agreement(written["embedding"], expected["embedding"], tolerance)
     probabilities = expected["probabilities"]
@@ -159,7 +165,7 @@ def compare(
     if labels:
         scores = written["scores" if "scores" in written else "top_scores"]
         names = written["classes" if "classes" in written else "top_labels"].astype(str)
-        # Classes may share a name: the one with the nearest probability is compared.
+        # Several classes may have the same name. The class with the nearest probability is compared.
         distances = np.abs(probabilities[:, np.newaxis] - scores[..., np.newaxis])
         ids = np.where(np.array(labels) == names[..., np.newaxis], distances, np.inf).argmin(-1)
         found.append(compare_scores(scores, ids=ids))
@@ -169,11 +175,11 @@ def compare(
 
 
 def compare_heatmaps(written: np.ndarray, model: keras.Model, images: np.ndarray, tolerance: float) -> Agreement:
-    """Compares heatmaps of the top-1 class with those of `explain`.
+    """Compares the heatmaps of the top-1 class with the heatmaps of `explain`.
 
-    The difference is multiplied by the maximum of the map that `explain` divides by, and divided by the root mean
-    square of that map before ReLU: where the maximum is small, rounding errors are large in 0..1. If the two best
-    logits are ties, as in `agreement`, the heatmap may be that of either class.
+    `explain` divides each map by its maximum. Where the maximum is small, this enlarges rounding errors. Therefore the
+    difference is multiplied by the maximum and divided by the root mean square of the map before ReLU. If the two best
+    logits are a tie, as in `agreement`, the heatmap of either class is accepted.
     """
     _, logits = class_activation(model, images)
     logits = logits.astype("float64")
@@ -197,7 +203,7 @@ def to_numpy(outputs: dict) -> dict[str, np.ndarray]:
 
 @contextmanager
 def without_tf32() -> Iterator[None]:
-    """Makes GPUs compute in float32 instead of TensorFloat-32, which has 10 bits."""
+    """Makes GPUs compute in float32 instead of TensorFloat-32, whose mantissa has 10 bits."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
@@ -210,11 +216,11 @@ def without_tf32() -> Iterator[None]:
 
 
 def read_as_pil(reader: Reader, files: list[bytes], row: Preprocessing | None) -> np.ndarray:
-    """Returns the images that `reader` makes of files; RuntimeError if PIL makes others."""
+    """Returns the images that `reader` decodes from files. Raises RuntimeError if they differ from PIL's."""
     images = reader(tf.constant(files)).numpy()
     expected = as_model_takes(read_files(files, images.shape[1:], row), row, reader.white)
     difference = np.abs(images - expected) * 255 / np.subtract(*limits(images.shape[-1], row, reader.white)[::-1])
-    if not difference.max() < 1.5:  # 1 and the rounding of float32
+    if not difference.max() < 1.5:  # 1 grey level plus rounding errors of float32
         raise RuntimeError(
             "What was written differs from the model and was deleted: the images made of files differ from those of "
             f"PIL by up to {difference.max():.3g} of 255 levels"
@@ -223,12 +229,12 @@ def read_as_pil(reader: Reader, files: list[bytes], row: Preprocessing | None) -
 
 
 def limits(channels: int, row: Preprocessing | None, white: float | None) -> np.ndarray:
-    """Returns (2, channels): black and white pixels as the model takes them."""
+    """Returns (2, channels): a black and a white pixel, normalized as the model expects."""
     return as_model_takes(np.array([[0.0] * channels, [255.0] * channels]), row, white)
 
 
 def as_model_takes(pixels: np.ndarray, row: Preprocessing | None, white: float | None) -> np.ndarray:
-    """Pixels of 0 to 255 -> pixels of 0 to `white`, or normalized by `row` if `white` is None."""
+    """Scales pixels from 0..255 to 0..`white`. If `white` is None, normalizes them as `row` says."""
     if white is not None or row is None:
         return pixels * ((white or 255) / 255)
     ordered = pixels[..., ::-1] if row.channels == "bgr" else pixels
@@ -236,7 +242,7 @@ def as_model_takes(pixels: np.ndarray, row: Preprocessing | None, white: float |
 
 
 def read_files(files: list[bytes], shape: tuple, row: Preprocessing | None) -> np.ndarray:
-    """Files -> (b, h, w, c) float32 pixels of 0 to 255, by PIL. Without a `row` the whole image is resized."""
+    """Decodes files with PIL: (b, h, w, c) float32 pixels in 0..255. If `row` is None, the whole image is resized."""
     from PIL import Image
 
     images = [resize_image(Image.open(io.BytesIO(file)), shape[:2], row) for file in files]
@@ -246,15 +252,16 @@ def read_files(files: list[bytes], shape: tuple, row: Preprocessing | None) -> n
 
 
 def sample_image(height: int, width: int, channels: int, seed: int) -> np.ndarray:
-    """Returns (height, width, channels) uint8: 6 x 6 rectangles of random colours."""
+    """Returns a (height, width, channels) uint8 image of 6 x 6 rectangles of random colours."""
     colours = np.random.default_rng(seed).integers(0, 256, (6, 6, channels), "uint8")
     return colours[np.arange(height) * 6 // height][:, np.arange(width) * 6 // width]
 
 
 def sample_files(height: int, width: int, row: Preprocessing | None) -> list[bytes]:
-    """Returns PNG and JPEG files of several sizes, for images of this size.
+    """Returns PNG and JPEG files of several sizes, relative to this image size.
 
-    PIL cannot shrink images without antialiasing. If `row` asks for that, all files are smaller.
+    PIL always antialiases when it shrinks an image. If `row` has `antialias=False`, all files are smaller than the
+    image size, so that no file is shrunk.
     """
     from PIL import Image
 
@@ -268,7 +275,7 @@ def sample_files(height: int, width: int, row: Preprocessing | None) -> list[byt
 
 
 def sample_images(served: ServedModel, count: int = 8) -> np.ndarray:
-    """Returns generated images as a model takes them; of about -2 to 2 if its normalization is not known."""
+    """Returns generated images, normalized as the model expects, or in -2..2 if its normalization is not known."""
     height, width, channels = (size or 224 for size in served.shape)
     images = np.stack([sample_image(height, width, channels, seed) for seed in range(count)]).astype("float32")
     if served.white is None and (served.row is None or channels != 3):

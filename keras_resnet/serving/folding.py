@@ -1,4 +1,4 @@
-"""Folding of BatchNormalization, which is affine in inference, into the weights of the layers beside it."""
+"""Folding of BatchNormalization, which is affine in inference, into the weights of the adjacent layers."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -11,8 +11,8 @@ from keras_resnet.network import Network, describe, find_network, input_tensors,
 from keras_resnet.resnet import recursion_limit
 
 BATCH_NORMS = (keras.layers.BatchNormalization, BatchNormalization)
-# Layers that BN is folded into -> the number of last axes of the kernel that are output channels. Exactly these
-# classes: a subclass may do more with its kernel.
+# Layers that BN is folded into -> how many of the last axes of the kernel are output channels. Subclasses are excluded:
+# a subclass may transform its kernel.
 WEIGHT_LAYERS = {
     keras.layers.Conv2D: 1,
     Conv2D: 1,
@@ -21,18 +21,24 @@ WEIGHT_LAYERS = {
     keras.layers.DepthwiseConv2D: 2,
     keras.layers.Dense: 1,
 }
-# Layers that do nothing in inference.
+# Layers that are the identity in inference.
 IDLE = (keras.layers.Dropout, keras.layers.Identity)
-# Layers of exactly this class -> a faster class with the same weights and config.
+# Class of a layer (subclasses are excluded) -> a faster class with the same weights and config.
 FASTER: dict[type, Any] = {
-    keras.layers.BatchNormalization: BatchNormalization,  # one kernel
-    keras.layers.Conv2D: Conv2D,  # groups without XLA
-    StandardizedConv2D: Conv2D,  # the kernel is standardized once
+    keras.layers.BatchNormalization: BatchNormalization,  # one fused kernel
+    keras.layers.Conv2D: Conv2D,  # grouped convolution without XLA
+    StandardizedConv2D: Conv2D,  # the kernel is standardized at folding
 }
 
 
 class Folding(NamedTuple):
-    """A model without the BN layers `folded`. The BN layers `kept` have no layer that they can be folded into."""
+    """The folded model, and the names of its BN layers.
+
+    Attributes:
+        model: The model without the folded BN layers.
+        folded: Names of the BN layers that were folded.
+        kept: Names of the BN layers that could not be folded.
+    """
 
     model: keras.Model
     folded: tuple[str, ...]
@@ -40,17 +46,18 @@ class Folding(NamedTuple):
 
 
 def fold_batch_norm(model: keras.Model) -> keras.Model:
-    """Returns an equal model, for inference, with BatchNormalization folded into the weights.
+    """Returns an equivalent inference model with BatchNormalization folded into the weights.
 
-    BN is folded into the convolution or dense layer before it, or into the one behind it if that layer pads nothing. It
-    is kept if there is neither, as between an addition and a ReLU, and if that layer or its output is used twice.
-    Weights are multiplied in float64. Standardized kernels become plain kernels.
+    BN is folded into the convolution or dense layer before it. Otherwise BN is folded into the layer after it, if that
+    layer uses no padding. BN is kept if neither layer exists, as between an addition and a ReLU. BN is also kept if
+    the layer or its output is used more than once. Weights are multiplied in float64. Standardized kernels become plain
+    kernels.
 
     Args:
         model: A Functional or Sequential `keras.Model`. It is not changed.
 
     Returns:
-        A Functional `keras.Model` with weights of its own. All layers but the folded ones keep names and dtypes.
+        A Functional `keras.Model` with its own weights. All remaining layers keep their names and dtypes.
 
     Raises:
         ValueError: If `model` is not Functional or Sequential.
@@ -69,13 +76,13 @@ def folding(
     dtypes_of: Callable[[keras.Model], dict[str, str]] = lambda model: {},
     twins: dict[type, Callable] | None = None,
 ) -> Folding:
-    """Folds BN as `fold_batch_norm` does, and returns the names of the layers as well.
+    """Folds BN as `fold_batch_norm` does, and also returns the names of the BN layers.
 
     Args:
         model: A Functional or Sequential `keras.Model`.
-        dtypes_of: A function from a model to the dtype policies of some of its layers, by name.
-        twins: Class of layers -> a function (layer, config) that returns an equal layer whose weights hold the same
-            numbers, perhaps in another shape.
+        dtypes_of: A function that takes a model and returns the dtype policies of some of its layers, by layer name.
+        twins: Layer class -> a function (layer, config) that returns an equivalent layer. Its weights have the same
+            values and may have another shape.
     """
     check_functional(model)
     sequential = isinstance(model, keras.Sequential)
@@ -123,14 +130,14 @@ def check_functional(model) -> None:
 
 
 class FoldingTarget(NamedTuple):
-    """The layer that a BN is folded into, and whether the BN comes before it."""
+    """The name of the layer that a BN is folded into, and whether the BN comes before this layer."""
 
     layer: str
     before: bool
 
 
 def find_targets(model: keras.Model) -> dict[str, FoldingTarget]:
-    """Returns where each BN that can be folded is folded into, in the order of the model."""
+    """Returns the target of each BN that can be folded, in the order of the model."""
     graph = Graph(model)
     targets: dict[str, FoldingTarget] = {}
     for layer in model.layers:
@@ -148,7 +155,7 @@ def find_targets(model: keras.Model) -> dict[str, FoldingTarget]:
 
 
 def all_layers(model: keras.Model) -> Iterator[keras.Layer]:
-    """Yields the layers of `model` and of the models inside it."""
+    """Yields the layers of `model` and of its nested models."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from all_layers(layer)
@@ -157,7 +164,7 @@ def all_layers(model: keras.Model) -> Iterator[keras.Layer]:
 
 
 class Graph:
-    """The names of the layers that each layer gets its inputs from, and of those that get its output."""
+    """The graph of a model: for each layer name, the names of its source layers and of its consumer layers."""
 
     def __init__(self, model: keras.Model):
         config = model.get_config()
@@ -171,7 +178,7 @@ class Graph:
         for name, sources in self.sources.items():
             for source in sources:
                 self.consumers[source].append(name)
-        for name in keras.tree.flatten(config["output_layers"]):  # [name, node, tensor], or a structure of these
+        for name in keras.tree.flatten(config["output_layers"]):  # nested lists [name, node, tensor]
             if isinstance(name, str):
                 self.consumers[name].append(None)
 
@@ -180,7 +187,7 @@ class Graph:
         return self.calls[name] == len(self.sources[name]) == 1
 
     def is_private(self, name: str) -> bool:
-        """Whether also its output goes to one layer only."""
+        """Whether the layer is called once and its output is used by one layer only."""
         return self.is_once(name) and self.following(name) is not None
 
     def following(self, name: str) -> str | None:
@@ -202,7 +209,7 @@ def can_scale(bn, layer) -> bool:
 
 
 def can_be_scaled(bn, layer) -> bool:
-    """Whether `layer` gets nothing but outputs of `bn`: padding would add zeros that `bn` has not shifted."""
+    """Whether every input value of `layer` comes from `bn`. Padding would add zeros that `bn` has not shifted."""
     if not scales(bn, layer) or WEIGHT_LAYERS[type(layer)] != 1:
         return False
     if isinstance(layer, keras.layers.Dense):

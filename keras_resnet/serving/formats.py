@@ -1,4 +1,4 @@
-"""One call for every format. ONNX, LiteRT and OpenVINO files are written by Keras' own `model.export`."""
+"""`export` writes every format. ONNX, LiteRT and OpenVINO files are written by Keras' own `model.export`."""
 
 import inspect
 import json
@@ -24,40 +24,41 @@ from keras_resnet.serving.saved_model import export_saved_model
 from keras_resnet.serving.signatures import ServedModel, serve
 from keras_resnet.serving.versions import unpublished
 
-OPSET = 17  # of ONNX, from 2022: onnxruntime supports it since 1.12
+OPSET = 17  # ONNX operator set of 2022, supported since onnxruntime 1.12
 MAX_CALIBRATION_IMAGES = 1000  # images used for calibration
-MIN_CALIBRATION_RANGE = 0.02  # of the range that the model takes: images of 0 to 1 fill 0.004 of 0 to 255
+MIN_CALIBRATION_RANGE = 0.02  # fraction of the input range of the model: images in 0..1 fill 0.004 of 0..255
 
 
 def export(model: keras.Model, path, *, format: str | None = None, **options) -> dict:
-    """Writes a classifier in one of the FORMATS, and compares what was written with the model.
+    """Exports a classifier in one of the FORMATS and compares the exported file with the model.
 
-    The file goes from `image`, (b, h, w, c), to `probabilities`, (b, classes), both float32 and of any b; BN is folded.
-    The output is `embedding`, (b, features), for a model without a classifier. It is run by onnxruntime, LiteRT or
-    OpenVINO, compared with the model, and only then renamed to `path`.
+    The input of the file is `image`, (b, h, w, c). The output is `probabilities`, (b, classes), or, for a model without
+    a classifier, `embedding`, (b, features). Both are float32 with any batch size b. BN is folded. The file is run with
+    onnxruntime, LiteRT or OpenVINO and compared with the model. Only then it is renamed to `path`.
 
     Args:
         model: A Functional or Sequential `keras.Model`, from (b, h, w, c) to (b, classes).
-        path: The directory of the versions of a SavedModel, or a file that ends in .onnx, .tflite or .xml (OpenVINO,
-            with a .bin beside it).
-        format: "saved_model", "onnx", "litert" or "openvino". Defaults to that of the suffix. The last three need the
-            extra of their name, such as `pip install 'keras-resnet-family[onnx]'`.
-        **options: For "saved_model" those of `export_saved_model`. For the others:
+        path: For a SavedModel, the directory of its versions. For the other formats, a file name that ends in .onnx,
+            .tflite or .xml. OpenVINO also writes a .bin file beside the .xml file.
+        format: "saved_model", "onnx", "litert" or "openvino". Defaults to the format of the suffix. The last three need
+            the extra of the same name, such as `pip install 'keras-resnet-family[onnx]'`.
+        **options: For "saved_model", the options of `export_saved_model`. For the other formats:
 
             - `labels`, `preprocessing`, `tolerance`, `metadata`: as for `export_saved_model`. They are stored in the
-              file: as metadata of ONNX, as `model_info` of OpenVINO, as files that `unzip` finds in a .tflite.
-            - `overwrite`: Whether to replace a file.
+              file: in ONNX as metadata, in OpenVINO as `model_info`, in a .tflite file as files that `unzip` extracts.
+            - `overwrite`: Whether to replace an existing file.
             - `precision` (LiteRT, OpenVINO): "float16" stores weights in 16 bits.
-            - `int8` (LiteRT, OpenVINO): some hundred typical images to calibrate arithmetic in 8 bits with: (b, h, w,
-              c) as the model takes them, or a folder of files. The file is compared on them.
+            - `int8` (LiteRT, OpenVINO): Some hundred typical images, which calibrate 8-bit arithmetic. Either an array
+              (b, h, w, c), normalized as the model expects, or a folder of files. The exported file is compared with
+              the model on these images.
 
     Returns:
         A dict with `path`, `bytes`, `agreement` and the metadata.
 
     Raises:
         ValueError: If the options do not fit the format or the model. Nothing was written.
-        ImportError: If an extra is missing; it is named.
-        RuntimeError: If what was written differs from the model. It was deleted.
+        ImportError: If an extra is missing. The message names the extra.
+        RuntimeError: If the exported file differs from the model. The file was deleted.
 
     Example:
         >>> model = keras_resnet.ResNet20(weights="cifar10", include_preprocessing=True)
@@ -115,15 +116,15 @@ def export_file(
         folded.export(str(source), format=format, verbose=False, input_signature=[image], **options)
         kind.finish(source, written, served.output, precision, images, metadata)
         run, reference = kind.load(written), as_function(served.reference)
-        parts = [images[start : start + 7] for start in range(0, len(images), 7)]  # 8 images: batches of 7 and 1
+        parts = [images[start : start + 7] for start in range(0, len(images), 7)]  # 8 images give batches of 7 and 1
         with check.without_tf32():
             found = [reference(part) for part in parts]
         expected = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-        smallest = 1 / 256 if (format, precision) == ("litert", "int8") else check.SMALLEST  # its softmax has 8 bits
+        smallest = 1 / 256 if (format, precision) == ("litert", "int8") else check.SMALLEST  # int8 softmax: 8 bits
         outputs = np.concatenate([run(part) for part in parts])
         agreed = check.compare({served.output: outputs}, expected, tolerance, smallest=smallest)
         check.check_agreement(agreed, tolerance)
-        places[-1].unlink(missing_ok=True)  # without the last file the others are not loaded
+        places[-1].unlink(missing_ok=True)  # the other files are not loaded without the last file
         for place in places:
             os.replace(folder / place.name, place)
     size = sum(place.stat().st_size for place in places)
@@ -132,7 +133,7 @@ def export_file(
 
 
 def check_calibration(int8, served: ServedModel) -> np.ndarray:
-    """Returns float32 images; ValueError if the model does not take this size or this range of numbers."""
+    """Returns float32 images. Raises ValueError if their size or their range of values does not fit the model."""
     shape, row, white = served.shape, served.row, served.white
     if isinstance(int8, str | os.PathLike):
         int8 = read_folder(Path(int8).expanduser(), make_reader(shape, row, white))
@@ -159,14 +160,14 @@ def check_calibration(int8, served: ServedModel) -> np.ndarray:
 
 
 class MirroredPadding2D(keras.layers.ZeroPadding2D):
-    """Pads with the pixels at the border, which does not change a maximum. Integers have no minus infinity."""
+    """Pads with the border pixels, which does not change a maximum. Quantized integers have no minus infinity."""
 
     def call(self, x):
         return keras.ops.pad(x, [(0, 0), *self.padding, (0, 0)], mode="symmetric")
 
 
 def as_rescaling(layer: keras.layers.Normalization, config: dict):
-    """Returns the same arithmetic as a Rescaling: ONNX does not take the statistics of a Normalization."""
+    """Returns an equivalent Rescaling layer. The ONNX export does not support the statistics of a Normalization."""
     step = affine(layer)
     if step is None:
         return keras.layers.Normalization.from_config(config)
@@ -174,7 +175,7 @@ def as_rescaling(layer: keras.layers.Normalization, config: dict):
     return keras.layers.Rescaling(scale, offset, name=config["name"], dtype=config["dtype"])
 
 
-# Layers of exactly this class -> an equal layer that all formats can represent.
+# Class of a layer (subclasses are excluded) -> an equivalent layer that all formats can represent.
 FLOAT32_CLASSES: dict[type, Any] = {
     LowestPadding2D: MirroredPadding2D,
     keras.layers.Normalization: as_rescaling,
@@ -228,7 +229,7 @@ def finish_litert(source: Path, written: Path, output: str, precision: str, imag
     import zipfile
 
     os.rename(source, written)
-    with zipfile.ZipFile(written, "a") as files:  # behind the model, where TensorFlow Lite has labels as well
+    with zipfile.ZipFile(written, "a") as files:  # appended after the model, as TensorFlow Lite's own labels
         files.writestr("labels.txt", "".join(f"{label}\n" for label in metadata["labels"]))
         files.writestr("metadata.json", json.dumps(metadata, indent=1))
 
@@ -245,7 +246,7 @@ def finish_openvino(source: Path, written: Path, output: str, precision: str, im
 
     model = openvino.Core().read_model(str(source))
     if precision == "int8":
-        os.environ.setdefault("NNCF_CI", "1")  # otherwise the import reports its use to its makers
+        os.environ.setdefault("NNCF_CI", "1")  # otherwise the import of nncf sends usage data
         import nncf
 
         nncf.set_log_level(logging.ERROR)
@@ -257,7 +258,7 @@ def finish_openvino(source: Path, written: Path, output: str, precision: str, im
 
 
 def load_openvino(path: Path, precision: str = "f32") -> Callable:
-    """Computes in the `precision` "f32" or "bf16"; by itself OpenVINO takes bfloat16 if the CPU has it."""
+    """Loads a model that computes in `precision`, "f32" or "bf16". OpenVINO's default is bfloat16 on CPUs with it."""
     import openvino
 
     compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
@@ -265,13 +266,13 @@ def load_openvino(path: Path, precision: str = "f32") -> Callable:
 
 
 class File(NamedTuple):
-    """A format of one or more files of the same stem."""
+    """A file format. An exported model is one or more files with the same stem."""
 
-    suffixes: tuple[str, ...]  # in the order of renaming: the last is the one that is loaded
+    suffixes: tuple[str, ...]  # in the order of renaming; users load the last file
     precisions: tuple[str, ...]
-    modules: tuple[str, ...]  # of the extra of the same name as the format
-    options: Callable[[str, np.ndarray], dict]  # of model.export
-    finish: Callable  # what Keras wrote -> the file with its metadata
+    modules: tuple[str, ...]  # modules of the extra, which has the name of the format
+    options: Callable[[str, np.ndarray], dict]  # options of model.export
+    finish: Callable  # adds the metadata to the file that Keras wrote
     load: Callable[[Path], Callable]
 
 

@@ -1,4 +1,4 @@
-"""A model as one function whose weights are constants, which TensorFlow can fold, fuse and lay out."""
+"""Conversion of a model to one function with constant weights, which TensorFlow can fold, fuse and lay out."""
 
 from typing import Any, NamedTuple
 
@@ -9,12 +9,12 @@ from keras_resnet.layers import Conv2D, tf
 from keras_resnet.machine import bfloat16_pays
 from keras_resnet.serving.folding import WEIGHT_LAYERS, folding
 
-# Name -> the type to compute in; None: those of the model.
+# Name -> the compute dtype. None keeps the compute dtypes of the model.
 OPTIMIZE: dict[str, str | None] = {"freeze": None, "bfloat16": "bfloat16"}
 HALF = ("bfloat16", "float16")
-# Layers that never compute in 16 bits: bfloat16 cannot hold the pixels 0 to 255 after a normalization.
+# Layers that never compute in 16 bits: bfloat16 cannot represent normalized pixels of 0 to 255 exactly.
 FULL_PRECISION_LAYERS = (keras.layers.Normalization, keras.layers.Rescaling)
-# Bytes that a protocol buffer can hold, less room for the graph.
+# Largest size of the weights in bytes: the limit of a protocol buffer minus space for the graph.
 LARGEST = 2**31 - 2**26
 
 
@@ -25,7 +25,7 @@ class Frozen(NamedTuple):
         function: A concrete `tf.function`.
         optimize: The name in OPTIMIZE.
         folded: Names of the BN layers that were folded.
-        kept: Names of the BN layers that were not.
+        kept: Names of the BN layers that were not folded.
     """
 
     function: Any
@@ -46,19 +46,20 @@ def check_backend() -> None:
 
 
 def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
-    """Returns `model`, for inference, as a function with BN folded and the weights as constants.
+    """Returns an inference function of `model`, with BN folded and constant weights.
 
     Args:
         model: A Functional or Sequential `keras.Model`.
-        optimize: "freeze", or "bfloat16": kernels are stored, and all but the preprocessing and the layers from the
-            global pooling on is computed, in bfloat16. A warning says if this machine does not gain from it.
+        optimize: "freeze" or "bfloat16". With "bfloat16", kernels are stored in bfloat16. All layers compute in
+            bfloat16, except for the preprocessing and for the global pooling and the layers after it. A warning is
+            issued if this machine does not compute faster in bfloat16.
 
     Returns:
         A `Frozen`.
 
     Raises:
-        ValueError: If `optimize` is unknown, if the weights have more than 2 GB, which no SavedModel can hold, or if
-            `fold_batch_norm` refuses the model.
+        ValueError: If `optimize` is unknown, if the weights have more than 2 GB (the limit of a SavedModel), or if
+            `fold_batch_norm` rejects the model.
     """
     check_backend()
     dtype = choose(OPTIMIZE, optimize, "optimize")
@@ -80,7 +81,7 @@ def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
     )
 
     def constant(value):
-        if dtype and value.ndim > 1 and value.dtype == "float32":  # the kernel of the head: stored in 16 bits, too
+        if dtype and value.ndim > 1 and value.dtype == "float32":  # store the kernel of the head in 16 bits
             return tf.cast(tf.constant(value.astype(tf.bfloat16.as_numpy_dtype)), tf.float32)
         return tf.constant(value)
 
@@ -92,7 +93,7 @@ def freeze(model: keras.Model, optimize: str = "freeze") -> Frozen:
 
 
 def as_function(model: keras.Model, function=None):
-    """Returns `function`, by default the model in inference with its variables, as a `tf.function` of one `image`."""
+    """Wraps `function` as a `tf.function` of one `image`. By default, the model itself in inference mode."""
     function = function or (lambda images: float32(model(images, training=False)))
     image = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="image")
     return tf.function(function, input_signature=[image], autograph=False)
@@ -103,16 +104,17 @@ def float32(outputs):
 
 
 def pointwise(layer: keras.layers.Dense, config: dict):
-    """Returns a dense layer on feature maps, as in a gate, as a 1x1 convolution: Keras reshapes at run time instead."""
+    """Replaces a dense layer on feature maps, as in a gate, by a 1x1 convolution. Keras would reshape at run time."""
     if len(layer.get_build_config()["input_shape"]) != 4:
         return keras.layers.Dense.from_config(config)
     return Conv2D(config["units"], 1, **{key: config[key] for key in ("name", "dtype", "activation", "use_bias")})
 
 
 def storage(model: keras.Model, dtype: str | None) -> dict[str, str]:
-    """Returns the dtype policy of each layer of the frozen copy. Vectors, such as those of the head, stay in float32.
+    """Returns the dtype policy of each layer of the frozen copy.
 
-    Kernels of layers that compute in 16 bits are stored in 16 bits: the policies "mixed_..." would store 32 and cast.
+    Layers whose outputs are vectors, such as those of the head, stay in float32. Kernels of layers that compute in
+    16 bits are stored in 16 bits. The policies "mixed_..." would store 32 bits and cast.
     """
     policies = {}
     for layer in model.layers:

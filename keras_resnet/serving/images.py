@@ -1,4 +1,4 @@
-"""From files to the images that a model takes, inside the graph: PIL's pixels to within one grey level."""
+"""Decoding, resizing and normalization of image files inside the graph. Pixels equal PIL's to within one grey level."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from keras_resnet.preprocessing import (
 from keras_resnet.resnet import recursion_limit
 from keras_resnet.serving.folding import IDLE, Graph
 
-# PIL's "L" of RGB: ITU-R 601-2 in 16 bits.
+# Weights of PIL's conversion from RGB to "L": ITU-R 601-2 in 16 bits.
 LUMA = (19595, 38470, 7471)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 
@@ -28,9 +28,9 @@ class Reader(NamedTuple):
     """Decodes, resizes and normalizes files.
 
     Attributes:
-        height, width, channels: The size of an image. With a `preprocessing`, height and width are its size.
-        preprocessing: How to resize, crop and normalize. None resizes the whole image.
-        white: White pixels become this, 1 or 255. None normalizes as `preprocessing` says.
+        height, width, channels: The size of an image. With a `preprocessing`, height and width equal its size.
+        preprocessing: How to resize, crop and normalize. If None, the whole image is resized.
+        white: The value of white pixels in the output, 1 or 255. If None, pixels are normalized by `preprocessing`.
     """
 
     height: int
@@ -40,9 +40,10 @@ class Reader(NamedTuple):
     white: float | None = 255.0
 
     def __call__(self, files):
-        """`(b,)` strings, files of any mix of sizes and formats -> (b, h, w, c) float32.
+        """Decodes `files`, (b,) strings, and returns images (b, h, w, c) float32.
 
-        Each file is decoded and resized by itself. One that cannot be decoded fails all.
+        The files may have different sizes and formats: each file is decoded and resized separately. If one file cannot
+        be decoded, the whole batch fails.
         """
         shape = tf.TensorSpec((self.height, self.width, self.channels), tf.float32)
         images = tf.map_fn(self.read, files, fn_output_signature=shape)
@@ -56,15 +57,16 @@ class Reader(NamedTuple):
 
 
 def grey(pixels):
-    """(h, w, 3) -> (h, w, 1), as PIL's `convert("L")`."""
+    """Converts (h, w, 3) to (h, w, 1) as PIL's `convert("L")` does."""
     weighted = tf.reduce_sum(tf.cast(pixels, tf.int32) * LUMA, axis=-1, keepdims=True)
     return tf.cast((weighted + 2**15) // 2**16, tf.float32)
 
 
 def make_reader(shape: tuple, row: Preprocessing | None, white: float | None) -> Reader:
-    """Returns what makes files the images (h, w, c) that a model takes; ValueError if there is no way.
+    """Returns a `Reader` that decodes files to the images (h, w, c) that a model expects.
 
-    `white` is the value of white pixels if the model normalizes its input, otherwise None.
+    `white` is the value of white pixels if the model normalizes its input, otherwise None. Raises ValueError if files
+    cannot be decoded for this model.
     """
     height, width, channels = shape
     if channels not in (1, 3):
@@ -82,7 +84,7 @@ def make_reader(shape: tuple, row: Preprocessing | None, white: float | None) ->
 
 
 def read_folder(folder: Path, reader: Reader) -> np.ndarray:
-    """Returns the images that `reader` makes of the files in `folder`, in the order of their names."""
+    """Returns the images that `reader` decodes from the files in `folder`, in the order of the file names."""
     files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
         raise ValueError(f"The folder must hold files {SUFFIXES}. Received: {str(folder)!r}")
@@ -91,7 +93,7 @@ def read_folder(folder: Path, reader: Reader) -> np.ndarray:
 
 # ------------------------------------------------------------------------------- the normalization inside a model
 
-# Layers that keep the range of the pixels in inference.
+# Layers that do not change the range of pixel values in inference.
 PASSING = (
     *IDLE,
     *(keras.layers.GaussianNoise, keras.layers.CenterCrop, keras.layers.Resizing, keras.layers.RandomBrightness),
@@ -101,7 +103,10 @@ PASSING = (
 
 
 class InputNormalization(NamedTuple):
-    """(x - mean) / std, one number or one per channel, for pixels x of 0 to `white`, which is 1 or 255."""
+    """The normalization (x - mean) / std for pixels x of 0 to `white`, where `white` is 1 or 255.
+
+    `mean` and `std` have one value, or one value per channel.
+    """
 
     white: float
     channels: str
@@ -109,7 +114,7 @@ class InputNormalization(NamedTuple):
     std: np.ndarray
 
     def is_like(self, row: Preprocessing) -> bool:
-        """Whether `row` normalizes the pixels of a file equally, to a thousandth."""
+        """Whether `row` has the same normalization, with a relative tolerance of 0.001."""
         channels, *statistics = row.arithmetic()
         ours = (255 / self.white * self.mean, 255 / self.white * self.std)
         return channels == self.channels and all(map(lambda a, b: np.allclose(a, b, rtol=1e-3), ours, statistics))
@@ -118,7 +123,10 @@ class InputNormalization(NamedTuple):
 def check_preprocessing(
     preprocessing: str | Preprocessing | None, model: keras.Model, own: InputNormalization | None
 ) -> Preprocessing | None:
-    """Returns the row, by default that of the model; ValueError if `own`, the normalization in the model, differs."""
+    """Returns the preprocessing to apply to files. Defaults to the preprocessing of the model.
+
+    Raises ValueError if it differs from `own`, the normalization inside the model.
+    """
     if preprocessing is None:
         row = preprocessing_of(model)
         return row if row is None or own is None or own.is_like(row) else None
@@ -134,7 +142,7 @@ def check_preprocessing(
 
 
 def preprocessing_of(model: keras.Model) -> Preprocessing | None:
-    """Returns the preprocessing that a network, or a model that begins with one, carries, for images of its size."""
+    """Returns the preprocessing stored in a network, or in the network that `model` begins with, at its image size."""
     network = find_network(model)
     row = network.preprocessing if network and network in (model, *model.layers[:2]) else None
     height, width = model.input_shape[1:3]
@@ -144,12 +152,12 @@ def preprocessing_of(model: keras.Model) -> Preprocessing | None:
 
 
 def input_normalization(model: keras.Model) -> InputNormalization | None:
-    """Returns the product of the Normalization and Rescaling layers at the input of `model`, before any other layer.
+    """Returns the combined normalization of the Normalization and Rescaling layers at the input of `model`.
 
-    Layers that keep the range of the pixels may stand between. Layers of this kind elsewhere do not count. None if
-    there are none, or if they do nothing.
+    Only the layers before any other layer are included. Layers in PASSING may occur between them. Returns None if there
+    are no such layers, or if together they are the identity.
 
-    Means and deviations of at most 1 are taken for those of pixels of 0 to 1, others for those of 0 to 255.
+    If all means and standard deviations are at most 1, the pixels are assumed to be in 0..1, otherwise in 0..255.
     """
     scale, offset, bgr = np.ones(1), np.zeros(1), False
     for operation in path_from_input(model):
@@ -167,7 +175,7 @@ def input_normalization(model: keras.Model) -> InputNormalization | None:
 
 
 def path_from_input(model: keras.Model) -> Iterator:
-    """Yields the operations that the input goes through, also those of models inside, and None where it branches."""
+    """Yields the operations on the path from the input, including those of nested models, and None at a branch."""
     with recursion_limit(10 * len(model.layers)):
         graph = Graph(keras.Model(model.inputs[0], model.outputs[0]))
     (name,) = (name for name, sources in graph.sources.items() if not sources)
@@ -180,13 +188,13 @@ def path_from_input(model: keras.Model) -> Iterator:
 
 
 def affine(operation) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns scale and offset of a layer that computes scale * x + offset for each channel; otherwise None."""
+    """Returns scale and offset of a layer that computes scale * x + offset per channel, or None for other layers."""
     if isinstance(operation, keras.layers.Rescaling):
         return np.ravel(operation.scale).astype("float64"), np.ravel(operation.offset).astype("float64")
     if not isinstance(operation, keras.layers.Normalization) or operation.invert:
         return None
     mean, variance = (keras.ops.convert_to_numpy(value) for value in (operation.mean, operation.variance))
-    if mean.size != mean.shape[-1]:  # other numbers for each pixel
+    if mean.size != mean.shape[-1]:  # statistics per pixel, not per channel
         return None
     std = np.maximum(np.sqrt(variance.ravel().astype("float64")), keras.config.epsilon())
     return 1 / std, -mean.ravel() / std

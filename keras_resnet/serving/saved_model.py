@@ -1,4 +1,4 @@
-"""SavedModels for TF Serving: numbered directories that appear whole, with fixed names of inputs and outputs."""
+"""SavedModels for TF Serving, in numbered directories. Each directory is written completely and then renamed."""
 
 import json
 from collections.abc import Sequence
@@ -35,55 +35,62 @@ def export_saved_model(
 ) -> dict:
     """Writes a classifier as `directory/<version>/`, for TF Serving and `tf.saved_model.load`.
 
-    The version is written to a hidden directory beside it, loaded again, compared with the model and then renamed: a
-    server that watches `directory` never sees a part of it. It is compared on generated images, and, for signatures
-    that take files, on generated JPEG and PNG files, which PIL decodes and resizes. The result is printed.
+    The export is first written to a hidden directory inside `directory`, loaded again and compared with the model. Then
+    it is renamed, so that a server that watches `directory` never sees an incomplete version. The comparison uses
+    generated images. Signatures that take files are compared on generated JPEG and PNG files, with PIL as the reference
+    for decoding and resizing. The result of the comparison is printed.
 
     The signatures share one copy of the weights:
 
-    - "images" (key `serving_default`): `image`, (b, h, w, c) float32, which the model gets as it is;
-    - "image_bytes": `image_bytes`, (b,) strings: JPEG, PNG, GIF or BMP files, in any mix of sizes;
-    - "classify": `inputs`, (b,) tf.Examples with `image/encoded`, for the Classify API: `classes` and `scores`, (b, k);
-    - "embedding", on request: `image` -> `embedding`, (b, features), what the last dense layer gets;
-    - "cam", on request: `image` -> `cam`, (b, h, w) in 0..1, the class activation map of the top-1 class as `explain`
-      returns it, for models that end in global average pooling and one dense layer; "cam_bytes" is the same for files,
-      at the size of the model's images.
+    - "images" (key `serving_default`): Input `image`, (b, h, w, c) float32, passed to the model unchanged.
+    - "image_bytes": Input `image_bytes`, (b,) strings: JPEG, PNG, GIF or BMP files. Their sizes may differ.
+    - "classify": For the Classify API. Input `inputs`, (b,) tf.Examples with the feature `image/encoded`. Outputs
+      `classes` and `scores`, (b, k).
+    - "embedding", on request: Input `image`. Output `embedding`, (b, features), the input of the last dense layer.
+    - "cam", on request: Input `image`. Output `cam`, (b, h, w) in 0..1, the class activation map of the top-1 class as
+      `explain` returns it. The model must end in global average pooling and one dense layer.
+    - "cam_bytes", on request: The same for files. The maps have the size of the model's images.
 
-    The first two output `probabilities` (b, classes) and, best first, `top_labels`, `top_scores`, `top_ids` (b, k).
-    Logits of a model without classifier activation go through a softmax. All numbers are float32 or int32: TF Serving
-    cannot write others as JSON. A model without a classifier (`include_top=False, pooling="avg"`) outputs `embedding`
-    (b, features) instead, in "images" and "image_bytes"; "classify" and `labels` are refused for it.
+    "images" and "image_bytes" output `probabilities` (b, classes) and `top_labels`, `top_scores`, `top_ids` (b, k),
+    sorted from best to worst. If the model outputs logits, a softmax is applied. All numbers are float32 or int32: TF
+    Serving cannot write other types as JSON. For a model without a classifier (`include_top=False, pooling="avg"`),
+    "images" and "image_bytes" output `embedding` (b, features) instead. "classify" and `labels` are not allowed for
+    such a model.
 
     Args:
         model: A Functional or Sequential `keras.Model`, from (b, h, w, c) to (b, classes).
         directory: The directory of the versions. Its name is the name of the model on the server.
         version: A positive integer. Defaults to the highest version plus one.
         overwrite: Whether to replace `version` if it exists.
-        signatures: Names of SIGNATURES. Defaults to all but those on request.
-        labels: Names of the classes, or "imagenet" or "cifar10". Defaults to `model.class_names` of a network
-            that has them, and otherwise to the positions of the classes.
-        top_k: Number of best classes in the outputs, at most the number of classes.
-        preprocessing: A name of PREPROCESSINGS or a `Preprocessing`: what files go through. Defaults to that of the
-            network which `model` is, or begins with, at the size of its images. If that is not known, files are resized
-            to the size of the model, as pixels of 0 to 255, with a warning if the model does not normalize them. If
-            the model begins with layers that normalize (`include_preprocessing`, Normalization, Rescaling), files
-            become pixels of 0 to 255, or of 0 to 1 if its mean and deviation are those of such pixels; then
-            `preprocessing` must be the same normalization, and only its size and crop are used.
-        optimize: "freeze" (BN folded, weights as constants), "bfloat16" (computed in 16 bits as well, for servers that
-            are faster in it) or None (variables as they are).
-        warmup: Batch sizes of the requests that a server runs before it is ready; True is 1, False is none. Needs the
-            extra [serving]. By default True if it is installed; otherwise a warning says that none were written.
-        tolerance: The largest relative difference of the logits: the root mean square of the difference, divided by the
-            standard deviation of the model's logits. Defaults to that of the precision in `serving.check.TOLERANCES`.
+        signatures: Names of SIGNATURES. Defaults to all signatures that are not on request.
+        labels: Names of the classes, or "imagenet" or "cifar10". Defaults to `model.class_names` if the model is a
+            network with class names, otherwise to the indices of the classes.
+        top_k: Number of best classes in the outputs. It is reduced to the number of classes if that is smaller.
+        preprocessing: A name of PREPROCESSINGS or a `Preprocessing` that is applied to files. Defaults to the
+            preprocessing of the network that `model` is or begins with, at the size of its images. If it is not known,
+            files are resized to the size of the model and their pixels are in 0..255. A warning is issued if the model
+            does not normalize such pixels. If the model begins with layers that normalize (`include_preprocessing`,
+            Normalization, Rescaling), pixels of files are in 0..255, or in 0..1 if the mean and standard deviation of
+            these layers are for 0..1. Then `preprocessing` must have the same normalization, and only its size and crop
+            are used.
+        optimize: "freeze" (BN folded, constant weights), "bfloat16" (also computes in 16 bits, for servers on which
+            this is faster) or None (the variables are unchanged).
+        warmup: Batch sizes of the requests that a server runs before it is ready. True means batch size 1, False means
+            no requests. Needs the extra [serving]. Defaults to True if the extra is installed. Otherwise no requests
+            are written and a warning is issued.
+        tolerance: Largest allowed relative difference of the logits: the root mean square of the difference, divided by
+            the standard deviation of the model's logits. Defaults to the value of the precision in
+            `serving.check.TOLERANCES`.
         server_config: Whether to add the model to `models.config` beside `directory`.
-        metadata: Goes into `assets.extra/metadata.json`, such as the source of the weights and their accuracy.
+        metadata: A dict that is written to `assets.extra/metadata.json`, such as the source of the weights and their
+            accuracy.
 
     Returns:
-        A dict with `path`, `version`, `bytes`, `agreement`, `signatures` and all else that is in `metadata.json`.
+        A dict with `path`, `version`, `bytes`, `agreement`, `signatures` and all other entries of `metadata.json`.
 
     Raises:
         ValueError: If the arguments do not fit the model or each other. Nothing was written.
-        RuntimeError: If what was written differs from the model. It was deleted.
+        RuntimeError: If the exported model differs from the model. The export was deleted.
 
     Example:
         >>> model = keras_resnet.ResNet20(weights="cifar10", include_preprocessing=True)
@@ -93,7 +100,7 @@ def export_saved_model(
     """
     directory = Path(directory).expanduser()
     if directory.name in ("", ".."):
-        directory = directory.resolve()  # its name is that of the model
+        directory = directory.resolve()  # the directory's name is the model's name
     if optimize is not None:
         choose(OPTIMIZE, optimize, "optimize")
     served = serve(model, labels, preprocessing, extras=extras_of(signatures))
@@ -156,7 +163,7 @@ def check_no_xla(path: Path) -> None:
 
 
 def set_methods(path: Path, chosen: Sequence[Signature]) -> None:
-    """Sets the method of signatures for Classify; TensorFlow writes "predict" for all."""
+    """Sets the method name of Classify signatures. TensorFlow writes the method "predict" for all signatures."""
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(path))
     others = [signature for signature in chosen if signature.method != PREDICT]
     for signature in others:

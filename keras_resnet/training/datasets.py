@@ -1,6 +1,6 @@
 """Data sets: CIFAR and digits in memory, any tfds image-classification set, folders of image files.
 
-`load_data` reads all of them. Large sets are streamed: their images stay encoded until a batch needs them.
+`load_data` reads all of them. Large sets are streamed: their images are decoded only when a batch needs them.
 """
 
 import re
@@ -32,15 +32,16 @@ class ImageData:
     """A data set for image classification.
 
     Attributes:
-        name: str, the source that it was loaded from, such as `"cifar10"` or `"folder:flowers"`.
-        class_names: tuple of str; label i is `class_names[i]`.
-        train: The part to train on.
-        validation: The part held out of the training set, to choose by; `None` if nothing is held out.
-        test: The part for the final evaluation; `None` if there is none.
+        name: str, the source that the data set was loaded from, such as `"cifar10"` or `"folder:flowers"`.
+        class_names: tuple of str. `class_names[i]` is the name of label i.
+        train: The training part.
+        validation: The part held out of the training set, for the choice of hyperparameters. `None` if nothing is held
+            out.
+        test: The part for the final evaluation. `None` if there is no such part.
         flip: bool, whether a mirrored image still belongs to its class.
-        preprocessing: `Preprocessing` for networks without pretrained weights. Of sets in memory it has the mean and
-            the standard deviation of the whole training set, whatever part of it is used.
-        image_size: int, height and width of the images; `None` if they vary.
+        preprocessing: `Preprocessing` for networks without pretrained weights. For sets in memory, its mean and
+            standard deviation are those of the whole training set, even if only a part of the set is used.
+        image_size: int, height and width of the images. `None` if they vary.
     """
 
     name: str
@@ -54,7 +55,7 @@ class ImageData:
 
 
 def in_memory(part: Part | None) -> Arrays:
-    """Returns a part that is in memory; ValueError for any other."""
+    """Returns `part` if it is in memory. Raises ValueError otherwise."""
     if not isinstance(part, Arrays):
         raise ValueError(f"The data set must be in memory, such as 'cifar10'. Received: {type(part).__name__}")
     return part
@@ -69,33 +70,34 @@ def load_data(
     validation: int | None = None,
     strict: bool = False,
 ) -> ImageData:
-    """Loads a data set; prepares it first if it is not on this machine yet.
+    """Loads a data set. Prepares it first if it is not on this machine yet.
 
     Args:
         source: One of
 
-            - `"cifar10"` or `"cifar100"`, and `"digits"` (scikit-learn's, embedded), which are read into memory;
-            - the name of any other image-classification set of tensorflow-datasets, such as `"imagenet2012"` or
-              `"oxford_flowers102"`, which is streamed;
-            - `"folder:PATH"`, a folder whose sub-folders are the classes. It may contain `train`, `val` (or
-              `validation`) and `test` folders of these.
+            - `"cifar10"`, `"cifar100"` or `"digits"`, which are read into memory. `"digits"` is included in
+              scikit-learn.
+            - The name of another image-classification set of tensorflow-datasets, such as `"imagenet2012"` or
+              `"oxford_flowers102"`, which is streamed.
+            - `"folder:PATH"`, a folder with one sub-folder per class. Alternatively the folder contains `train`, `val`
+              (or `validation`) and `test` folders, each with one sub-folder per class.
         data_dir: Directory of tfds data sets. Defaults to the environment variable TFDS_DATA_DIR, then to
             `~/tensorflow_datasets`.
-        seed: int, decides which training examples are held out. Defaults to 0.
-        train_examples: int, number of examples to train on. Defaults to all that are not held out.
-        validation: int, number of training examples that are held out; 0 holds out none. Defaults to 5000 for CIFAR (He
-            2015, Section 4.2), 300 for digits, none for a set or folder with a validation part of its own, otherwise a
-            tenth of a tfds set and a fifth of each class of a folder. Neither number changes the other part.
+        seed: int, determines which training examples are held out. Defaults to 0.
+        train_examples: int, number of training examples. Defaults to all examples that are not held out.
+        validation: int, number of training examples that are held out. 0 holds out none. Defaults to 5000 for CIFAR (He
+            2015, Section 4.2), 300 for digits, none for a set or folder with its own validation part, otherwise a tenth
+            of a tfds set and a fifth of each class of a folder. If `train_examples` and `validation` are both given,
+            changing one number does not change the part of the other.
         strict: bool, whether a damaged image file is an error. By default damaged files are skipped, and one warning
             lists them.
 
     Returns:
-        An `ImageData`. The test part of a tfds set without labelled test images, such as ImageNet, is its validation
-        split.
+        An `ImageData`. If a tfds set has no labelled test images, as ImageNet, its validation split is the test part.
 
     Raises:
         ValueError: If an argument is not valid, or a folder does not contain images of at least two classes.
-        DataUnavailable: If the data set is damaged or could not be prepared.
+        DataUnavailable: If the data set is damaged or cannot be prepared.
 
     Example:
         >>> data = load_data("digits", train_examples=100)
@@ -119,7 +121,10 @@ def load_data(
 
 
 def _sizes(whole: int, train_examples: int | None, validation: int) -> tuple[int, int]:
-    """Returns the number of examples to train on and of those not held out; ValueError if they are out of range."""
+    """Returns the number of training examples, and the number of examples that are not held out.
+
+    Raises ValueError if a number is out of range.
+    """
     _check_range("validation", validation, 0, whole - 1)
     rest = whole - validation
     if train_examples is None:
@@ -158,7 +163,7 @@ def _load_arrays(source, data_dir, seed, train_examples, validation) -> ImageDat
 
 
 def _moments(images: np.ndarray) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Returns mean and standard deviation per channel of pixels of 0 to 1, exact, without a float copy."""
+    """Returns the exact mean and standard deviation per channel, for pixels scaled to 0..1, without a float copy."""
     pixels = images.reshape(-1, 3)
     mean = np.einsum("nc->c", pixels, dtype=float) / len(pixels)
     square = np.einsum("nc,nc->c", pixels, pixels, dtype=float) / len(pixels)
@@ -167,7 +172,7 @@ def _moments(images: np.ndarray) -> tuple[tuple[float, float, float], tuple[floa
 
 
 def read_tfds(name: str, split: str, data_dir: Directory) -> tuple[Arrays, tuple[str, ...]]:
-    """Reads a split of a tfds data set in its original order (tfds stores it shuffled), and the class names."""
+    """Returns a split of a tfds data set and its class names. The original order, which tfds shuffles, is restored."""
     directory = prepare(name, data_dir)
     tf, tfds = import_tensorflow(), import_tfds(name)
     try:
@@ -185,13 +190,16 @@ def read_tfds(name: str, split: str, data_dir: Directory) -> tuple[Arrays, tuple
 
 
 def read_digits(name: str, split: str, data_dir: Directory) -> tuple[Arrays, tuple[str, ...]]:
-    """Reads scikit-learn's 1797 digits, 8x8 of 0 to 16, as 32x32x3 of 0 to 255; a fixed 360 are the test set."""
+    """Returns scikit-learn's 1797 digits as 32x32x3 images of 0 to 255. The originals are 8x8 images of 0 to 16.
+
+    The test set is always the same 360 images.
+    """
     if data_dir is not None:
         raise ValueError(f"data_dir must be None: {name} is embedded. Received: {data_dir!r}")
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    # the file is sorted by writer: it is shuffled, always in the same way, before it is divided
+    # The file is sorted by writer. Shuffle it with a fixed seed before splitting.
     order = np.random.default_rng(0).permutation(len(digits.target))
     part = order[:-360] if split == "train" else order[-360:]
     grey = np.round(digits.images[part] * (255 / 16)).astype(np.uint8)
@@ -200,7 +208,7 @@ def read_digits(name: str, split: str, data_dir: Directory) -> tuple[Arrays, tup
 
 
 class Dataset(NamedTuple):
-    """How a data set in memory is read: a function of its name, "train" or "test", and `data_dir`."""
+    """A data set in memory. `read` is a function of its name, "train" or "test", and `data_dir`."""
 
     read: Callable[[str, str, Directory], tuple[Arrays, tuple[str, ...]]]
     validation: int
@@ -238,7 +246,7 @@ def _load_records(source, data_dir, train_examples, validation) -> ImageData:
 
     held_out = Records(builder, "validation") if "validation" in splits else None
     test = Records(builder, "test") if "test" in splits else None
-    if test is None or next(iter(test.examples()))[2] < 0:  # the labels of ImageNet's test images are secret
+    if test is None or next(iter(test.examples()))[2] < 0:  # the labels of ImageNet's test images are not published
         test = held_out
     size = Records(builder, "train").size
     if validation is None:
@@ -262,7 +270,7 @@ def _load_records(source, data_dir, train_examples, validation) -> ImageData:
 
 
 def _check_features(builder) -> None:
-    """ValueError unless the set has single images and single labels."""
+    """Raises ValueError unless each example has one image and one label."""
     import tensorflow_datasets as tfds
 
     features, keys = builder.info.features, builder.info.supervised_keys
@@ -304,7 +312,7 @@ def _load_folder(source, path, seed, train_examples, validation, strict) -> Imag
 
 
 def _stratified(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Returns an order of the examples in which every contiguous part has about the same share of each class."""
+    """Returns an order of the examples in which every contiguous part has about the same fraction of each class."""
     shuffled = np.random.default_rng(seed).permutation(len(labels))
     place = np.empty(len(labels))
     for label in np.unique(labels):

@@ -1,4 +1,4 @@
-"""A page on the loopback interface: drop an image, see its classes and where the network sees the first one."""
+"""A local web page that classifies an uploaded image and shows the class activation map of the top-1 class."""
 
 import os
 
@@ -11,15 +11,15 @@ def page(model: keras.Model):
     """Returns a Gradio page for a network.
 
     Args:
-        model: A network whose preprocessing is known, such as that of a run.
+        model: A network whose preprocessing is known, such as the network of a run.
 
     Returns:
-        A `gradio.Interface`; `launch()` serves it.
+        A `gradio.Interface`. Call its `launch()` to serve the page.
 
     Raises:
         ImportError: If Gradio is not installed.
     """
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when Gradio is imported
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio reads it when it is imported
     try:
         import gradio
     except ImportError as error:

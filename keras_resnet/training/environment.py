@@ -1,4 +1,4 @@
-"""The machine, the versions and the commit that a result was made with."""
+"""The machine, the software versions and the commit with which a result was computed."""
 
 import os
 import platform
@@ -21,7 +21,10 @@ def machine() -> str:
 
 
 def commit() -> str:
-    """Returns the commit of the checkout that contains this package, with "+" if files differ; else "unknown"."""
+    """Returns the commit of the checkout that contains this package. Returns "unknown" outside of a checkout.
+
+    A "+" is appended if files differ from the commit.
+    """
     command = [
         "git",
         "-C",

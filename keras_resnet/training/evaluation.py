@@ -1,4 +1,4 @@
-"""Evaluation and prediction: one crop, ten crops or several scales, and what is measured."""
+"""Evaluation and prediction with one crop, ten crops or several scales, and the metrics."""
 
 import csv
 import io
@@ -23,22 +23,25 @@ from keras_resnet.training.datasets import ImageData, load_data
 from keras_resnet.training.parts import Files
 
 SCALES = (224, 256, 384, 480, 640)  # He 2015, section 3.4, for networks of 224 pixels
-BINS = 15  # of the calibration error: Guo et al. 2017, arXiv:1706.04599
+BINS = 15  # bins of the calibration error: Guo et al. 2017, arXiv:1706.04599
 MISTAKES = 16
 SPLITS = ("test", "validation", "train", "all")
-PARTS = ("test", "validation", "val")  # names of folders that are a part themselves
+PARTS = ("test", "validation", "val")  # names of folders that are themselves a part
 
 
 # --------------------------------------------------------------------- crops: an image -> the crops that are averaged
 
 
 def one_crop(pixels, row: Preprocessing):
-    """The center crop: (1, size, size, 3)."""
+    """Returns the center crop, (1, size, size, 3)."""
     return [resize_pixels(pixels, (row.size, row.size), row)[tf.newaxis]]
 
 
 def ten_crops(pixels, row: Preprocessing):
-    """Krizhevsky et al. 2012, section 4.1: four corners and the center, and the same mirrored: (10, size, size, 3)."""
+    """Returns four corner crops, the center crop and their mirror images, (10, size, size, 3).
+
+    Source: Krizhevsky et al. 2012, section 4.1.
+    """
     image, size = shorter_side(pixels, row, row.resize), row.size
     height, width = tf.shape(image)[0], tf.shape(image)[1]
     y, x = height - size, width - size
@@ -48,13 +51,13 @@ def ten_crops(pixels, row: Preprocessing):
 
 
 def scales(pixels, row: Preprocessing):
-    """He 2015, section 3.4: the whole image at several sizes of its shorter side, and the same mirrored."""
+    """Returns the whole image at several sizes of its shorter side, and its mirror images. He 2015, section 3.4."""
     images = [shorter_side(pixels, row, max(row.size, side * row.size // 224)) for side in SCALES]
     return [tf.stack([image, image[:, ::-1]]) for image in images]
 
 
 def shorter_side(pixels, row: Preprocessing, side: int):
-    """Resizes the whole image; the longer side is rounded down."""
+    """Resizes the whole image so that its shorter side is `side`. The longer side is rounded down."""
     shape = tf.shape(pixels)[:2]
     whole_size = shape * side // tf.reduce_min(shape)
     scale = tf.cast(whole_size / shape, tf.float32)
@@ -81,11 +84,11 @@ class Evaluation:
 
     Attributes:
         class_names: The names of the classes.
-        labels: (n,) the true classes.
+        labels: (n,), the true classes.
         probabilities: (n, classes), averaged over the crops.
-        names: What each image is called: its path, or its number in the data set.
-        about: What was evaluated: `dataset`, `split`, `crops`, `image_size`, `model`.
-        seconds: The duration.
+        names: The name of each image: its path, or its index in the data set.
+        about: The settings of the evaluation: `dataset`, `split`, `crops`, `image_size`, `model`.
+        seconds: The duration of the evaluation in seconds.
     """
 
     class_names: tuple[str, ...]
@@ -102,17 +105,17 @@ class Evaluation:
 
     @property
     def predictions(self) -> np.ndarray:
-        """(n,) the most probable class of each image."""
+        """The most probable class of each image, (n,)."""
         return self.probabilities.argmax(axis=1)
 
     @property
     def top1(self) -> float:
-        """The fraction of images whose most probable class is the true one."""
+        """The fraction of images whose most probable class is the true class."""
         return float((self.predictions == self.labels).mean())
 
     @property
     def top5(self) -> float | None:
-        """The fraction of images whose true class is among the five most probable; None with less than 6 classes."""
+        """The fraction of images whose true class is among the five most probable. None with fewer than 6 classes."""
         if len(self.class_names) < 6:
             return None
         best = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :5]
@@ -135,13 +138,13 @@ class Evaluation:
 
     @property
     def confusion(self) -> np.ndarray:
-        """(classes, classes) number of images by true class (row) and predicted class (column)."""
+        """The number of images per true class (row) and predicted class (column), (classes, classes)."""
         from sklearn.metrics import confusion_matrix
 
         return confusion_matrix(self.labels, self.predictions, labels=range(len(self.class_names)))
 
     def per_class(self) -> list[dict[str, Any]]:
-        """Returns a row per class: `name`, `images`, `recall`, `precision`. They are None if they are 0 / 0."""
+        """Returns one row per class: `name`, `images`, `recall`, `precision`. A ratio of 0 / 0 is None."""
         confusion = self.confusion
         rows = []
         for i, name in enumerate(self.class_names):
@@ -157,7 +160,7 @@ class Evaluation:
         return rows
 
     def mistakes(self, number: int = MISTAKES) -> list[int]:
-        """Returns the numbers of the wrongly classified images, the most confident first."""
+        """Returns the indices of the wrongly classified images, sorted by confidence, highest first."""
         wrong = np.flatnonzero(self.predictions != self.labels)
         confidence = self.probabilities[wrong].max(axis=1)
         return wrong[np.argsort(-confidence, kind="stable")][:number].tolist()
@@ -171,7 +174,7 @@ class Evaluation:
         return f"{', '.join(parts)} ({self.examples} images)"
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the figures as a dict."""
+        """Returns the metrics as a dict."""
         names = ("examples", "top1", "top5", "loss", "calibration_error")
         return self.about | {name: getattr(self, name) for name in names} | {"seconds": round(self.seconds, 1)}
 
@@ -190,7 +193,7 @@ class Evaluation:
         rows = [[name, *counts] for name, counts in zip(self.class_names, self.confusion.tolist(), strict=True)]
         write_text(directory / "confusion.csv", _csv(["true class", *self.class_names], rows))
         draw_confusion(self, directory / "confusion.png")
-        (directory / "mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
+        (directory / "mistakes.png").unlink(missing_ok=True)  # from an earlier evaluation
         if self.mistakes() and Path(self.names[0]).is_file():
             draw_mistakes(self, directory / "mistakes.png")
 
@@ -217,14 +220,15 @@ def evaluate(
     Args:
         model: A network of this package or a model that contains one, the path of a `.keras` file, or the directory of
             a run.
-        dataset: What `load_data` takes, or what it returned.
-        split: `"test"`, `"validation"`, `"train"`, or `"all"`, all images of a folder without parts. Defaults to
-            `"test"`, and to `"all"` for a folder that is called `test`, `val` or `validation`.
-        crops: `1`, the center; `10`, the corners and the center, and the same mirrored; or `"multiscale"`, the whole
-            image at five sizes (224, 256, 384, 480 and 640 pixels for networks of 224) and mirrored, for which the
-            network is applied fully convolutionally. The probabilities are averaged. Defaults to 1.
-        image_size: Height and width of the crops in pixels. Defaults to that of the model.
-        batch_size: Images per batch. With several sizes, one image is a batch. Defaults to 64.
+        dataset: A data set as `load_data` accepts it, such as `"cifar10"` or `"folder:PATH"`, or an `ImageData`.
+        split: `"test"`, `"validation"`, `"train"`, or `"all"` for all images of a folder without parts. Defaults to
+            `"test"`. For a folder with the name `test`, `val` or `validation`, defaults to `"all"`.
+        crops: `1` is the center crop. `10` is the four corner crops, the center crop and their mirror images.
+            `"multiscale"` is the whole image at five sizes and its mirror images. The sizes are 224, 256, 384, 480 and
+            640 pixels for networks of 224 pixels, and the network is applied fully convolutionally. The probabilities
+            of all crops are averaged. Defaults to 1.
+        image_size: Height and width of the crops in pixels. Defaults to the image size of the model.
+        batch_size: Images per batch. With `"multiscale"`, each batch is one image. Defaults to 64.
         data_dir: Directory of tfds data sets. Defaults to `TFDS_DATA_DIR`, then `~/tensorflow_datasets`.
         **settings: Further arguments of `load_data`, such as `validation`.
 
@@ -233,7 +237,7 @@ def evaluate(
 
     Raises:
         ValueError: If an argument is not allowed, if the preprocessing is not known, if the model and the data set have
-            different classes, or if there is no such split.
+            different classes, or if the split does not exist.
 
     Example:
         >>> import keras_resnet
@@ -285,7 +289,7 @@ def evaluate(
 
 
 def _batches(part, crop: Callable, row: Preprocessing, batch_size: int) -> Iterator[tuple]:
-    """Yields lists of images of one size each, the labels, and the weights that average the outputs of an image."""
+    """Yields a list of image arrays (one array per size), the labels, and the matrix that averages over the crops."""
 
     def prepared(position, image, label):
         pixels = decode_file(image) if image.dtype == tf.string else image
@@ -304,12 +308,12 @@ def _batches(part, crop: Callable, row: Preprocessing, batch_size: int) -> Itera
 
 
 def _forward(model: keras.Model, images: Sequence[np.ndarray], row: Preprocessing) -> np.ndarray:
-    """The outputs for lists of images (b, h, w, 3) of pixels of 0 to 255."""
+    """Returns the probabilities for a list of images (b, h, w, 3) with pixels of 0 to 255."""
     return np.concatenate([probabilities(model, inputs_of(model, part, row)) for part in images])
 
 
 def inputs_of(model: keras.Model, pixels: np.ndarray, row: Preprocessing) -> np.ndarray:
-    """What the model takes for pixels of 0 to 255, (b, h, w, 3)."""
+    """Returns the inputs of the model for pixels of 0 to 255, (b, h, w, 3)."""
     pixels = pixels.astype("float32")
     if require_network(model).includes_preprocessing:
         return pixels
@@ -317,13 +321,13 @@ def inputs_of(model: keras.Model, pixels: np.ndarray, row: Preprocessing) -> np.
 
 
 def own_preprocessing(model: keras.Model) -> Preprocessing:
-    """The preprocessing of the model, at the size of its images."""
+    """Returns the preprocessing of the model, at the image size of the model."""
     row = known_preprocessing(model)
     return row.at_size(model.input_shape[1] or row.size)
 
 
 def probabilities(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
-    """The outputs as probabilities (b, classes); logits go through a softmax."""
+    """Returns the outputs as probabilities (b, classes). A softmax is applied to logits."""
     outputs = model.predict_on_batch(inputs)
     if getattr(model.layers[-1], "activation", None) is keras.activations.linear:
         outputs = keras.ops.softmax(outputs)
@@ -331,7 +335,7 @@ def probabilities(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
 
 
 def any_size(model: keras.Model) -> Network:
-    """Returns a network with the same weights for images of any size."""
+    """Returns a network with the same weights that accepts images of any size."""
     if not isinstance(model, Network):
         raise ValueError(f"model must be a network itself for images of another size. Received: {model.name!r}")
     preprocessing = model.preprocessing if model.includes_preprocessing else None
@@ -347,7 +351,7 @@ def any_size(model: keras.Model) -> Network:
 
 
 def read_model(model: keras.Model | str | os.PathLike) -> keras.Model:
-    """Returns a model itself, or the one in a `.keras` file or in the directory of a run."""
+    """Returns `model`, or loads it from a `.keras` file or from the directory of a run."""
     if isinstance(model, keras.Model):
         return model
     path = Path(model).expanduser()
@@ -376,14 +380,14 @@ def predict(
 
     Args:
         model: As for `evaluate`.
-        images: What a `Preprocessing` takes: a path, the bytes of a file, an array of pixels of 0 to 255, a PIL image,
-            or a list of these.
-        top: Number of classes per image, at most that of the model. Defaults to 5.
+        images: A path, the bytes of a file, an array with pixels of 0 to 255, a PIL image, or a list of these.
+        top: Number of classes per image. It is reduced to the number of classes of the model if that is smaller.
+            Defaults to 5.
         batch_size: Images per batch. Defaults to 64.
 
     Returns:
-        For each image a list of pairs (class name, probability), the most probable first. Classes without names are
-        called by their numbers.
+        For each image a list of pairs (class name, probability), the most probable class first. If the classes have no
+        names, their indices are used.
 
     Raises:
         ValueError: If an image cannot be read or if the preprocessing is not known.
@@ -414,11 +418,11 @@ def explained(model: keras.Model, image: Any) -> np.ndarray:
     return overlay(pixels[0], heatmap)
 
 
-# ------------------------------------------------------------------------------------------------------- the pictures
+# ------------------------------------------------------------------------------------------------------------ figures
 
 
 def draw_confusion(evaluation: Evaluation, path: Path) -> None:
-    """Draws the confusion matrix in per cent of each true class; with numbers if there are at most 20 classes."""
+    """Draws the confusion matrix in percent of each true class. Adds the numbers for up to 20 classes."""
     from matplotlib.figure import Figure
 
     counts = evaluation.confusion
@@ -462,6 +466,6 @@ def draw_mistakes(evaluation: Evaluation, path: Path) -> None:
 
 
 def save_figure(figure, path: Path) -> None:
-    """Writes a figure as PNG, whole or not at all."""
+    """Writes a figure as PNG to a temporary file and then renames it."""
     with whole(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=120)

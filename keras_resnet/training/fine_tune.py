@@ -1,4 +1,4 @@
-"""`finetune`: from a folder of images to a model, its evaluation and its pictures."""
+"""`finetune` trains a network on a folder of images, evaluates it and draws the figures."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,13 +12,13 @@ from keras_resnet.variants import DenseVariant, Variant
 
 
 class Finetuned(NamedTuple):
-    """What `finetune` returns.
+    """The result of `finetune`.
 
     Attributes:
         model: The network, for RGB pixels of 0 to 255. `model.class_names` are the names of the folders.
         evaluation: The `Evaluation` on the test images, or on the validation images if there are no test images.
         result: The content of `result.json`, see `Run`.
-        directory: Where the files are.
+        directory: The directory of the files.
     """
 
     model: Network
@@ -40,18 +40,19 @@ def finetune(
 ) -> Finetuned:
     """Fine-tunes a network on labelled images.
 
-    The same call resumes a training that was interrupted, and only evaluates a finished one again. The directory then
-    contains `model.keras`, `result.json`, `history.json`, `curves.png`, and the files of `Evaluation.save`.
+    If the training was interrupted, the same call resumes it. If the training is finished, the same call only repeats
+    the evaluation. Afterwards the directory contains `model.keras`, `result.json`, `history.json`, `curves.png` and the
+    files of `Evaluation.save`.
 
     Args:
-        dataset: `"folder:PATH"`, a folder with one sub-folder of images per class, or what else `load_data` takes.
+        dataset: `"folder:PATH"`, a folder with one sub-folder of images per class, or another source of `load_data`.
         net: Name of a row of `VARIANTS`, or a `Variant`.
-        weights: Initial weights, as `keras_resnet.ResNet` takes them, such as `"imagenet"`. Defaults to None, random
+        weights: Initial weights, as for `keras_resnet.ResNet`, such as `"imagenet"`. Defaults to None, random
             initialization.
-        directory: Where files are written. Defaults to `runs/<name of the run>`.
+        directory: The directory for the files. Defaults to `runs/<name of the run>`.
         recipe: Name of `RECIPES`, such as `"finetune"` or `"linear_probe"`. Defaults to `"finetune"`.
         data_dir: Directory of tfds data sets. Defaults to `TFDS_DATA_DIR`, then `~/tensorflow_datasets`.
-        strict: Whether unreadable files are an error. Defaults to False: they are skipped with a warning.
+        strict: Whether unreadable files are an error. Defaults to False: unreadable files are skipped with a warning.
         **settings: Further arguments of `Run`, such as `seed`, `epochs`, `image_size` or `changes`.
 
     Returns:
@@ -59,7 +60,7 @@ def finetune(
 
     Raises:
         ValueError: If an argument is not allowed, if the folder is not as described, or if the training diverged.
-        DataUnavailable: If a data set is not there and cannot be prepared.
+        DataUnavailable: If a data set is not on this machine and cannot be prepared.
 
     Example:
         ```python
@@ -87,7 +88,7 @@ def finetune(
 
 
 def draw_curves(result: dict[str, Any], path: Path) -> None:
-    """Draws loss, accuracy and learning rate of each epoch."""
+    """Draws the loss, the accuracy and the learning rate of each epoch."""
     from matplotlib.figure import Figure
 
     history = result["history"]

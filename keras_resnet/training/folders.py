@@ -1,4 +1,4 @@
-"""Folders of image files, whose sub-folders are classes; every file is checked."""
+"""Folders of image files, with one sub-folder per class. Every file is checked."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -12,18 +12,18 @@ from keras_resnet.training.parts import Files
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 PARTS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
-# format and mode of the files that TensorFlow decodes as Pillow does
+# (format, mode) of the files that TensorFlow decodes to the same pixels as Pillow
 DECODED_AS_BY_PILLOW = {
     *(("JPEG", mode) for mode in ("L", "RGB")),
-    ("MPO", "RGB"),  # a JPEG file with further images, of some cameras
+    ("MPO", "RGB"),  # a JPEG file that contains further images, written by some cameras
     *(("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")),
     ("BMP", "RGB"),
 }
-MAX_FULLY_CHECKED = 50_000  # files; of a larger folder only the beginning of each file is checked
+MAX_FULLY_CHECKED = 50_000  # number of files. In larger folders, only the beginning of each file is checked.
 
 
 def read_folder(root: Path, strict: bool) -> tuple[tuple[str, ...], dict[str, Files]]:
-    """Returns the names of the classes, and the files of the parts "train", "validation" and "test" that there are.
+    """Returns the names of the classes, and the files of each existing part: "train", "validation" or "test".
 
     Raises ValueError if the folder does not contain images of at least two classes.
     """
@@ -34,7 +34,7 @@ def read_folder(root: Path, strict: bool) -> tuple[tuple[str, ...], dict[str, Fi
     if not places["train"] and (places["validation"] or places["test"]):
         if all(folder.name in ("val", "validation", "test") for folder in _folders(root)):
             raise ValueError(f"{root} must contain a folder train. Received: {[p.name for p in _folders(root)]}")
-        places = {part: [] for part in PARTS}  # "test" is a class here
+        places = {part: [] for part in PARTS}  # here "test" is the name of a class
     train = places["train"][0] if places["train"] else root
     class_names = tuple(folder.name for folder in _folders(train))
     _check_classes(train, class_names)
@@ -53,7 +53,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _check_classes(root: Path, class_names: tuple[str, ...]) -> None:
-    """ValueError unless `root` has a sub-folder of files for each of two classes or more."""
+    """Raises ValueError unless `root` has a sub-folder of files for each of at least two classes."""
     if len(class_names) < 2:
         raise ValueError(
             f"{root} must contain at least two folders of images, one per class. Received: {list(class_names)}"
@@ -65,7 +65,7 @@ def _check_classes(root: Path, class_names: tuple[str, ...]) -> None:
 
 
 def _list_files(root: Path, class_names: tuple[str, ...]) -> Files:
-    """Returns all visible files in the folders of the classes, images or not; ValueError for an unknown class."""
+    """Returns all visible files in the class folders, images or not. Raises ValueError for an unknown class."""
     unknown = sorted({folder.name for folder in _folders(root)} - set(class_names))
     if unknown:
         raise ValueError(f"{root} must have the classes of the training part only. It also has: {unknown[:5]}")
@@ -80,13 +80,13 @@ def _list_files(root: Path, class_names: tuple[str, ...]) -> Files:
 
 
 def _without_damaged(root: Path, parts: dict[str, Files], strict: bool) -> dict[str, Files]:
-    """Checks every file; lists in one warning those that are no readable images, and leaves them out."""
+    """Checks every file. Files that are not readable images are removed and listed in one warning."""
     from tqdm import tqdm
 
     whole = sum(files.size for files in parts.values()) <= MAX_FULLY_CHECKED
     damaged: list[str] = []
     checked: dict[str, Files] = {}
-    with ThreadPoolExecutor() as pool:  # Pillow decodes without the lock of Python
+    with ThreadPoolExecutor() as pool:  # Pillow releases Python's global lock while it decodes
         for part, files in parts.items():
             checks = pool.map(partial(_check_file, whole=whole), files.paths)
             results = list(tqdm(checks, f"Checking {part} images", files.size, leave=False, disable=None))
@@ -107,7 +107,7 @@ def _without_damaged(root: Path, parts: dict[str, Files], strict: bool) -> dict[
 
 
 def _check_file(path: str, whole: bool) -> bool | str:
-    """Returns whether Pillow must decode the file, or what is wrong with it. Reads all of it if `whole`."""
+    """Returns whether Pillow must decode the file, or the error as text. If `whole`, the whole file is decoded."""
     from PIL import Image
 
     if not path.lower().endswith(SUFFIXES):
@@ -118,7 +118,7 @@ def _check_file(path: str, whole: bool) -> bool | str:
         with Image.open(path) as image:
             by_pillow = (image.format, image.mode) not in DECODED_AS_BY_PILLOW or _is_16_bit(image)
             if whole:
-                image.draft("RGB", (1, 1))  # a JPEG is decoded at an eighth of its size
+                image.draft("RGB", (1, 1))  # decode a JPEG file at 1/8 of its size, which is faster
                 image.load()
     except Exception as error:  # damaged files raise errors of many types
         return str(error).replace(repr(path), "the file")

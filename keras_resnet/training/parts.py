@@ -14,21 +14,22 @@ import numpy as np
 def import_tensorflow():
     """Returns the module tensorflow.
 
-    With another backend of Keras TensorFlow only makes batches: it must not reserve the memory of the GPUs.
+    If Keras has another backend, TensorFlow only prepares batches. Then it must not reserve the memory of the GPUs.
     """
     import tensorflow as tf
 
     if keras.backend.backend() != "tensorflow":
-        with suppress(RuntimeError):  # something else in this process has used TensorFlow's GPUs already
+        with suppress(RuntimeError):  # raised if other code in this process has already used TensorFlow's GPUs
             tf.config.set_visible_devices([], "GPU")
     return tf
 
 
 class Order(NamedTuple):
-    """The examples that a host reads, without end: position p of the run is example p % size of pass p // size.
+    """The infinite sequence of examples that a host reads.
 
-    `size` is the number of examples that a pass uses. A batch has `batch_size` consecutive positions, of which a host
-    reads `batch_size // hosts`. Every pass is shuffled by `seed` and its number.
+    Position p of the run is example p % size of pass p // size. `size` is the number of examples that a pass uses. A
+    batch has `batch_size` consecutive positions. Each host reads `batch_size // hosts` of them. The order of each pass
+    depends on `seed` and on the number of the pass.
     """
 
     seed: int
@@ -64,7 +65,7 @@ class Arrays(NamedTuple):
         return len(self.labels)
 
     def examples(self, order: Order | None = None):
-        """Returns a `tf.data.Dataset` of (position, uint8 image, label); without an order each example once."""
+        """Returns a `tf.data.Dataset` of (position, uint8 image, label). Without `order`, each example occurs once."""
         import tensorflow as tf
 
         with tf.device("CPU:0"):
@@ -79,7 +80,8 @@ class Files:
     Attributes:
         paths: tuple of str.
         labels: int64 `(n,)`.
-        by_pillow: bool `(n,)`, whether Pillow must decode the file: TensorFlow cannot, or differs.
+        by_pillow: bool `(n,)`, whether Pillow must decode the file, because TensorFlow cannot decode it or decodes it
+            to different pixels.
     """
 
     paths: tuple[str, ...]
@@ -92,7 +94,7 @@ class Files:
         return len(self.paths)
 
     def examples(self, order: Order | None = None):
-        """As `Arrays.examples`, but with the content of the file instead of an image."""
+        """Like `Arrays.examples`, but with the content of the file instead of the image."""
         import tensorflow as tf
 
         paths, labels, by_pillow = tf.constant(self.paths), tf.constant(self.labels), tf.constant(self.by_pillow)
@@ -114,7 +116,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Records:
-    """A split of a tfds data set. Its images stay encoded until they are used.
+    """A split of a tfds data set. Its images are decoded only when they are used.
 
     Attributes:
         builder: The prepared `tfds.core.DatasetBuilder`.
@@ -130,10 +132,10 @@ class Records:
         return self.builder.info.splits[self.split].num_examples
 
     def examples(self, order: Order | None = None):
-        """As `Arrays.examples`, but with the encoded image.
+        """Like `Arrays.examples`, but with the encoded image.
 
-        A pass reads the shards in a random order, 16 at a time, through a shuffle buffer. Of several hosts each reads a
-        part of the set of its own.
+        A pass reads 16 shards at a time, in random order, through a shuffle buffer. Each host reads a different part of
+        the set.
         """
         import tensorflow as tf
         import tensorflow_datasets as tfds
@@ -157,7 +159,7 @@ class Records:
 
         @tf.autograph.experimental.do_not_convert
         def one_pass(number):
-            tf.random.set_seed(1)  # of the graph of this function: the shuffles do not depend on the global seed
+            tf.random.set_seed(1)  # seed of this function's graph: makes the shuffles independent of the global seed
             seeds = tf.random.stateless_uniform([2], [order.seed, number], None, None, tf.int64)
             return read(split, shuffle_seed=seeds[0]).shuffle(min(count, BUFFER), seed=seeds[1]).take(count)
 
@@ -167,7 +169,7 @@ class Records:
         return examples.map(lambda position, example: (position, *example))
 
 
-BUFFER = 8192  # examples; encoded images of ImageNet have 110 kB on average
+BUFFER = 8192  # number of examples. Encoded images of ImageNet have 110 kB on average.
 Part = Arrays | Files | Records
 
 
@@ -187,7 +189,7 @@ def _indexed(count: int, order: Order | None, example: Callable):
 
 
 def _as_bmp(path: bytes) -> bytes:
-    """Returns the image of a file as an uncompressed file that TensorFlow can decode."""
+    """Decodes an image file with Pillow and returns it as an uncompressed file that TensorFlow can decode."""
     from PIL import Image
 
     content = BytesIO()

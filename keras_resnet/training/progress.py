@@ -1,4 +1,4 @@
-"""What a run prints: a progress bar on a terminal, and one line per epoch."""
+"""Printed output of a run: a progress bar on a terminal, and one line per epoch."""
 
 import sys
 import time
@@ -14,12 +14,12 @@ def duration(seconds: float) -> str:
 
 
 class EpochLines(keras.callbacks.Callback):
-    """Prints a line after each epoch, and on a terminal a bar over its batches.
+    """Prints a line after each epoch and, on a terminal, a progress bar over its batches.
 
     Args:
-        evaluated: What `fit` evaluates, `"validation"` or `"test"`, for the line.
+        evaluated: Name of the part that `fit` evaluates, `"validation"` or `"test"`. It is printed in the line.
         prefix: Text before each line, such as the name of a worker.
-        stream: Where to print. Defaults to `sys.stdout`.
+        stream: The stream to print to. Defaults to `sys.stdout`.
     """
 
     def __init__(self, evaluated: str = "validation", prefix: str = "", stream=None):

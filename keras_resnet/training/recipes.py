@@ -1,4 +1,4 @@
-"""How a network is trained: `RECIPES`, one row per recipe, and what the columns mean."""
+"""Training recipes: `RECIPES` has one row per recipe. `Recipe` documents the columns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -17,14 +17,14 @@ schedules = keras.optimizers.schedules
 
 
 def constant(rate: float, steps: int, warmup: int):
-    """`rate` at every step. `ReduceLROnPlateau` needs it."""
+    """Returns `rate` for all steps. `ReduceLROnPlateau` needs a constant learning rate."""
     if warmup:
         raise ValueError("The schedule 'constant' has no warm-up: warmup must be 0")
     return rate
 
 
 def divided_by_ten(*fractions: float) -> Callable:
-    """`rate`, divided by 10 after each of these fractions of all steps. The first `warmup` steps have `rate / 10`."""
+    """Divides `rate` by 10 after each of these fractions of all steps. The first `warmup` steps use `rate / 10`."""
 
     def schedule(rate: float, steps: int, warmup: int):
         boundaries = [int(fraction * steps) for fraction in fractions]
@@ -37,7 +37,7 @@ def divided_by_ten(*fractions: float) -> Callable:
 
 
 def ramp_and_divide(*fractions: float) -> Callable:
-    """As `divided_by_ten`, after a linear increase from 0 over `warmup` steps."""
+    """Like `divided_by_ten`, but the rate increases linearly from 0 over the first `warmup` steps."""
 
     def schedule(rate: float, steps: int, warmup: int):
         return LinearWarmup(divided_by_ten(*fractions)(rate, steps, 0), rate, warmup)
@@ -46,7 +46,7 @@ def ramp_and_divide(*fractions: float) -> Callable:
 
 
 def cosine(rate: float, steps: int, warmup: int):
-    """Linearly from 0 to `rate` over `warmup` steps, then a cosine to 0."""
+    """Increases linearly from 0 to `rate` over `warmup` steps, then decreases to 0 as a cosine."""
     if not warmup:
         return schedules.CosineDecay(rate, max(1, steps))
     return schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)
@@ -73,14 +73,14 @@ class LinearWarmup(keras.optimizers.schedules.LearningRateSchedule):
         return cls(**config | {"schedule": keras.saving.deserialize_keras_object(config["schedule"])})
 
 
-# name -> (learning rate, number of steps, steps of warm-up) -> a number or a LearningRateSchedule
+# name -> function (learning rate, number of steps, number of warm-up steps) that returns a number or a schedule
 SCHEDULES: dict[str, Callable] = {
     "constant": constant,
     "halves": divided_by_ten(1 / 2, 3 / 4),  # He 2015, section 4.2: at 32k and 48k of 64k iterations
     "thirds": divided_by_ten(1 / 3, 2 / 3, 8 / 9),  # 30, 60 and 80 of 90 epochs
     "thirds_warmup": ramp_and_divide(1 / 3, 2 / 3, 8 / 9),  # arXiv:1706.02677, section 5.1
     "bit": ramp_and_divide(0.3, 0.6, 0.9),  # arXiv:1912.11370, section 3.3
-    "bit_small": ramp_and_divide(0.4, 0.6, 0.8),  # the same with less than 20,000 images
+    "bit_small": ramp_and_divide(0.4, 0.6, 0.8),  # the same for fewer than 20,000 images
     "cosine": cosine,
 }
 
@@ -89,10 +89,10 @@ SCHEDULES: dict[str, Callable] = {
 
 
 class Optimizer(NamedTuple):
-    """An optimizer, and where the weight decay of a recipe goes."""
+    """An optimizer, and how it applies the weight decay of a recipe."""
 
     make: Callable  # (learning rate, **settings) -> a Keras optimizer
-    decoupled: bool  # in the optimizer (of kernels only), or as a loss of the kernels, as in the papers
+    decoupled: bool  # True: the optimizer decays the kernels. False: L2 loss of the kernels, as in the papers
 
 
 OPTIMIZERS = {
@@ -110,7 +110,7 @@ OPTIMIZERS = {
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class SmoothedCrossentropy(keras.losses.CategoricalCrossentropy):
-    """Cross-entropy of labels (b,), or of distributions (b, classes), with label smoothing."""
+    """Cross-entropy with label smoothing, for labels (b,) or class distributions (b, classes)."""
 
     def call(self, y_true, y_pred):
         return super().call(distributions(y_true, y_pred), y_pred)
@@ -118,14 +118,14 @@ class SmoothedCrossentropy(keras.losses.CategoricalCrossentropy):
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class BinaryCrossentropy(keras.losses.BinaryCrossentropy):
-    """Binary cross-entropy of every class (arXiv:2110.00476, section 2), summed over the classes."""
+    """Binary cross-entropy of each class (arXiv:2110.00476, section 2), summed over the classes."""
 
     def call(self, y_true, y_pred):
         return y_pred.shape[-1] * super().call(distributions(y_true, y_pred), y_pred)
 
 
 def distributions(y_true, y_pred):
-    """Labels (b,) or (b, 1) as one-hot vectors (b, classes); anything else unchanged."""
+    """Converts labels (b,) or (b, 1) to one-hot vectors (b, classes). Returns other arrays unchanged."""
     if len(y_true.shape) == 2 and y_true.shape[-1] != 1:
         return y_true
     labels = keras.ops.cast(keras.ops.reshape(y_true, (-1,)), "int32")
@@ -133,9 +133,9 @@ def distributions(y_true, y_pred):
 
 
 class Loss(NamedTuple):
-    """A loss, and the activation of the classifier that it needs."""
+    """A loss, and the classifier activation that the loss requires."""
 
-    make: Callable  # label smoothing -> a loss of labels or distributions, and outputs
+    make: Callable  # label smoothing -> a loss for labels or class distributions
     activation: str
 
 
@@ -150,35 +150,35 @@ LOSSES = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides how a network is trained, except for the network, the data set and the seed.
+    """All training settings except for the network, the data set and the seed.
 
     Args:
-        source: Where the recipe was published.
+        source: The publication of the recipe.
         epochs: Number of epochs. Defaults to None: `steps` is given instead.
-        steps: Number of training steps, which are rounded up to whole epochs.
-        batch_size: Images per step, of all devices together. Data sets with fewer images use all of them.
+        steps: Number of training steps. It is rounded up to whole epochs.
+        batch_size: Images per step, summed over all devices. If a data set has fewer images, a batch has all of them.
         optimizer: Name of `OPTIMIZERS`.
         learning_rate: The highest learning rate.
         schedule: Name of `SCHEDULES`.
-        warmup: Fraction of all steps that the schedule warms up for.
-        warmup_depth: Number of weight layers from which networks are warmed up. Defaults to 0: all are.
+        warmup: Duration of the warm-up, as a fraction of all steps.
+        warmup_depth: Networks with fewer weight layers have no warm-up. Defaults to 0: all networks have the warm-up.
         weight_decay: Weight decay of the kernels, lambda in lambda / 2 * sum(w ** 2).
         loss: Name of `LOSSES`.
-        label_smoothing: Probability that is spread over all classes.
+        label_smoothing: Probability that is distributed evenly over all classes.
         augmentation: Name of `AUGMENTATIONS`.
-        plateau: Epochs without a better validation loss after which the learning rate is divided by 10
-            (`keras.callbacks.ReduceLROnPlateau`). 0: a tenth of the epochs, at least 1. None: never.
-        early_stopping: Epochs without a better validation loss after which the run stops. None: never.
-        ema: Momentum of the moving average of the weights that is evaluated and saved. None: no average.
-        accumulate: Number of steps whose gradients are added before the weights are updated.
-        layer_decay: Ratio of the learning rates of neighbouring stages, see `keras_resnet.layer_decay`. None: equal.
-        freeze: The last stage that is not trained, see `keras_resnet.freeze`; `"all"` trains only the classifier.
-        freeze_batch_norm: Whether all BatchNormalization layers use their moving statistics and keep them.
-        image_size: Height and width of the training images. None: that of the data set or of the row.
-        evaluation_size: Height and width of the images of the evaluation. None: `image_size`.
-        crop: Fraction of the shorter side that the center crop of the evaluation keeps.
-        fields: Fields of `keras_resnet.Variant` that the recipe sets, as pairs.
-        scale: Name of `SCALES`: how the recipe depends on the number of training images and on the batch.
+        plateau: The learning rate is divided by 10 if the validation loss does not improve for this number of epochs
+            (`keras.callbacks.ReduceLROnPlateau`). 0: a tenth of all epochs, at least 1. None: never.
+        early_stopping: The run stops if the validation loss does not improve for this number of epochs. None: never.
+        ema: Momentum of the moving average of the weights. The average is evaluated and saved. None: no average.
+        accumulate: Number of steps whose gradients are accumulated before the weights are updated.
+        layer_decay: Ratio of the learning rates of adjacent stages, see `keras_resnet.layer_decay`. None: equal rates.
+        freeze: The last stage that is not trained, see `keras_resnet.freeze`. `"all"`: only the classifier is trained.
+        freeze_batch_norm: Whether all BatchNormalization layers use their moving statistics and do not update them.
+        image_size: Height and width of the training images. None: the size of the data set or of the row.
+        evaluation_size: Height and width of the evaluated images. None: `image_size`.
+        crop: Size of the center crop in the evaluation, as a fraction of the shorter side.
+        fields: Fields of `keras_resnet.Variant` that the recipe sets, as pairs (name, value).
+        scale: Name of `SCALES`, a rule that adapts the recipe to the number of training images and the batch size.
 
     Example:
         >>> recipe = RECIPES["paper"]
@@ -246,7 +246,7 @@ class Recipe:
         return self.epochs or max(1, -(-(self.steps or 0) // steps_per_epoch))
 
     def make_optimizer(self, model: keras.Model, steps: int, depth: int) -> keras.optimizers.Optimizer:
-        """Returns the optimizer of `model` for a run of `steps` steps; `depth` counts the weight layers."""
+        """Returns the optimizer of `model` for `steps` steps. `depth` is the number of weight layers."""
         warmup = int(self.warmup * steps) if depth >= self.warmup_depth else 0
         rate = SCHEDULES[self.schedule](self.learning_rate, steps, warmup)
         settings: dict[str, Any] = {}
@@ -265,12 +265,12 @@ class Recipe:
         return optimizer
 
     def variant_fields(self) -> dict[str, Any]:
-        """Returns the fields of the variant that the recipe sets, with the weight decay if it is part of the loss."""
+        """Returns the fields of the variant that the recipe sets. `weight_decay` is 0 if the optimizer applies it."""
         decay = 0.0 if OPTIMIZERS[self.optimizer].decoupled else self.weight_decay
         return dict(self.fields) | {"weight_decay": decay}
 
     def freeze_layers(self, model: keras.Model) -> None:
-        """Freezes the layers of `model` that are not trained."""
+        """Freezes the layers of `model` that the recipe does not train."""
         stages = list(network_stages(model))
         up_to = stages[-1] if self.freeze == "all" else self.freeze
         if up_to is not None or self.freeze_batch_norm:
@@ -285,14 +285,14 @@ def unscaled(recipe: Recipe, examples: int) -> Recipe:
 
 
 def linear_scaling(recipe: Recipe, examples: int) -> Recipe:
-    """The learning rate is that for 256 images, and proportional to the batch (arXiv:1706.02677, section 2.1)."""
+    """Multiplies the learning rate, which is for 256 images, by batch_size / 256 (arXiv:1706.02677, section 2.1)."""
     return replace(recipe, learning_rate=recipe.learning_rate * recipe.batch_size / 256)
 
 
 def bit_hyper_rule(recipe: Recipe, examples: int) -> Recipe:
-    """The steps and their schedule follow the number of images (arXiv:1912.11370, section 3.3).
+    """Adapts the number of steps and the schedule to the number of images (arXiv:1912.11370, section 3.3).
 
-    The numbers are those of github.com/google-research/big_transfer, bit_hyperrule.py.
+    The numbers are from github.com/google-research/big_transfer, bit_hyperrule.py.
     """
     if examples < 20_000:
         return recipe
@@ -301,7 +301,7 @@ def bit_hyper_rule(recipe: Recipe, examples: int) -> Recipe:
     return replace(recipe, **length, schedule="bit", warmup=500 / steps, augmentation="finetune_mixup")
 
 
-# name -> (recipe, number of training images) -> recipe
+# name -> function (recipe, number of training images) that returns the adapted recipe
 SCALES: dict[str, Callable[[Recipe, int], Recipe]] = {
     "none": unscaled,
     "linear": linear_scaling,
@@ -322,14 +322,14 @@ def find_recipe(name: str, changes: Mapping[str, Any], examples: int) -> Recipe:
 
     Args:
         name: Name of `RECIPES`.
-        changes: Fields that are replaced. `epochs` also replaces `steps`, and the other way round.
-        examples: Number of training images. The batch is no larger, and `scale` of the recipe may depend on it.
+        changes: Fields that are replaced. `epochs` also replaces `steps`, and `steps` also replaces `epochs`.
+        examples: Number of training images. It limits the batch size, and the `scale` of the recipe may use it.
 
     Returns:
         A `Recipe`.
 
     Raises:
-        ValueError: If there is no such recipe or field, or if a value is not allowed.
+        ValueError: If the recipe or a field does not exist, or if a value is not allowed.
     """
     recipe, changes = choose(RECIPES, name, "recipe"), dict(changes)
     allowed = {field.name: field for field in fields(Recipe) if field.name not in ("source", "scale")}
@@ -349,8 +349,8 @@ def find_recipe(name: str, changes: Mapping[str, Any], examples: int) -> Recipe:
 IMAGENET: dict[str, Any] = dict(batch_size=256, learning_rate=0.1, weight_decay=1e-4, crop=224 / 256)
 
 RECIPES = {
-    # 64k iterations of 128 of 50,000 images are 164 epochs. The paper subtracts the mean of each pixel; here the mean
-    # of each channel is subtracted, and the result is divided by the standard deviation.
+    # 64k iterations with batches of 128 of 50,000 images are 164 epochs. The paper subtracts the mean of each pixel.
+    # Here the mean of each channel is subtracted, and the result is divided by the standard deviation.
     "paper": Recipe(
         "He 2015, section 4.2, on CIFAR-10; networks of 110 layers and more start at 0.01 for 400 of 64k iterations",
         epochs=164,
@@ -374,7 +374,8 @@ RECIPES = {
         epochs=30,
         plateau=0,
     ),
-    # 600,000 iterations of 256 of 1,281,167 images are 120 epochs. The paper does not say how long a plateau is.
+    # 600,000 iterations with batches of 256 of 1,281,167 images are 120 epochs. The paper does not define the length of
+    # a plateau.
     "imagenet_paper": Recipe(
         "He 2015, section 3.4",
         epochs=120,

@@ -1,4 +1,4 @@
-"""`Run`: a training run as a value. `run(directory)` trains it, resumes it, or returns its result."""
+"""`Run`: the settings of a training run. `run(directory)` trains it, resumes it, or returns its result."""
 
 import itertools
 import json
@@ -24,7 +24,7 @@ from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.resnet import ResNet, recursion_limit, weight_layers
 from keras_resnet.training.batches import Feed, evaluation_batches, training_batches
 from keras_resnet.training.datasets import ImageData, load_data
-from keras_resnet.training.devices import hosts, on_devices
+from keras_resnet.training.devices import hosts, least_of_hosts, on_devices
 from keras_resnet.training.environment import commit, machine, versions
 from keras_resnet.training.progress import EpochLines, duration
 from keras_resnet.training.recipes import LOSSES, RECIPES, find_recipe
@@ -34,13 +34,15 @@ from keras_resnet.weights import read_source
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 PRECISIONS = ("auto", *POLICIES)
 EVALUATION_BATCH = 500
-EPOCHS_OF_STEPS = 20  # at most, of a recipe that has a number of steps: an epoch may be several passes
-WARM_UP_STEPS = 2  # of a plan; then it measures for so many seconds
+# Largest number of epochs of a recipe with a number of steps. An epoch may be several passes through the data set.
+EPOCHS_OF_STEPS = 20
+# print_plan ignores the time of the first steps. Then it measures the speed for a number of seconds.
+WARM_UP_STEPS = 2
 PLAN_SECONDS = 3.0
 
 
 def precision_of(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Returns a key of `POLICIES` for a name of `PRECISIONS`: `"auto"` is bfloat16 if it is faster on this machine."""
+    """Converts a name of `PRECISIONS` to a key of `POLICIES`. `"auto"` is bfloat16 if it is faster on this machine."""
     if choose(dict.fromkeys(PRECISIONS, name), name, "precision") != "auto":
         return name
     return "bfloat16" if bfloat16_pays(cpuinfo) else "float32"
@@ -48,27 +50,28 @@ def precision_of(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """A training run: all that decides its result. Calling it with a directory trains it.
+    """A training run, defined by all settings that determine its result. Call it with a directory to train it.
 
     Args:
         net: Name of a row of `VARIANTS`, or a `Variant`.
-        dataset: What `load_data` takes: `"cifar10"`, `"folder:PATH"`, the name of a tfds data set, ...
+        dataset: A source of `load_data`: `"cifar10"`, `"folder:PATH"`, the name of a tfds data set, ...
         recipe: Name of `RECIPES`. Defaults to `"fast"`.
         fields: Fields of the row that are replaced, such as `{"shortcut": "projection"}`.
         changes: Fields of the recipe that are replaced, such as `{"learning_rate": 0.03}`.
-        weights: Initial weights, as `keras_resnet.ResNet` takes them. If their number of classes is not that of the
-            data set, the classifier is initialized randomly. Defaults to None, random initialization.
-        seed: Integer. It decides the initial weights, the order of the images and their augmentation.
-        precision: `"float32"`, `"bfloat16"`, `"float16"` (mixed precision), or `"auto"`: bfloat16 if the machine that
-            trains is faster in it, otherwise float32. Defaults to `"auto"`.
-        epochs: Number of epochs. Defaults to that of the recipe. Schedules are stretched or compressed.
+        weights: Initial weights, as for `keras_resnet.ResNet`. If their number of classes differs from the data set,
+            the classifier is initialized randomly. Defaults to None, random initialization.
+        seed: Integer. It determines the initial weights, the order of the images and their augmentation.
+        precision: `"float32"`, `"bfloat16"`, `"float16"` (mixed precision) or `"auto"`. `"auto"` is bfloat16 if it is
+            faster on the machine that trains, otherwise float32. Defaults to `"auto"`.
+        epochs: Number of epochs. Defaults to the number of the recipe. Schedules are stretched or compressed.
         devices: Number of devices that share each batch. Defaults to 1.
-        image_size: Height and width of the images in pixels. Defaults to that of the recipe, of the data set, of the
-            preprocessing of `weights`, or of the row; the first that is defined.
-        train_examples: Number of training images. Defaults to all.
-        validation: Number of training images that are held out for validation. Defaults to that of the data set. With 0
-            the test set is evaluated instead, and nothing may be chosen by it.
-        evaluations: Number of evaluations, evenly distributed over the epochs. Defaults to None, after every epoch.
+        image_size: Height and width of the images in pixels. Defaults to the first defined size of: the recipe, the
+            data set, the preprocessing of `weights`, the row.
+        train_examples: Number of training images. Defaults to all images.
+        validation: Number of training images that are held out for validation. Defaults to the number of the data set.
+            With 0, the test set is evaluated instead. Then the results must not be used to choose hyperparameters.
+        evaluations: Number of evaluations, evenly distributed over the epochs. Defaults to None: the network is
+            evaluated after every epoch.
 
     Example:
         >>> run = Run("resnet20", "digits", epochs=1, train_examples=128)
@@ -122,7 +125,7 @@ class Run:
         return f"{self.net_name}-{self.recipe}-seed{self.seed}"
 
     def settings(self) -> dict[str, Any]:
-        """Returns the run as a dict for JSON. `"auto"` is replaced by the precision of this machine."""
+        """Returns the settings as a dict for JSON. `"auto"` is replaced by the precision of this machine."""
         net = self.net if isinstance(self.net, str) else Description(self.net).to_config()["variant"]
         settings = {name: getattr(self, name) for name in self.__dataclass_fields__}
         settings |= {"net": net, "precision": precision_of(self.precision), "weights": _text(self.weights)}
@@ -140,20 +143,22 @@ class Run:
         keep_backup: bool = False,
         prefix: str = "",
     ) -> dict[str, Any]:
-        """Trains the network, or resumes a training that was interrupted, or returns the result of a finished one.
+        """Trains the network, resumes an interrupted training, or returns the result of a finished training.
 
-        The directory then contains `model.keras`, `history.json`, `settings.json` and, written last, `result.json`. An
-        interrupted run resumes after its last complete epoch and ends with the same figures as one without
+        Afterwards the directory contains `model.keras`, `history.json`, `settings.json` and `result.json`, which is
+        written last. An interrupted run resumes after its last complete epoch. Its metrics equal those of a run without
         interruption.
 
         Args:
-            directory: Where the files are written. No other process may use it meanwhile.
+            directory: The directory for the files. No other process may use it at the same time. If several processes
+                train one network (JAX, `keras.distribution.initialize`), the first process writes to `directory`, and
+                process n to `directory/process<n>`.
             data_dir: Directory of tfds data sets. Defaults to `TFDS_DATA_DIR`, then `~/tensorflow_datasets`.
-            strict: Whether unreadable files of an image folder are an error. Defaults to False: they are skipped with a
-                warning.
-            data: What `load_data` returned, if it was called before. Defaults to None: it is called.
-            report: A function that is called after each epoch with the number of completed epochs and their last
-                figures. If it returns True, the run stops.
+            strict: Whether unreadable files of an image folder are an error. Defaults to False: unreadable files are
+                skipped with a warning.
+            data: The `ImageData` of the run, if it is already loaded. Defaults to None: `load_data` is called.
+            report: A function that is called after each epoch. Its arguments are the number of completed epochs and the
+                metrics of the last epoch. If it returns True, the run stops.
             plan: Whether to measure the speed first and to print how long the training will take.
             keep_backup: Whether the directory keeps `backup/`, from which a longer run can continue.
             prefix: Text before each printed line.
@@ -161,16 +166,18 @@ class Run:
         Returns:
             The content of `result.json`: the settings, `examples` (number of training images), `test_accuracy` or
             `validation_accuracy` of the last epoch, `train_accuracy`, `parameters`, `multiply_adds`, `seconds` of all
-            epochs, `overhead` (the seconds before and after them), `ended` (Unix time), `history` (a list of dicts, one
-            per epoch), `machine`, `versions`, `commit`. `stopped` says when a run ended early. A run that diverged has
-            `failure` and no accuracy.
+            epochs, `overhead` (the seconds before and after the epochs), `ended` (Unix time), `history` (a list of
+            dicts, one per epoch), `machine`, `versions`, `commit`. If the run ended early, `stopped` says when. A run
+            that diverged has `failure` and no accuracy.
 
         Raises:
-            ValueError: If the directory holds another run, or for what `load_data` and `ResNet` refuse.
-            DataUnavailable: If the data set is not there and cannot be prepared.
+            ValueError: If the directory contains another run, or if `load_data` or `ResNet` rejects a setting.
+            DataUnavailable: If the data set is not on this machine and cannot be prepared.
             DirectoryInUse: If another process uses the directory.
         """
         directory = Path(directory)
+        if hosts()[0]:
+            directory /= f"process{hosts()[0]}"
         self.check(directory)
         with only_one(directory):
             result = read_json(directory / "result.json")
@@ -181,7 +188,7 @@ class Run:
                     training.print_plan()
                 result = training.result()
                 write_json(directory / "result.json", result)
-            if hosts()[0] == 0 and not keep_backup:
+            if not keep_backup:
                 shutil.rmtree(directory / "backup", ignore_errors=True)
         return result
 
@@ -196,7 +203,7 @@ class Run:
         )
 
     def check(self, directory: Path) -> None:
-        """Raises ValueError if the directory holds a run with other settings."""
+        """Raises ValueError if the directory contains a run with other settings."""
         settings = self.settings()
         found = read_json(Path(directory) / "settings.json") or settings
         differences = {name: value for name, value in found.items() if settings.get(name) != value}
@@ -223,7 +230,7 @@ class _Training:
         self.lines = EpochLines(self.evaluated, prefix)
 
     def print_plan(self) -> None:
-        """Trains some steps of a network that is then thrown away, and prints how long the run will take."""
+        """Trains a temporary network for some steps and prints the estimated duration of the run."""
         with dtype_policy(POLICIES[self.precision]), on_devices(self.run.devices):
             model, size = self.build()
             feed = self.feed(size, epoch=0)
@@ -233,7 +240,7 @@ class _Training:
             done, seconds = 0, 0.0
             for number, (images, labels) in enumerate(batches):
                 model.train_on_batch(images, labels)
-                if number < WARM_UP_STEPS:  # they compile
+                if number < WARM_UP_STEPS:  # these steps include compilation
                     start = time.perf_counter()
                     continue
                 done, seconds = done + len(labels), time.perf_counter() - start
@@ -272,7 +279,7 @@ class _Training:
                     initial_epoch=state["epoch"],
                     validation_freq=self.evaluation_epochs(epochs),
                     callbacks=callbacks,
-                    shuffle=False,  # Keras would draw the order of the batches, which a resumed run could not repeat
+                    shuffle=False,  # a resumed run could not reproduce the order of Keras' shuffling
                     verbose=0,
                     **self.validation_data(part),
                 )
@@ -304,7 +311,7 @@ class _Training:
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
-        """The normalization: that of the initial weights if it is known, otherwise that of the data set."""
+        """The preprocessing of the initial weights if it is known, otherwise the preprocessing of the data set."""
         if self.run.weights is None:
             return self.data.preprocessing
         name = self.run.net if isinstance(self.run.net, str) else "resnet"
@@ -317,7 +324,7 @@ class _Training:
         return found or self.data.preprocessing
 
     def build(self) -> tuple[Network, int]:
-        """Returns the network for pixels of 0 to 255, and the size of the training images."""
+        """Returns the network, whose input pixels are in 0..255, and the size of the training images."""
         run, recipe = self.run, self.recipe
         preprocessing = self.preprocessing
         known = preprocessing.size if run.weights is not None else self.row().image_size
@@ -346,7 +353,7 @@ class _Training:
 
     def feed(self, size: int, epoch: int) -> Feed:
         steps = None
-        if self.recipe.steps is not None:  # not hundreds of epochs of a few images
+        if self.recipe.steps is not None:  # avoid hundreds of epochs with few images
             steps = max(self.examples // self.recipe.batch_size, -(-self.recipe.steps // EPOCHS_OF_STEPS))
         return training_batches(
             self.data,
@@ -366,7 +373,7 @@ class _Training:
         return {"validation_data": data} | ({"validation_batch_size": batch} if isinstance(data, tuple) else {})
 
     def evaluation_epochs(self, epochs: int):
-        """The epochs after which the network is evaluated; the last one always is."""
+        """The epochs after which the network is evaluated. The last epoch is always included."""
         number = self.run.evaluations
         return 1 if number is None else sorted({epochs * i // number for i in range(1, number + 1)} - {0})
 
@@ -386,7 +393,7 @@ class _Training:
         return [*callbacks, backup, self.lines]
 
     def finished(self, trained: Network) -> Network:
-        """Returns the network to save: in float32, for the images of the evaluation, and with a loss of Keras."""
+        """Returns the network to save: in float32, for the image size of the evaluation, and with a loss of Keras."""
         with dtype_policy("float32"):
             model = ResNet(input_shape=(self.evaluation_size, self.evaluation_size, 3), **self.arguments)
         model.set_weights(trained.get_weights())
@@ -400,7 +407,7 @@ def _where() -> dict[str, str]:
 
 
 def evaluation_batch(images: int, devices: int) -> int:
-    """Returns how many images are evaluated at once: 500, or the most that all devices can share evenly."""
+    """Returns the batch size of the evaluation: 500, or the largest size up to 500 that all devices share evenly."""
     if devices == 1:
         return EVALUATION_BATCH
     sizes = [size for size in range(devices, EVALUATION_BATCH + 1, devices) if images % size == 0]
@@ -410,13 +417,13 @@ def evaluation_batch(images: int, devices: int) -> int:
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Writes a `.keras` file, whole or not at all."""
+    """Writes a `.keras` file to a temporary name and then renames it."""
     with whole(path) as unfinished, recursion_limit(10 * len(model.layers)):
         model.save(unfinished)
 
 
 class Accuracy(keras.metrics.SparseCategoricalAccuracy):
-    """The accuracy for labels (b,), or for distributions (b, classes), whose most probable class is the label."""
+    """Accuracy for labels (b,) or class distributions (b, classes). The most probable class is the label."""
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         if len(y_true.shape) == 2 and y_true.shape[-1] != 1:
@@ -425,16 +432,16 @@ class Accuracy(keras.metrics.SparseCategoricalAccuracy):
 
 
 class _History(keras.callbacks.Callback):
-    """Writes the figures and the seconds of each epoch to a file, of all starts together."""
+    """Writes the metrics and the seconds of each epoch to a file. A resumed run adds its epochs to the file."""
 
     def __init__(self, path: Path, evaluated: str):
         super().__init__()
         self.path, self.evaluated = path, evaluated
         self.by_epoch: dict[str, dict] = read_json(path) or {}
-        self.seconds = 0.0  # of the epochs of this start
+        self.seconds = 0.0  # duration of the epochs since this process started the run
 
     def figures(self) -> list[dict[str, float]]:
-        """The figures of the epochs, in their order."""
+        """Returns the metrics of all epochs, in order."""
         return [self.by_epoch[epoch] for epoch in sorted(self.by_epoch, key=int)]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -446,12 +453,11 @@ class _History(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.began
         self.seconds += seconds
         self.by_epoch[str(epoch + 1)] = figures | {"seconds": round(seconds, 2)}
-        if hosts()[0] == 0:
-            write_json(self.path, self.by_epoch)
+        write_json(self.path, self.by_epoch)
 
 
 class _Report(keras.callbacks.Callback):
-    """Reports each epoch, and stops the run when it is asked to."""
+    """Calls `report` after each epoch. Stops the run if `report` returns True."""
 
     def __init__(self, report: Callable[[int, dict[str, float]], bool], history: _History):
         super().__init__()
@@ -462,7 +468,7 @@ class _Report(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-# class of a callback -> what `on_train_begin` resets and a run needs to resume
+# class of a callback -> its attributes that `on_train_begin` resets and that a resumed run needs
 CALLBACK_STATE = {
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
     keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch"),
@@ -470,10 +476,14 @@ CALLBACK_STATE = {
 
 
 class _Backup(keras.callbacks.Callback):
-    """Writes weights, optimizer and the state of the callbacks after each epoch, to files named after the epoch.
+    """Saves the weights, the optimizer and the state of the callbacks after each epoch. File names contain the epoch.
 
-    The state is written first, so weights always have theirs. Keras' BackupAndRestore overwrites the weights and then
-    the number of the epoch: a kill between the two repeats an epoch without notice. An epoch that diverged is not kept.
+    The state is written before the weights, so that the state always exists if the weights exist. Keras'
+    BackupAndRestore overwrites first the weights and then the number of the epoch. If the process is killed between the
+    two, an epoch is repeated without a warning. Epochs that diverged are not saved.
+
+    If several processes train one network, each writes its own backups: on JAX all of them must take part in saving.
+    They may be killed one epoch apart. So each keeps two backups, and all resume after the earliest of the last epochs.
     """
 
     def __init__(self, directory: Path):
@@ -484,11 +494,12 @@ class _Backup(keras.callbacks.Callback):
 
     @property
     def epoch(self) -> int:
-        """The number of epochs before the last backup; 0 if there is none."""
-        return max((int(path.name.partition(".")[0]) for path in self.directory.glob("[0-9]*.weights.h5")), default=0)
+        """The number of completed epochs in the last backup. 0 if there is no backup."""
+        epochs = [int(path.name.partition(".")[0]) for path in self.directory.glob("[0-9]*.weights.h5")]
+        return least_of_hosts(max(epochs, default=0))
 
     def restore(self, model: keras.Model) -> dict[str, Any]:
-        """Loads the last backup into `model`. Returns its state; `epoch` is 0 if there is none."""
+        """Loads the last backup into `model` and returns its state. `epoch` is 0 if there is no backup."""
         epoch = self.epoch
         if not epoch:
             return {"epoch": 0, "stopped": False, "callbacks": {}}
@@ -509,17 +520,18 @@ class _Backup(keras.callbacks.Callback):
         self.kept, self.state = [callback for callback in callbacks if type(callback) in CALLBACK_STATE], state
 
     def on_train_begin(self, logs=None):
-        """Keras calls it after those of the other callbacks, which have reset themselves."""
+        """Restores the other callbacks. Keras calls this method last, after they have reset their attributes."""
         for callback in self.kept:
             for name, value in self.state["callbacks"].get(type(callback).__name__, {}).items():
                 setattr(callback, name, value)
 
     def on_epoch_end(self, epoch, logs=None):
         weights = (keras.ops.convert_to_numpy(weight) for weight in self.model.trainable_variables)
-        if hosts()[0] or not all(np.isfinite(part).all() for part in ((logs or {}).get("loss", 0), *weights)):
+        if not all(np.isfinite(part).all() for part in ((logs or {}).get("loss", 0), *weights)):
             return
         self.directory.mkdir(exist_ok=True)
-        before = list(self.directory.iterdir())
+        kept = f"{epoch:05d}." if hosts()[1] > 1 else "none"
+        before = [path for path in self.directory.iterdir() if not path.name.startswith(kept)]
         state = {
             "epoch": epoch + 1,
             "stopped": bool(self.model.stop_training),
@@ -537,7 +549,7 @@ class _Backup(keras.callbacks.Callback):
 
 
 def _random_states(model: keras.Model) -> list:
-    """The states of dropout and stochastic depth, which weight files do not contain."""
+    """Returns the random states of dropout and stochastic depth, which weight files do not contain."""
     saved = {id(variable) for variable in model.weights}
     metrics = {id(variable) for variable in model.metrics_variables}
     return [variable for variable in model.variables if id(variable) not in saved | metrics]

@@ -1,4 +1,4 @@
-"""Weights of other projects in our networks, and ours in theirs."""
+"""Loading and saving of weights, including weights of other projects."""
 
 from keras_resnet.weights.pretrained import (
     KEYWORDS,

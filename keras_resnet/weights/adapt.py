@@ -1,4 +1,4 @@
-"""What is changed in a checkpoint so that it fits a model that differs from its net on purpose."""
+"""Adaptation of a checkpoint to a model that differs from the network of the checkpoint on purpose."""
 
 import logging
 import re
@@ -16,9 +16,10 @@ log = logging.getLogger("keras_resnet")
 def adapted(
     model: keras.Model, state: dict[str, np.ndarray], targets: list[Named], naming: str, new_head: bool
 ) -> tuple[dict[str, np.ndarray], list[Named]]:
-    """The tensors and their targets, without those that are left out on purpose.
+    """Returns the adapted tensors and their targets, without those that are not loaded.
 
-    The classifier is left out if `model` has none, or if its number of classes differs and `new_head` allows that.
+    The classifier is not loaded if `model` has no classifier, or if the number of classes differs and `new_head` is
+    True.
     """
     rules = find_naming(naming)
     theirs = find_classifier(state, naming) or rules.classifier
@@ -53,7 +54,7 @@ def adapted(
 
 
 def _is_of_other_classes(state: dict[str, np.ndarray], head: list[Named]) -> bool:
-    """Whether the classifier is there and right but for the number of its classes."""
+    """Returns whether the state has a classifier that differs from `head` only in the number of classes."""
     shapes = [to_keras(state[target.tensor], target).shape for target in head if target.tensor in state]
     expected = [tuple(target.variable.shape) for target in head]
     same_except_classes = [shape[:-1] for shape in shapes] == [shape[:-1] for shape in expected] and all(shapes)
@@ -61,9 +62,9 @@ def _is_of_other_classes(state: dict[str, np.ndarray], head: list[Named]) -> boo
 
 
 def _absorb_biases(model: keras.Model, state: dict[str, np.ndarray], targets: list[Named]) -> None:
-    """Subtracts the bias of a convolution from the moving mean of the BN that follows: the outputs stay the same.
+    """Subtracts the bias of a convolution from the moving mean of the next BN. This does not change the outputs.
 
-    A bias that the model has too, or one with a ReLU between it and the BN, is left as it is.
+    A bias is not changed if the model has this bias too, or if there is a ReLU between the convolution and BN.
     """
     expected = {target.tensor for target in targets}
     means = {target.layer: target for target in targets if target.variable.path.endswith("moving_mean")}
@@ -81,8 +82,11 @@ def _absorb_biases(model: keras.Model, state: dict[str, np.ndarray], targets: li
 
 
 def _with_channels(array: np.ndarray, target: Named, name: str) -> np.ndarray:
-    """A kernel of conv1 for as many input channels as the variable has: of a grey picture it sees what it saw of three
-    equal ones, and of more channels as much in all. Standardized kernels do so up to a factor a filter.
+    """Returns a kernel of conv1, adapted from 3 input channels to the number of channels of the variable.
+
+    For one channel, the kernel is summed: the output for a gray image is that of the original kernel for three equal
+    channels. For more than three channels, the kernel is repeated and scaled so that the sum over channels has the same
+    size. For standardized kernels, this holds up to a factor for each filter.
     """
     *sizes, channels, filters = target.variable.shape
     axis, expected = (1, (filters, 3, *sizes)) if target.output_channels_first else (len(sizes), (*sizes, 3, filters))

@@ -1,9 +1,11 @@
-"""The files of keras.applications' ResNets, their V2 and DenseNets in our nets, which compute the same.
+"""Loading of the weight files of keras.applications: ResNet, ResNetV2 and DenseNet.
 
-The ResNets are the nets of He 2015, converted from Caffe, for what `keras.applications.resnet.preprocess_input` returns
-(BGR, minus the means). They stride in the first 1x1, every convolution has a bias, and every BN has `EPSILON`. The V2
-are `resnet50v2_keras` and the like, for pixels of -1..1: a stage strides in its last block. The DenseNets are those of
-Huang 2017, for the means and deviations of ImageNet.
+- The ResNets are the networks of He 2015, converted from Caffe. Their input is the output of
+  `keras.applications.resnet.preprocess_input` (BGR, minus the means). The stride of a block is in its first 1x1 layer,
+  every convolution has a bias, and every BN has the epsilon `EPSILON`.
+- The ResNetV2s are the rows `resnet50v2_keras`, `resnet101v2_keras` and `resnet152v2_keras`. Their input is pixels
+  scaled to -1..1. The stride of a stage is in its last block.
+- The DenseNets are those of Huang 2017. Their input is normalized with the mean and standard deviation of ImageNet.
 """
 
 from dataclasses import replace
@@ -23,13 +25,13 @@ BASE = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 
 class Kind(NamedTuple):
-    folder: str  # below BASE
-    naming: str  # row of KERAS_NAMINGS
-    preprocessing: str  # row of PREPROCESSINGS
+    folder: str  # folder below BASE
+    naming: str  # name of a row of KERAS_NAMINGS
+    preprocessing: str  # name of a row of PREPROCESSINGS
 
 
 class Published(NamedTuple):
-    """A file of keras.applications and the one without the classifier."""
+    """A file of keras.applications with the classifier and its file without the classifier."""
 
     kind: Kind
     md5: str
@@ -56,19 +58,23 @@ EPSILON = 1.001e-5
 
 
 def check_row(name: str, row: Variant | DenseVariant) -> None:
-    """Raises ValueError if the file of keras.applications for the row `name` is not of `row`."""
+    """Raises ValueError if the file of keras.applications for the row `name` contains the weights of another network.
+
+    `row` is the variant of the model.
+    """
     published = choose(KERAS_FILES, name, "The row, with weights='keras',")
     implied = find_naming(published.kind.naming).implies
     fields = {field: allowed[0] for field, allowed in implied.items() if hasattr(VARIANTS[name], field)}
-    theirs = replace(VARIANTS[name], bn_epsilon=row.bn_epsilon, **fields)  # the epsilon is adapted
+    theirs = replace(VARIANTS[name], bn_epsilon=row.bn_epsilon, **fields)  # `with_epsilon` adapts the epsilon
     if wrong := differences(row, theirs):
         raise ValueError(f"The weights of keras.applications for {name!r} are of another network: {wrong}")
 
 
 def applications_file(row: str, include_top: bool = True) -> Path:
-    """The published file of a row of KERAS_FILES, downloaded once to where keras.applications itself has it.
+    """Returns the path of the published file of a row of KERAS_FILES. Downloads it if necessary.
 
-    ValueError where it is not what its md5 says, OSError where it cannot be had.
+    The file is in the cache directory of keras.applications. Raises ValueError if its md5 is wrong, and OSError if it
+    cannot be downloaded.
     """
     published = choose(KERAS_FILES, row, "row")
     md5 = published.md5 if include_top else published.md5_no_top
@@ -78,14 +84,14 @@ def applications_file(row: str, include_top: bool = True) -> Path:
         return Path(keras.utils.get_file(name, url, cache_subdir="models", file_hash=md5))
     except ValueError:
         raise
-    except Exception as error:  # it has none of its own
+    except Exception as error:  # `get_file` has no error class of its own
         raise OSError(f"The weights of {row!r} could not be downloaded. {error}") from error
 
 
 def is_of_applications(file: KerasFile) -> bool:
-    """Whether a file was written by a net of keras.applications, and not by one of this package.
+    """Returns whether a file contains a network of keras.applications rather than a network of this package.
 
-    Its ResNets have a bias in conv1, its DenseNets a last BN called "bn".
+    The ResNets of keras.applications have a bias in conv1. The name of the last BN of its DenseNets is "bn".
     """
     return file.description is None and not {"conv1_conv/bias", "bn/gamma"}.isdisjoint(file.tensors)
 
@@ -96,10 +102,11 @@ def kind_of(file: KerasFile) -> Kind:
 
 
 def with_epsilon(model: Network, file: KerasFile) -> dict[str, np.ndarray]:
-    """Returns the tensors of a file of keras.applications for the epsilon of `model`.
+    """Returns the tensors of a file of keras.applications, adapted to the epsilon of `model`.
 
-    What EPSILON exceeds `bn_epsilon` by is added to the moving variance. (At 1e-5 that is 1e-8. Left out, it would
-    change the scale of a channel by 0.05 % where the variance is 0, and by 0.0005 % where it is 1e-3.)
+    The difference of EPSILON and `bn_epsilon` is added to the moving variance. (For `bn_epsilon=1e-5`, the difference
+    is 1e-8. Without this addition, the scale of a channel would change by 0.05 % if its variance is 0, and by 0.0005 %
+    if its variance is 1e-3.)
 
     Raises ValueError if the model has a greater epsilon.
     """

@@ -1,4 +1,7 @@
-"""Whether a file is of the network that a model is. Names and shapes do not tell all: strides have no weights."""
+"""Checks whether a file contains the weights of the same network as a model.
+
+The names and shapes of the weights are not sufficient for this check. For example, strides have no weights.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +13,7 @@ from keras_resnet.stems import STEMS
 from keras_resnet.variants import Variant, comparable
 from keras_resnet.weights.names import find_naming
 
-# What the networks of all projects have in common, unless their naming says otherwise: field -> the values allowed.
+# Fields of the networks of other projects, unless the naming of a project implies others: field -> allowed values.
 COMMON: dict[str, tuple] = {
     "rank": (2,),
     "order": ("original",),
@@ -29,10 +32,10 @@ COMMON: dict[str, tuple] = {
 
 
 def check_fields(network: Network, naming: str, source: str, known: Mapping[str, Any], pooled: bool = False) -> None:
-    """Raises ValueError if the variant of `network` is not one that the project with this naming has.
+    """Raises ValueError if the project with this naming has no network with the variant of `network`.
 
-    `known` has the fields that the source tells, and `pooled` says whether its projections pool, if only its layers
-    tell that.
+    `known` contains the fields that are known from the source. `pooled` is whether the projections of the source pool,
+    for sources in which only the layers show it.
     """
     row = network.variant
     ours, allowed = comparable(row), COMMON | implied(row, naming, pooled) | {name: (known[name],) for name in known}
@@ -51,13 +54,13 @@ def check_fields(network: Network, naming: str, source: str, known: Mapping[str,
 
 
 def implied(row, naming: str, pooled: bool) -> dict[str, tuple]:
-    """Returns what a naming implies for a network such as `row`: field -> the values allowed."""
+    """Returns the fields that a naming implies for a network such as `row`: field -> allowed values."""
     fields = dict(find_naming(naming).implies)
     if not isinstance(row, Variant):
         return fields
     if naming == "timm v2":
         pooled = STEMS[row.stem].weight_layers > 1
-        if row.norm == "gn" and not pooled:  # BiT, in the names of timm
+        if row.norm == "gn" and not pooled:  # BiT with the layer names of timm
             fields |= find_naming("BiT").implies
     if "shortcut" not in fields and not find_naming(naming).names_pool:
         fields["shortcut"] = tuple(name for name in COMMON["shortcut"] if (name == "pooled_projection") == pooled)
@@ -67,7 +70,7 @@ def implied(row, naming: str, pooled: bool) -> dict[str, tuple]:
 
 
 def check_preprocessing(network: Network, theirs: Preprocessing | None, source: str) -> None:
-    """Raises ValueError if the model includes another normalization than the one that the weights were trained with."""
+    """Raises ValueError if the model includes another normalization than the normalization of the training."""
     ours = network.preprocessing if network.includes_preprocessing else None
     if theirs is not None and ours is not None and not ours.is_like(theirs):
         raise ValueError(

@@ -1,10 +1,10 @@
 """Reads checkpoint files of other projects as NumPy arrays. No code of a file is executed.
 
 Libraries read safetensors, zip and NumPy files. `torch.save` writes a pickle, in which tensors are views of storages,
-and the bytes of the storages. Both of its formats: github.com/pytorch/pytorch/blob/v2.13.0/torch/serialization.py.
+and the bytes of the storages. It has two formats: github.com/pytorch/pytorch/blob/v2.13.0/torch/serialization.py.
 
-A file may claim any size. Its arrays take at most BOUND times the bytes of the file. The objects of a pickle take at
-most about 120 times its bytes, because the shortest opcode that makes a dict is one byte.
+The sizes that a file states may be wrong. Therefore, its arrays may take at most BOUND times the bytes of the file. The
+objects of a pickle take at most about 120 times its bytes, because the shortest opcode that creates a dict is one byte.
 """
 
 import mmap
@@ -24,20 +24,20 @@ import safetensors.numpy
 
 from keras_resnet.errors import choose
 
-# Where a checkpoint may keep its state dict. The first that holds tensors is read, else the checkpoint itself.
+# Keys of a state dict in a checkpoint. The first key that contains tensors is read, otherwise the checkpoint itself.
 STATE_DICTS = ("state_dict", "model_state_dict", "model", "net", "network")
-# What wrappers put before the name of every tensor: DataParallel, a module that holds the net, torch.compile.
+# Prefixes that wrappers add to the name of every tensor: DataParallel, torch.compile, a module around the network.
 PREFIXES = ("module.", "model.", "_orig_mod.", "net.")
 
 LEGACY_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
-BOUND = 20  # Weights hardly compress: no real file expands this much.
+BOUND = 20  # Weights are hardly compressible: no real file expands by this factor.
 
 
 def read_checkpoint(path) -> dict[str, np.ndarray]:
     """Returns the tensors of a checkpoint file by name, in the order and the layout of the file (PyTorch: OIHW).
 
-    bfloat16 becomes float32, other types are kept. A prefix that all names share, such as "module.", is removed.
-    Tensors that share memory in a PyTorch file share it here.
+    bfloat16 is converted to float32; other dtypes are kept. If all names share a prefix such as "module.", the prefix
+    is removed. Tensors that share memory in a PyTorch file share memory here, too.
 
     Args:
         path: A file with a suffix of `FORMATS`.
@@ -46,8 +46,8 @@ def read_checkpoint(path) -> dict[str, np.ndarray]:
         A dict of arrays.
 
     Raises:
-        ValueError: If the suffix is unknown, or the file is damaged, has no tensors, claims more data than it has, or
-            is a pickle that names anything but tensors.
+        ValueError: If the suffix is unknown, if the file is damaged, contains no tensors or states more data than it
+            contains, or if it is a pickle with names that a state dict does not need.
     """
     path = Path(path)
     suffix = next((suffix for suffix in FORMATS if path.name.lower().endswith(suffix)), path.suffix)
@@ -104,19 +104,22 @@ def read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
 
 
 def open_bounded(file: BinaryIO):
-    """Returns a `zipfile.ZipFile` that expands to at most BOUND times its size. Pickles and JSON must not expand."""
+    """Returns a `zipfile.ZipFile` whose members have at most BOUND times its size in total.
+
+    The pickles and JSON files in it must not be larger than the zip file.
+    """
     import zipfile
 
     class Bounded(zipfile.ZipFile):
         def read(self, name, pwd=None):
-            # ZipFile.read expands all data of a member, even beyond the member's `file_size`.
+            # ZipFile.read would decompress all data of a member, even if it is larger than the member's `file_size`.
             with self.open(name) as member:
                 return member.read(self.getinfo(name).file_size)
 
     archive, size = Bounded(file), size_of(file)
     sizes = {member.filename: member.file_size for member in archive.infolist()}
     total, objects = sum(sizes.values()), sum(sizes[name] for name in sizes if name.endswith((".pkl", ".json")))
-    # zipfile expands the other compressions without a limit.
+    # For other compression methods, zipfile does not limit the size of the decompressed data.
     others = {member.compress_type for member in archive.infolist()} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
     if total > BOUND * size or objects > size or others or len(sizes) < len(archive.infolist()):
         raise ValueError(
@@ -154,20 +157,20 @@ def read_torch(file: BinaryIO) -> dict[str, np.ndarray]:
 
     @cache
     def flat(storage: Storage) -> np.ndarray:
-        # NumPy swaps the bytes of integers, not of bfloat16. astype copies: the array is aligned and can be written.
+        # NumPy can swap the bytes of integers, but not of bfloat16. astype copies: the array is aligned and writable.
         word = f"u{storage.dtype.itemsize}"
         words = np.frombuffer(read_storage(storage.key), order + word, storage.length)
         return widened(words.astype(word).view(storage.dtype))
 
     tensors = {name: view(tensor, flat) for name, tensor in find_state_dict(checkpoint).items()}
     total, size = sum(array.nbytes for array in tensors.values()), size_of(file)
-    if total > BOUND * size:  # A view may repeat its elements.
+    if total > BOUND * size:  # With a stride of 0, a view can be larger than its storage.
         raise ValueError(f"its tensors must take at most {BOUND} times its {size} bytes. Received: {total}")
     return tensors
 
 
 def find_state_dict(checkpoint: Any) -> dict[str, Tensor]:
-    """Returns the tensors of the first place that has some, without epochs, optimizers and other company."""
+    """Returns the tensors of the first state dict in a checkpoint, without epochs, optimizers and other objects."""
     places = [*map(checkpoint.get, STATE_DICTS), checkpoint] if isinstance(checkpoint, dict) else []
     for place in places:
         items = place.items() if isinstance(place, dict) else []
@@ -199,7 +202,10 @@ def open_zip(file: BinaryIO):
 
 
 def open_legacy(file: BinaryIO):
-    """Returns the same of five pickles (magic number, version, machine, checkpoint, keys) and then the storages."""
+    """Returns the same as `open_zip` for the old format of `torch.save`.
+
+    It consists of five pickles (magic number, version, machine, checkpoint, keys), followed by the storages.
+    """
     data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     _, _, _, (checkpoint, storages), (keys, _) = (unpickle(data) for _ in range(5))
     if keys != sorted(storages):
@@ -208,23 +214,25 @@ def open_legacy(file: BinaryIO):
     for key in keys:
         size = int.from_bytes(data.read(8), "little") * storages[key].dtype.itemsize
         places[key] = slice(data.tell(), data.tell() + size)
-        data.seek(size, os.SEEK_CUR)  # a ValueError beyond the end
+        data.seek(size, os.SEEK_CUR)  # raises ValueError for a position after the end
     return checkpoint, lambda key: memoryview(data)[places[key]], "<"
 
 
 def unpickle(file) -> tuple[Any, dict[str, Storage]]:
-    """Returns the object of the pickle at the position of `file`, and the storages that it names."""
+    """Returns the object in the pickle at the current position of `file`, and the storages that the pickle names."""
     import pickle
 
-    # The unpickler in Python, because the memo of the one in C is an array as long as the largest index in the file,
-    # and because its opcodes can be replaced. It reads the pickle of a ResNet-50 in 13 ms.
+    # This is the unpickler in Python. The memo of the unpickler in C is an array whose length is the largest index in
+    # the file. Also, the opcodes of the unpickler in Python can be replaced. It reads the pickle of a ResNet-50 in 13
+    # ms.
     base: Any = pickle._Unpickler
     storages: dict[str, Storage] = {}
 
     class Unpickler(base):
         dispatch = Opcodes({code: base.dispatch[code] for code in (getattr(pickle, n)[0] for n in OPCODES.split())})
         dispatch[ord(pickle.EMPTY_DICT)] = lambda self: self.append(Dict())
-        # Attributes, such as the _metadata of a state dict. BUILD could also set those of the functions in NAMES.
+        # BUILD sets attributes, such as the _metadata of a state dict. It is ignored, because it could also set
+        # attributes of the functions in NAMES.
         dispatch[ord(pickle.BUILD)] = lambda self: self.stack.pop()
 
         def find_class(self, module, name):
@@ -248,22 +256,22 @@ class Opcodes(dict):
 
 class Dict(dict):
     __slots__ = ()
-    __repr__ = object.__repr__  # A repr of dicts that each hold another twice never ends.
+    __repr__ = object.__repr__  # The repr of nested dicts that each contain another dict twice is exponentially long.
 
     def __init__(self, pairs=()):
-        for key, value in pairs:  # as Python 2 pickles an OrderedDict
+        for key, value in pairs:  # Python 2 pickles an OrderedDict as a list of pairs
             self[key] = value
         if pairs:
-            pairs.clear()  # A list of pairs must not become many dicts.
+            pairs.clear()  # so that a pickle cannot create many dicts from one list of pairs
 
     def __setitem__(self, key, value):
-        # Hashes of nested tuples take forever, and those of large numbers may all be the same.
+        # The hash of nested tuples can take very long, and large numbers can be chosen so that all hashes are equal.
         if not (key.bit_length() < 61 if isinstance(key, int) else isinstance(key, str | bytes | float | None)):
             raise ValueError(f"a key must be a string or a small number. Received: {short(key)}")
         super().__setitem__(key, value)
 
 
-# What torch.save writes for dicts, lists, tuples, numbers, strings and tensors.
+# The opcodes that torch.save writes for dicts, lists, tuples, numbers, strings and tensors.
 OPCODES = """
     PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT SHORT_BINSTRING BINSTRING
     SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES BINBYTES BINBYTES8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3
@@ -272,7 +280,7 @@ OPCODES = """
 """
 STORAGES = {"Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": "bfloat16", "Long": "i8", "Int": "i4"}
 STORAGES |= {"Short": "i2", "Char": "i1", "Byte": "u1", "Bool": "?"}
-# What a pickle may name: types of storages, and functions that it may call in place of those of PyTorch.
+# Names that are allowed in a pickle: types of storages, and functions with the replacements that are called instead.
 NAMES: dict[str, Any] = {f"torch.{kind}Storage": np.dtype(dtype) for kind, dtype in STORAGES.items()} | {
     "torch._utils._rebuild_tensor_v2": Tensor,
     "torch._utils._rebuild_tensor": Tensor,  # before PyTorch 0.4

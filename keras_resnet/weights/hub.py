@@ -1,4 +1,4 @@
-"""Repositories of the Hugging Face hub: their weights and their `config.json`."""
+"""Download of weights and `config.json` from repositories of the Hugging Face hub."""
 
 import json
 import re
@@ -11,7 +11,7 @@ PROBE_SECONDS = 5
 
 
 def huggingface_hub():
-    """Returns the package; ImportError with the command that installs it."""
+    """Returns the package huggingface_hub. If it is missing, the ImportError states the command to install it."""
     try:
         import huggingface_hub
     except ImportError as error:
@@ -24,7 +24,7 @@ def weights_file(repository: str, revision: str | None) -> Path:
 
     Raises:
         ImportError: If huggingface_hub is not installed.
-        ValueError: If the hub has no such repository or revision, or if it holds none of WEIGHTS.
+        ValueError: If the repository or the revision does not exist, or if it contains none of the files WEIGHTS.
         OSError: If the repository is gated, if the download fails, or if the weights are not in the cache and the hub
             cannot be reached.
     """
@@ -35,7 +35,10 @@ def weights_file(repository: str, revision: str | None) -> Path:
 
 
 def read_config(repository: str, revision: str | None) -> dict[str, Any]:
-    """Returns the content of `config.json`, {} if there is none. Raises as `weights_file`; OSError if it is damaged."""
+    """Returns the content of `config.json`, or {} if there is no such file.
+
+    Raises the errors of `weights_file`, and OSError if the file is damaged.
+    """
     path = _fetch(repository, revision, ("config.json",))
     try:
         return {} if path is None else dict(json.loads(path.read_text(encoding="utf-8")))
@@ -44,25 +47,29 @@ def read_config(repository: str, revision: str | None) -> dict[str, Any]:
 
 
 def hub_error() -> Exception | None:
-    """Returns why the hub cannot be reached, after one attempt. huggingface_hub tries each file six times in 20 s."""
+    """Tries once to reach the hub. Returns the error, or None if the hub can be reached.
+
+    Without this check, huggingface_hub would try to download each file six times in 20 s.
+    """
     from huggingface_hub import constants, get_session
 
     try:
         get_session().head(constants.ENDPOINT, timeout=PROBE_SECONDS)
-    except Exception as error:  # of its HTTP client, or offline mode
+    except Exception as error:  # an error of the HTTP client, or offline mode
         return error
     return None
 
 
 def _fetch(repository: str, revision: str | None, names: tuple[str, ...]) -> Path | None:
-    """Returns the first of the files `names` that the repository has; None if it has none of them."""
+    """Returns the path of the first file in `names` that the repository contains, or None if it contains none."""
     hub = huggingface_hub()
     from huggingface_hub import errors
 
     what = _describe(repository, revision)
     cached = [hub.try_to_load_from_cache(repository, name, revision=revision) for name in names]
     found = [Path(path) for path in cached if isinstance(path, str)]
-    is_known = bool(found) or None not in cached  # the other value says that the repository has no such file
+    # In `cached`, None means that nothing is known about a file. Another value means that the file does not exist.
+    is_known = bool(found) or None not in cached
     is_commit = re.fullmatch("[0-9a-f]{40}", revision or "")
     connection_error = None if is_commit and is_known else hub_error()
     if is_known and (is_commit or connection_error):
@@ -78,7 +85,7 @@ def _fetch(repository: str, revision: str | None, names: tuple[str, ...]) -> Pat
             raise OSError(f"{what} is gated: accept its terms on the hub, and `hf auth login`. {error}") from error
         except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
             raise ValueError(f"The hub has no {what}, or it is private and you are not logged in. {error}") from error
-        except Exception as error:  # huggingface_hub and its HTTP client have many errors of their own
+        except Exception as error:  # huggingface_hub and its HTTP client raise many types of errors
             raise OSError(f"{name} of {what} could not be downloaded: {error}") from error
     return None
 

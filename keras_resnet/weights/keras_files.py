@@ -1,4 +1,7 @@
-"""Files of weights as Keras writes them. What is read is data: no class that a file names is looked up or made."""
+"""Reads weight files of Keras.
+
+Only data is read. The classes that a file names are not imported and not instantiated.
+"""
 
 import json
 import re
@@ -16,25 +19,25 @@ from keras_resnet.weights.files import BOUND, open_bounded, size_of
 KERAS_FORMATS = (".weights.h5", ".keras", ".h5")
 
 VARIABLES = {
-    # the class of a layer: the names of the variables that .weights.h5 numbers
+    # The variables in .weights.h5 files have numbers instead of names. Class of a layer: the names by number.
     "conv": ("kernel", "bias"),
     "dense": ("kernel", "bias"),
     "batch": ("gamma", "beta", "moving_mean", "moving_variance"),
     "group": ("gamma", "beta"),
 }
 DESCRIPTION_BYTES = 65_536
-RENAMED = {"probs": "predictions"}  # the classifier of keras.applications, before TensorFlow took it over
+RENAMED = {"probs": "predictions"}  # name of the classifier of keras.applications before it was part of TensorFlow
 
 
 class KerasFile(NamedTuple):
     tensors: dict[str, np.ndarray]  # {"conv1_conv/kernel": (7, 7, 3, 64), ...}, as float32
-    kinds: set[str]  # the classes of the layers, as far as the format tells, without underscores and capitals
-    description: Description | None = None  # of the networks of this package
-    config: dict[str, Any] | None = None  # of whole models, as `keras.Model.to_json` writes it
+    kinds: set[str]  # the classes of the layers if the format contains them, in lower case without underscores
+    description: Description | None = None  # only in files of this package
+    config: dict[str, Any] | None = None  # only in files of whole models, as in `keras.Model.to_json`
 
 
 def read_keras(path) -> KerasFile:
-    """A file of KERAS_FORMATS, without the model. One that is damaged or is not what it says is a ValueError."""
+    """Reads the weights in a file of KERAS_FORMATS. Raises ValueError if the file is damaged or has another format."""
     path = Path(path)
     with path.open("rb") as file:
         try:
@@ -43,14 +46,17 @@ def read_keras(path) -> KerasFile:
             archive = open_bounded(file)
             weights, config = archive.read("model.weights.h5"), json.loads(archive.read("config.json"))
             return read_h5(BytesIO(weights), size_of(file))._replace(config=config)
-        except Exception as error:  # damaged bytes lead HDF5 to errors of every kind
+        except Exception as error:  # HDF5 raises many types of errors for damaged files
             reason = str(error) or type(error).__name__
             raise ValueError(f"path must be a whole file of Keras. Received: {str(path)!r}: {reason}") from error
 
 
 def read_h5(raw: BinaryIO, size: int) -> KerasFile:
-    """`.h5`, of Keras 2 or of a whole model, and `.weights.h5`; in all at most BOUND times `size`, the file's bytes."""
-    import h5py  # not before it is needed: a cold start matters
+    """Reads a `.h5` file (of Keras 2 or of a whole model) or a `.weights.h5` file.
+
+    The arrays may take at most BOUND times `size`, the bytes of the file.
+    """
+    import h5py  # imported only if needed, to keep the import of this package fast
 
     tensors: dict[str, np.ndarray] = {}
     kinds: set[str] = set()
@@ -65,7 +71,7 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
             descriptions.append(read_description(item))
             return
         if not isinstance(item, h5py.Dataset):
-            if variable == "vars" and groups:  # of every layer, with weights or without
+            if variable == "vars" and groups:  # every layer has this group, also layers without weights
                 kinds.add(re.sub(r"_(\d+$)?", "", groups[-1]))
             return
         layer = groups[0] if groups else ""
@@ -81,7 +87,7 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
             raise ValueError(f"{name} is in it twice")
         if item.external or item.is_virtual or item.dtype.kind != "f":
             raise ValueError(f"{name} must be numbers that lie in this file. Received: {item!r}")
-        # HDF5 reads whole chunks, and the last one may reach far beyond the array
+        # HDF5 reads whole chunks, and the last chunk may be much larger than the rest of the array
         left -= max(item.nbytes, 4 * item.size, prod(item.chunks or ()) * item.dtype.itemsize) + len(name)
         if left < 0:
             raise ValueError(
@@ -90,7 +96,7 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
         tensors[name] = np.asarray(item, "float32")
 
     with h5py.File(raw, "r") as file:
-        # "layers" of a .weights.h5, "model_weights" of a whole model, else the file itself
+        # "layers" in a .weights.h5 file, "model_weights" in the file of a whole model, otherwise the root of the file
         name = next((group for group in ("layers", "model_weights") if group in file), "/")
         if name != "/" and not isinstance(file.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{name} must lie in this file")
@@ -101,7 +107,7 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
                 descriptions.append(Description.from_config(config["config"][KEY]))
         elif name == "layers" and KEY in file.get("vars", ()):
             descriptions.append(read_description(file["vars"][KEY]))
-        root.visititems(read)  # which follows no links out of the file
+        root.visititems(read)  # visititems does not follow links to other files
     if not tensors:
         raise ValueError("no weights in it")
     if len(descriptions) > 1:
@@ -110,7 +116,7 @@ def read_h5(raw: BinaryIO, size: int) -> KerasFile:
 
 
 def read_description(item) -> Description:
-    """Reads what `Network.save_own_variables` wrote."""
+    """Reads the description that `Network.save_own_variables` wrote."""
     if getattr(item, "dtype", None) != "uint8" or item.ndim != 1 or item.size > DESCRIPTION_BYTES:
         raise ValueError(f"{KEY} must be a text of at most {DESCRIPTION_BYTES} bytes. Received: {item!r}")
     if item.external or item.is_virtual or item.chunks:
@@ -119,7 +125,10 @@ def read_description(item) -> Description:
 
 
 def attribute(item, name: str, default: Any = None) -> Any:
-    """A string that a group has beside its members; a list of strings may be one long string many times over."""
+    """Returns an attribute of a group that is a string.
+
+    Raises ValueError for a list of strings, because a small file could expand to a very large list.
+    """
     if name in item.attrs and item.attrs.get_id(name).shape:
         raise ValueError(f"{name} must be one string. Received: {item.attrs.get_id(name).shape} of them")
     return item.attrs.get(name, default)

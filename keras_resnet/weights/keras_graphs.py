@@ -1,7 +1,8 @@
-"""Whole models that users wrote with Keras' own layers: the graph in the file tells which layer is which of ours.
+"""Loading of whole models that users wrote with Keras' own layers.
 
-Such layers have automatic names, `conv2d_3`, which depend on all that was built before. What is read is data; no class
-of the file is looked up or made.
+The layers of such models have automatic names such as `conv2d_3`, which depend on the layers that were created before.
+Therefore, the layers are matched by the graph in the file. Only data is read. The classes that the file names are not
+imported and not instantiated.
 """
 
 import json
@@ -15,7 +16,7 @@ from keras_resnet.network import input_tensors
 from keras_resnet.weights.keras_files import KerasFile
 
 POOL = ("pool_size", "strides", "padding", "data_format")
-# the class of a layer -> the settings that change its outputs, but those that the shapes of its weights tell
+# Class of a layer -> the settings that change its outputs, except those that are known from the shapes of its weights.
 SETTINGS: dict[str, tuple[str, ...]] = {
     "InputLayer": (),
     "Conv2D": (
@@ -31,14 +32,15 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "GlobalAveragePooling2D": ("data_format",),
     "Dense": (),
 }
-# of settings that old versions of Keras do not write, and of the ReLU that `Activation("relu")` is
+# Defaults of settings that old versions of Keras do not write, and settings of `ReLU` that equal `Activation("relu")`.
 DEFAULTS = {"groups": 1, "data_format": "channels_last", "max_value": None, "negative_slope": 0.0, "threshold": 0.0}
-IDLE = ("Dropout", "SpatialDropout2D", "Identity")  # layers that do nothing in inference
-PREPROCESSING = ("Normalization", "Flip")  # layers of ours; a model with them may load the file of one without
+IDLE = ("Dropout", "SpatialDropout2D", "Identity")  # layers without effect in inference
+# Preprocessing layers of this package. A model with these layers can load the file of a model without them.
+PREPROCESSING = ("Normalization", "Flip")
 
 
 class Node(NamedTuple):
-    """A layer, and the layers that its inputs come from."""
+    """A layer and the layers whose outputs are its inputs."""
 
     kind: str
     settings: tuple
@@ -52,17 +54,20 @@ Graph = dict[str, Node]
 
 
 def has_other_names(file: KerasFile) -> bool:
-    """Whether the file holds a whole model whose layers are not named as ours and those of keras.applications are."""
+    """Returns whether the file contains a whole model with unknown layer names.
+
+    Known layer names are those of this package and of keras.applications.
+    """
     config = file.config.get("config") if isinstance(file.config, dict) else None
     is_whole = file.description is None and isinstance(config, dict) and "layers" in config
     return is_whole and not any(name.startswith("conv1_") for name in file.tensors)
 
 
 def named_by_graph(model: keras.Model, file: KerasFile, source: str) -> KerasFile:
-    """Returns the file with the names that its layers have in `model`.
+    """Returns the file with the layer names of `model`.
 
-    Raises ValueError if the graph of the file is not that of `model`. What stands behind the last layer of `model` may
-    differ, so that a model without the classifier loads the file of one with it.
+    Raises ValueError if the graph of the file differs from that of `model`. The file may contain further layers after
+    the last layer of `model`: a model without the classifier can load the file of a model with the classifier.
     """
     try:
         names = match(model, (file.config or {})["config"], source)
@@ -78,7 +83,7 @@ def named_by_graph(model: keras.Model, file: KerasFile, source: str) -> KerasFil
 
 
 def match(model: keras.Model, config: dict[str, Any], source: str) -> dict[str, str]:
-    """Returns the layer of `model` for each layer of the config."""
+    """Returns a dict: name of a layer in the config -> name of the same layer in `model`."""
     ours = read_graph(json.loads(model.to_json())["config"], idle=(*IDLE, *PREPROCESSING))
     theirs = read_graph(config)
     known: dict[tuple, int] = {}
@@ -99,15 +104,16 @@ def match(model: keras.Model, config: dict[str, Any], source: str) -> dict[str, 
 
 
 def first(graph: Graph, numbers: dict[str, int], others: dict[str, int]) -> str:
-    """Returns the first layer of the graph that the other graph lacks, for an error message."""
+    """Returns a description of the first layer that is not in the other graph, for an error message."""
     known = set(others.values())
     return next((f"{name!r} ({node})" for name, node in graph.items() if numbers[name] not in known), "none")
 
 
 def number(graph: Graph, known: dict[tuple, int]) -> dict[str, int]:
-    """Returns a number for each layer: two have the same if they compute the same of the image, but for their weights.
+    """Returns a number for each layer.
 
-    `known` holds the numbers of all graphs that are compared.
+    Two layers have the same number if, with the same weights, they compute the same function of the image. `known`
+    contains the numbers of all graphs that are compared.
     """
     numbers: dict[str, int] = {}
     for name, node in graph.items():
@@ -119,9 +125,9 @@ def number(graph: Graph, known: dict[tuple, int]) -> dict[str, int]:
 
 
 def read_graph(config: dict[str, Any], idle: tuple[str, ...] = IDLE) -> Graph:
-    """Returns the layers of a Functional model but those that do nothing, each behind its inputs."""
+    """Returns the layers of a Functional model in topological order, without layers that have no effect."""
     graph: Graph = {}
-    there: dict[str, str] = {}  # layer -> the layer in `graph` that has the same output
+    there: dict[str, str] = {}  # layer -> the layer in `graph` with the same output
     shapes: dict[str, tuple] = {}
     for layer in config["layers"]:
         kind, name, settings = layer["class_name"].rpartition(">")[2], layer["name"], layer["config"]
@@ -141,14 +147,14 @@ def read_graph(config: dict[str, Any], idle: tuple[str, ...] = IDLE) -> Graph:
         elif kind in SETTINGS and bool(inputs) == (kind != "InputLayer"):
             graph[name] = Node(kind, tuple((key, setting(key, settings)) for key in SETTINGS[kind]), inputs)
             shapes[name] = output_shape(graph[name], shape)
-        else:  # like no other
+        else:  # an unknown layer, which is equal to no other layer
             graph[name] = Node(kind, (("", object()),), inputs)
             shapes[name] = ()
     return graph
 
 
 def output_shape(node: Node, shape: tuple) -> tuple:
-    """Returns the shape of the feature map behind a layer; () if it is not known."""
+    """Returns the shape of the output of a layer, or () if it is not known."""
     if node.kind not in ("Conv2D", "ZeroPadding2D", "MaxPooling2D", "AveragePooling2D"):
         return tuple(shape)
     if len(shape) != 4:
@@ -158,10 +164,10 @@ def output_shape(node: Node, shape: tuple) -> tuple:
 
 
 def setting(key: str, settings: dict[str, Any]) -> Any:
-    """Returns a setting as all versions of Keras would write it."""
+    """Returns a setting in a form that does not depend on the version of Keras."""
     value = settings.get(key, DEFAULTS.get(key))
     if key == "padding" and value == "same" and {*settings.get("kernel_size", ())} == {1}:
-        return "valid"  # a 1x1 never pads
+        return "valid"  # a 1x1 convolution has no padding
     if key == "axis":
         return int(np.ravel(value)[0]) % 4
     return float(f"{value:.6g}") if isinstance(value, float) else frozen(value)
@@ -172,7 +178,7 @@ def frozen(value: Any) -> Any:
 
 
 def sources(nodes: list) -> list[str]:
-    """Returns the layers that the inputs of `inbound_nodes` come from, as Keras 2 or 3 writes it."""
+    """Returns the layers whose outputs are the inputs in `inbound_nodes`, in the format of Keras 2 or 3."""
     if nodes and isinstance(nodes[0], list):  # Keras 2: [[["conv2d", 0, 0, {}], ...]]
         return [source[0] for source in nodes[0]]
     return [x["keras_history"][0] for x in input_tensors(nodes)]

@@ -1,4 +1,4 @@
-"""What other projects call our layers: one table a project, from the names of our layers to those of their modules."""
+"""Names of the layers in other projects: one table for each project, from layer names here to module names there."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -9,8 +9,11 @@ import keras
 
 Rules = tuple[tuple[str, str], ...]
 
-# In the templates: {stage} and {block} count from 0, {i} is the weight layer, counted from 1, {next} the one after it;
-# {deep} and {deep_bn} are its places in a stem of several; {pool} is 1 where the projections of the net pool, else 0.
+# Placeholders of the templates:
+# - {stage} and {block} are counted from 0.
+# - {i} is the number of the weight layer, counted from 1. {next} is the number of the next weight layer.
+# - {deep} and {deep_bn} are the positions of the convolution and of its BN in a stem with several convolutions.
+# - {pool} is 1 if the projections of the network pool, otherwise 0.
 BLOCK = r"conv(?P<stage>\d+)_block(?P<block>\d+)"
 NORM = r"(?:bn|gn)"
 
@@ -118,7 +121,7 @@ BIT: Rules = (
     (r"predictions", "resnet/head/conv2d"),
 )
 OURS: Rules = ((r"(?P<name>.+)", "{name}"), (r"predictions", "predictions"))
-# What projects, and programs that people write, call the classifier of a net; it is found by itself.
+# Names of the classifier in projects and in users' own code. The classifier is found separately from the other layers.
 CLASSIFIERS = (
     *("fc", "linear", "last_linear", "fc_out", "classifier", "classifier.1", "head.fc", "predictions", "logits"),
     "resnet/head/conv2d",
@@ -137,7 +140,7 @@ def renamed(rules: Rules, layer: str, module: str) -> Rules:
     return tuple((pattern, module if pattern == layer else template) for pattern, template in rules)
 
 
-# the last part of the path of a Keras variable -> of a PyTorch tensor
+# last part of the path of a Keras variable -> last part of the name of a PyTorch tensor
 PYTORCH = {
     "kernel": ".weight",
     "bias": ".bias",
@@ -150,15 +153,15 @@ TENSORFLOW = {name: f"/{name}" for name in PYTORCH}
 
 
 class Naming(NamedTuple):
-    """What a project calls its modules and tensors, how its kernels lie, and which networks its files are of."""
+    """The names of modules and tensors in a project, the order of the axes of its kernels, and its networks."""
 
     rules: Rules
     variables: dict[str, str] = PYTORCH
     output_channels_first: bool = (
-        True  # kernels are (out, in, [frames,] h, w), and not Keras' ([frames,] h, w, in, out)
+        True  # kernels are (out, in, [frames,] h, w) instead of ([frames,] h, w, in, out) as in Keras
     )
-    implies: Mapping[str, tuple] = {}  # field of Variant -> the values that its networks have, see compatible.COMMON
-    names_pool: bool = False  # the names tell whether the projections pool
+    implies: Mapping[str, tuple] = {}  # field of Variant -> values in its networks, see compatible.COMMON
+    names_pool: bool = False  # whether the names show whether the projections pool
 
     @property
     def classifier(self) -> str:
@@ -169,7 +172,7 @@ class Naming(NamedTuple):
         return self.implies.get("order", ("original",))[0]
 
 
-# What kuangliu/pytorch-cifar calls its modules; akamaster too, whose published nets have option A.
+# Module names of kuangliu/pytorch-cifar. akamaster uses these names too, but its published networks have option A.
 KUANGLIU = renamed(
     renamed(renamed(TORCHVISION, "predictions", "linear"), rf"{BLOCK}_0_conv", "layer{layer}.{block}.shortcut.0"),
     rf"{BLOCK}_0_{NORM}",
@@ -182,7 +185,7 @@ BIT_NETS: dict[str, tuple] = {
     "stem": ("7x7_zeros",),
     "weight_standardization": (True,),
 }
-# Its nets without projections have option A, with the zero channels on both sides.
+# The networks of akamaster without projections have option A, with zero channels on both sides.
 AKAMASTER: dict[str, tuple] = {
     "shortcut": ("zero_pad", "projection", "projection_all", "pooled_projection"),
     "zero_channels": ("both",),
@@ -211,7 +214,7 @@ NAMINGS: dict[str, Naming] = {
     "torchvision": Naming(TORCHVISION, names_pool=True),  # and timm, chenyaofo
     "akamaster": Naming(renamed(TORCHVISION, "predictions", "linear"), implies=AKAMASTER, names_pool=True),
     "kuangliu": Naming(KUANGLIU),
-    # fb.resnet.torch as github.com/Cadene/pretrained-models.pytorch converted it, with the biases of its convolutions
+    # weights of fb.resnet.torch, converted by github.com/Cadene/pretrained-models.pytorch, with biases in convolutions
     "Cadene": Naming(renamed(TORCHVISION, "predictions", "last_linear"), names_pool=True),
     "iResNet": Naming(IRESNET, implies=STAGE_WISE),
     "timm v2": Naming(TIMM_V2, implies=V2),
@@ -223,7 +226,7 @@ NAMINGS: dict[str, Naming] = {
     "torchvision video": Naming(VIDEO, implies=CLIPS),
     "torchvision (2+1)D": Naming(VIDEO_FACTORIZED, implies=CLIPS | {"convolution": ("factorized",)}),
 }
-# files of Keras: ours, which hold the variant, and those of keras.applications and keras-hub
+# Keras files: those of this package, which contain the variant, and those of keras.applications and keras-hub
 KERAS_NAMINGS: dict[str, Naming] = {
     "keras_resnet": Naming(OURS, TENSORFLOW, output_channels_first=False),
     "keras.applications": Naming(OURS, TENSORFLOW, output_channels_first=False, implies=APPLICATIONS, names_pool=True),
@@ -234,7 +237,7 @@ KERAS_NAMINGS: dict[str, Naming] = {
 
 
 class Named(NamedTuple):
-    """A variable of ours and the tensor of theirs."""
+    """A variable of the model and the name of its tensor in another project."""
 
     variable: keras.Variable
     tensor: str
@@ -243,7 +246,7 @@ class Named(NamedTuple):
 
 
 def find_classifier(tensors: Collection[str], naming: str) -> str | None:
-    """What a file calls its classifier; None where it has none of a name that is known."""
+    """Returns the name of the classifier in a file, or None if the file has no classifier with a known name."""
     kernel, own = find_naming(naming).variables["kernel"], find_naming(naming).classifier
     return next((name for name in (own, *CLASSIFIERS) if name + kernel in tensors), None)
 
@@ -254,7 +257,7 @@ def find_naming(naming: str) -> Naming:
 
 @cache
 def module_name(naming: str, layer: str, pool: int) -> str | None:
-    """What the project calls the layer; None where it has no word for it."""
+    """Returns the name of the layer in the project, or None if the project has no such layer."""
     for pattern, template in find_naming(naming).rules:
         if match := re.fullmatch(pattern, layer):
             stage, block, i = (int(match.groupdict().get(name) or 1) for name in ("stage", "block", "i"))
@@ -278,14 +281,14 @@ def module_name(naming: str, layer: str, pool: int) -> str | None:
 
 
 def variables_of(model: keras.Model) -> dict[str, dict[str, keras.Variable]]:
-    """Layer -> the last part of a path -> a variable; of every layer, and nothing for those without weights."""
+    """Returns a dict for each layer: layer -> {last part of the path: variable}. It is empty without weights."""
     return {
         layer.name: {variable.path.rpartition("/")[2]: variable for variable in layer.weights} for layer in model.layers
     }
 
 
 def named_variables(model: keras.Model, naming: str) -> list[Named]:
-    """Every variable of the model with its name in a row of NAMINGS; ValueError where the row has none for it."""
+    """Returns every variable of the model with its name in a naming. Raises ValueError if a layer has no name in it."""
     return name_variables(variables_of(model), naming)
 
 

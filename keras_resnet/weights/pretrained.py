@@ -1,4 +1,4 @@
-"""Weights of other projects in our nets, and ours in theirs: by name, strictly."""
+"""Loading of weights of this package and of other projects, and saving for other projects. Tensors match by name."""
 
 import json
 import os
@@ -35,50 +35,54 @@ from keras_resnet.weights.rename import check_foreign, check_rename, rename_tens
 from keras_resnet.weights.state_dict import COUNTERS, assign, check, match_naming, to_torch
 
 DATA = Path(__file__).parent.parent / "data"
-# torchvision's DenseNet files were written when a module's name could hold a dot: norm.1.weight is norm1.weight
+# torchvision's DenseNet files are from a time when module names could contain a dot: norm.1.weight is norm1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
-# what is a matrix here and a 1x1 convolution in timm: the classifier of its V2, the layers of SE
+# kernels that are a matrix here and a 1x1 convolution in timm: the classifier of its ResNetV2, the layers of SE
 CONVOLUTIONS = re.compile(r"head\.fc\.weight|\.se\.fc[12]\.weight")
-ANTIALIASED = re.compile(r".*resne(t|x)t?(aa|blur)")  # nets of timm with ResNet's weights and a blur in every stride
+# Networks of timm that have the same weights as ResNets, and a blur filter at every stride.
+ANTIALIASED = re.compile(r".*resne(t|x)t?(aa|blur)")
 # rank -> the namings of `save_pretrained`
 SAVED = {2: ("torchvision", "timm v2", "DenseNet"), 3: ("torchvision video", "torchvision (2+1)D")}
-KEYWORDS = ("imagenet", "keras", "cifar10")  # sources before any file: a folder of data may be called so, too
+KEYWORDS = ("imagenet", "keras", "cifar10")  # these sources take precedence over files and folders with these names
 
 
 class Checkpoint(NamedTuple):
-    """What `load_pretrained` found, and what its source tells beside the names."""
+    """The tensors of a source of weights, and other information from the source."""
 
-    source: str  # what errors call it
+    source: str  # name of the source in error messages
     state: Mapping[str, np.ndarray] | KerasFile
     preprocessing: Preprocessing | None = None
-    description: Description | None = None  # of a file of this package
-    known: Mapping[str, Any] = {}  # fields of the variant that the source tells
+    description: Description | None = None  # only for files of this package
+    known: Mapping[str, Any] = {}  # fields of the variant that are known from the source
 
 
 @cache
 def checkpoints() -> dict[str, dict[str, Any]]:
-    """What is known of published checkpoints: hub name -> row, classes, licence and preprocessing."""
+    """Returns information about published checkpoints: name on the hub -> row, classes, licence and preprocessing."""
     return json.loads((DATA / "checkpoints.json").read_text())
 
 
 def default_checkpoint(row: str) -> str:
-    """The hub name that `"imagenet"` stands for; ValueError where there is none for the row."""
+    """Returns the name on the hub of the checkpoint `"imagenet"` of a row. Raises ValueError if there is none."""
     return choose(default_checkpoints(), row, 'weights="imagenet" is for rows with a published checkpoint: the row')
 
 
 def default_checkpoints() -> dict[str, str]:
-    """Row -> the hub name that `"imagenet"` stands for."""
+    """Returns a dict: row -> name on the hub of the checkpoint `"imagenet"`."""
     defaults = {name: known for name, known in checkpoints().items() if known.get("default")}
     return {row: name for name, known in defaults.items() for row in (known["row"], *known.get("also", []))}
 
 
 def own_checkpoints() -> dict[str, Path]:
-    """Row -> the file of what we trained on CIFAR-10 ourselves; "resnet20_projection" is resnet20 with option B."""
+    """Returns a dict: row -> file of the weights that this project trained on CIFAR-10.
+
+    The key "resnet20_projection" is the row resnet20 with option B.
+    """
     return {path.stem.removesuffix("_cifar10"): path for path in sorted(DATA.glob("*_cifar10.*"))}
 
 
 def own_checkpoint(name: str, row: Variant | DenseVariant) -> Path:
-    """Returns the file that `"cifar10"` stands for; ValueError where there is none for the row and its shortcut."""
+    """Returns the file of the checkpoint `"cifar10"` for a row and its shortcut. Raises ValueError if there is none."""
     shortcut = getattr(row, "shortcut", None)
     if name in VARIANTS and shortcut != getattr(VARIANTS[name], "shortcut", None):
         name = f"{name}_{shortcut}"
@@ -91,13 +95,13 @@ def model_preprocessing(source, row: str | None = None) -> Preprocessing:
 
     Args:
         source: A name on the Hugging Face hub, `"imagenet"`, `"cifar10"` or `"keras"`, as in `load_pretrained`.
-        row: Name of a row, for `"imagenet"` and `"keras"`.
+        row: Name of a row. Required for `"imagenet"` and `"keras"`. Defaults to None.
 
     Returns:
         A `Preprocessing`.
 
     Raises:
-        ValueError: If the preprocessing of `source` is not known; the message has the nearest names.
+        ValueError: If the preprocessing of `source` is not known. The message contains the nearest names.
 
     Example:
         >>> keras_resnet.model_preprocessing("timm/resnet50.a1_in1k").resize
@@ -117,7 +121,7 @@ def model_preprocessing(source, row: str | None = None) -> Preprocessing:
 
 
 def _timm_preprocessing(*, size: int, crop: float, interpolation: str, mean, std, **other) -> Preprocessing:
-    """Returns the preprocessing in the words of timm, whose crop is size / resize; `other` words are not needed."""
+    """Returns the preprocessing for settings of timm. `crop` is size / resize. `other` settings are not used."""
     return Preprocessing(size, int(size / crop), interpolation, mean=tuple(mean), std=tuple(std))
 
 
@@ -131,49 +135,60 @@ def load_pretrained(
 ) -> None:
     """Loads the weights of `source` into a network. Every tensor and every variable must match exactly once.
 
-    Tensors are matched by name. The names of torchvision (also of its networks for video), timm, Hugging Face,
+    Tensors are matched by name. Known are the names of torchvision (also of its video networks), timm, Hugging Face,
     akamaster, chenyaofo, kuangliu, Cadene, BiT, xternalz (Wide ResNets for CIFAR), andreasveit (DenseNets for CIFAR),
-    keras.applications and keras-hub are known; `rename` translates others. Fields of the variant that change the
-    outputs, but no name and no shape (the stride of a bottleneck, the order of BN and ReLU, ...), must be those that
-    the source tells: its names imply some, and files of this package hold the whole variant.
+    keras.applications and keras-hub. For other names, use `rename`.
 
-    Some differences are adapted. If the number of classes differs, the classifier keeps its random initialization and a
-    `RandomClassifierWarning` is issued. If the model has no classifier, that of the source is not used. The kernels of
-    conv1 are summed for one input channel, and repeated and scaled for more than three (exact up to a factor for each
-    filter if the kernels are standardized). Biases before BN are subtracted from its moving mean.
+    Some fields of the variant change the outputs, but no name and no shape. Examples are the stride of a bottleneck and
+    the order of BN and ReLU. These fields are compared with the source as far as possible: the names of the tensors
+    imply some of the fields, and files of this package contain the whole variant.
 
-    `model.preprocessing` becomes that of the source, or None if the source does not tell it.
+    Some differences between the source and the model are adapted:
+
+    - If the number of classes differs, the classifier keeps its random initialization and a `RandomClassifierWarning`
+      is issued.
+    - If the model has no classifier, the classifier of the source is not used.
+    - If the model has one input channel, the kernels of conv1 are summed over the channels. If it has more than three,
+      they are repeated and scaled. For standardized kernels, this is exact up to a factor for each filter.
+    - Biases of convolutions before BN are subtracted from the moving mean of BN.
+
+    `model.preprocessing` is set to the preprocessing of the source, or to None if it is not known.
 
     Args:
         model: A network built by this package, or a model that contains one.
         source: One of
 
-            - the path of a file: `.safetensors`, `.pth`, `.pth.tar`, `.pt`, `.th`, `.bin` (read without PyTorch;
-              nothing in it is executed), `.npz` of BiT, `.h5`, `.weights.h5` or `.keras` of this package, of
-              keras.applications or of keras-hub; `.h5` or `.keras` of a whole model of Keras' own layers under any
-              names, if its graph is that of `model` (dropout and regularizers may differ);
-            - a dict of arrays with the names and axes of a PyTorch state dict;
+            - the path of a PyTorch or safetensors file: `.safetensors`, `.pth`, `.pth.tar`, `.pt`, `.th` or `.bin`.
+              PyTorch is not needed, and no code in the file is executed.
+            - the path of a `.npz` file of BiT.
+            - the path of a `.h5`, `.weights.h5` or `.keras` file of this package, of keras.applications or of
+              keras-hub.
+            - the path of a `.h5` or `.keras` file of a whole model that consists of Keras' own layers. The layers may
+              have any names, but the graph must be that of `model`. Dropout and regularizers may differ.
+            - a dict of arrays with the names and axes of a PyTorch state dict.
             - a repository of the Hugging Face hub, `"timm/resnet50.a1_in1k"`, `"hf://org/repo"` or
-              `"hf://org/repo@revision"` (needs `pip install 'keras-resnet-family[weights]'`; cache, offline mode and
-              HF_ENDPOINT are those of huggingface_hub);
-            - `"imagenet"`: the default checkpoint of `row` on the hub, see `default_checkpoint`;
-            - `"cifar10"`: the checkpoint in this package, for `row` and the shortcut of the model;
+              `"hf://org/repo@revision"`. This requires `pip install 'keras-resnet-family[weights]'`. Cache, offline
+              mode and HF_ENDPOINT are those of huggingface_hub.
+            - `"imagenet"`: the default checkpoint of `row` on the hub, see `default_checkpoint`.
+            - `"cifar10"`: the checkpoint in this package, for `row` and the shortcut of the model.
             - `"keras"`: the file of keras.applications, for ResNet-50/101/152 with `bottleneck_stride="1x1"`,
               `resnet50v2_keras`, ... and DenseNet-121/169/201.
-        row: Name of a row, for the last three. Defaults to the name of the model.
+        row: Name of a row, for the sources `"imagenet"`, `"cifar10"` and `"keras"`. Defaults to the name of the model.
         revision: Commit, tag or branch of a repository on the hub.
         rename: Dict `{pattern: replacement}`. Before the names are matched, each regular expression is applied with
-            `re.sub`, in the order of the dict, to the name of every tensor (in files of Keras `"layer/variable"`). Only
-            names change: the network of the source must compute what the networks do whose names it then has.
+            `re.sub` to the name of every tensor, in the order of the dict. In files of Keras, the names are
+            `"layer/variable"`. Only names are changed: the source must compute the same as the networks with the new
+            names.
 
     Raises:
-        ValueError: If a tensor is missing, unexpected or of another shape, or if the variant of the source is another.
-            The model is then unchanged. Also if `rename` is not a dict of valid patterns and replacements, or gives two
-            tensors the same name.
+        ValueError: If a tensor is missing, unexpected or has another shape, or if the variant of the source differs.
+            The model is then unchanged. Also if `rename` is not a dict of valid patterns and replacements, or if two
+            tensors would have the same name.
         OSError: If a file cannot be downloaded.
 
-    A source cannot always tell: a state dict with "fc" and option A fits networks that pad on either side and plain
-    networks, and one without the hub's config fits networks that blur where they stride (timm's resnetaa50).
+    Some differences cannot be detected. A state dict with option A whose classifier is named "fc" does not show whether
+    the network pads channels on one side or on both sides, or has no shortcuts. A state dict without the config of the
+    hub does not show whether the network has blur filters at its strides (timm's resnetaa50).
 
     Example:
         >>> trained = keras_resnet.ResNet20(weights="cifar10")
@@ -183,7 +198,7 @@ def load_pretrained(
         >>> model.preprocessing == trained.preprocessing
         True
 
-        For private names, and from the hub:
+        With other names of layers, and from the hub:
 
         ```python
         model = keras_resnet.ResNet(keras_resnet.wide(28, 10))
@@ -202,7 +217,10 @@ def load_pretrained(
 
 
 def give(network: Network, found: Checkpoint, *, new_head: bool = True) -> None:
-    """Loads what `read_source` found; `new_head` allows a classifier of other classes to stay random."""
+    """Loads the checkpoint that `read_source` returned.
+
+    If `new_head` is True and the number of classes differs, the classifier keeps its random initialization.
+    """
     source, file, description, preprocessing = found.source, found.state, found.description, found.preprocessing
     known, pooled = found.known, False
     if description is not None:
@@ -233,7 +251,10 @@ def give(network: Network, found: Checkpoint, *, new_head: bool = True) -> None:
 
 
 def _check_description(network: Network, description: Description, source: str) -> None:
-    """Raises ValueError if a file of this package is of another network, or only its network has a preprocessing."""
+    """Raises ValueError if a file of this package contains another network.
+
+    Also raises it if the network of the file includes its preprocessing and `network` does not.
+    """
     if wrong := differences(network.variant, description.variant):
         raise ValueError(f"{source} holds the weights of another network than {network.name!r}: {wrong}")
     if description.includes_preprocessing and not network.includes_preprocessing:
@@ -244,7 +265,10 @@ def _check_description(network: Network, description: Description, source: str) 
 
 
 def _without_counters(state: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:
-    """Returns the tensors that are weights, with the names of today; ValueError if a name is there in both forms."""
+    """Returns the tensors that are weights. Old names are replaced by current names.
+
+    Raises ValueError if a tensor has both an old and a current name.
+    """
     weights = {name: np.asarray(tensor) for name, tensor in state.items() if not name.endswith(COUNTERS)}
     renamed = {OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in weights.items()}
     if len(renamed) < len(weights):
@@ -255,9 +279,10 @@ def _without_counters(state: Mapping[str, np.ndarray], source: str) -> dict[str,
 def read_source(
     source, name: str, row: Variant | DenseVariant, revision: str | None = None, *, include_top: bool = True
 ) -> Checkpoint:
-    """Returns the tensors of a source, and what else it tells; `name`, `row` and `include_top` choose a file.
+    """Returns the tensors of a source and other information from it.
 
-    Raises ValueError before a download if it is known that the weights are of another network.
+    `name`, `row` and `include_top` select the file of a keyword such as "imagenet". Raises ValueError before a download
+    if it is known that the weights are those of another network.
     """
     if isinstance(source, Mapping):
         check_foreign(source, "The state dict")
@@ -290,7 +315,7 @@ def _read_keyword(
 
 
 def read_file(path: Path, source: str) -> Checkpoint:
-    """Returns the tensors of a file, with the description that files of this package hold."""
+    """Returns the tensors of a file. For files of this package, the result includes the description."""
     description = None
     if path.name.endswith(KERAS_FORMATS):
         state: Any = read_keras(path)
@@ -304,9 +329,10 @@ def read_file(path: Path, source: str) -> Checkpoint:
 
 
 def _read_repository(repository: str, revision: str | None, source: str) -> Checkpoint:
-    """Returns the weights of a repository, with what is known of it or what its `config.json` says.
+    """Returns the weights of a repository, and its preprocessing and other settings if they are known.
 
-    Raises ValueError if the config is of networks that this package does not have.
+    They are known for the repositories in `checkpoints`, or from the `config.json` of the repository. Raises ValueError
+    if the config describes a network that this package does not have.
     """
     found = read_file(hub.weights_file(repository, revision), source)
     if repository in checkpoints():
@@ -320,7 +346,7 @@ def _read_repository(repository: str, revision: str | None, source: str) -> Chec
     try:
         pixels = config["pretrained_cfg"]
         preprocessing = _timm_preprocessing(**pixels, size=pixels["input_size"][-1], crop=pixels["crop_pct"])
-    except (ArithmeticError, LookupError, TypeError, ValueError):  # not there, or not complete
+    except (ArithmeticError, LookupError, TypeError, ValueError):  # the settings are missing or incomplete
         preprocessing = None
     stride = {"bottleneck_stride": "1x1"} if config.get("downsample_in_bottleneck") else {}
     return found._replace(preprocessing=found.preprocessing or preprocessing, known=stride)
@@ -329,12 +355,12 @@ def _read_repository(repository: str, revision: str | None, source: str) -> Chec
 def save_pretrained(model: keras.Model, path) -> None:
     """Writes the weights as a `.safetensors` file with the names of torchvision and timm (DenseNet: torchvision's).
 
-    PyTorch's `load_state_dict` reads them. The metadata of the file holds the whole variant and the preprocessing;
-    `load_pretrained` compares them.
+    PyTorch can load the file with `load_state_dict`. The metadata of the file contains the whole variant and the
+    preprocessing, and `load_pretrained` compares them with the model.
 
     Args:
         model: A network built by this package, or a model that contains one.
-        path: A path that ends in `.safetensors`. The file appears whole.
+        path: A path that ends in `.safetensors`. The file is written atomically.
 
     Raises:
         ValueError: If `path` has another suffix, or if torchvision and timm have no network that computes the same.
@@ -365,7 +391,10 @@ def save_pretrained(model: keras.Model, path) -> None:
 
 
 def timm_names(network: Network) -> list[Named]:
-    """Returns the variables with their names in torchvision and timm; ValueError if both have no such network."""
+    """Returns the variables with their names in torchvision and timm.
+
+    Raises ValueError if neither of them has such a network.
+    """
     try:
         naming, targets = match_naming(network, {}, SAVED[network.variant.rank])
         check_fields(network, naming, "The format", {})

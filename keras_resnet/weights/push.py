@@ -1,4 +1,4 @@
-"""Networks of this package on the Hugging Face hub, in the form that timm reads as well."""
+"""Upload of networks to the Hugging Face hub, in a format that timm can also read."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from keras_resnet.variants import VARIANTS, differences, field_names
 from keras_resnet.weights.hub import huggingface_hub
 from keras_resnet.weights.pretrained import checkpoints, save_pretrained, timm_names
 
-# Networks of timm without published weights: row -> architecture. `checkpoints` has the others.
+# Networks of timm without published weights: row -> architecture. The other networks are in `checkpoints`.
 UNPUBLISHED = {
     "resnet152v2": "resnetv2_152",
     **{row: row for row in ("resnet50t", "resnetv2_50d", "seresnet18", "seresnet34", "seresnet101", "seresnet152")},
@@ -70,30 +70,34 @@ def push_to_hub(
 ) -> str:
     """Uploads a network to the Hugging Face hub: `model.safetensors`, `config.json` and a model card.
 
-    `load_pretrained` and `weights=` read the repository. So does `timm.create_model("hf-hub:org/name")`, if timm has
-    the same network. This needs `pip install 'keras-resnet-family[weights]'` and a login by `hf auth login`.
+    `load_pretrained` and the argument `weights` can load the repository. `timm.create_model("hf-hub:org/name")` can
+    also load it if timm has the same network. The upload requires `pip install 'keras-resnet-family[weights]'` and a
+    login with `hf auth login`.
 
     Args:
-        model: A network built by this package, or a model that contains one; then only the network is uploaded.
-            A warning is issued if its `preprocessing` is None.
-        repository: `"org/name"`. It is created if it does not exist.
-        commit_message: First line of the commit message.
-        private: Whether the repository is private. Defaults to what it is; a new one has the default of the hub.
-        revision: Branch, created if it does not exist. Defaults to `"main"`.
+        model: A network built by this package, or a model that contains one. Only the network is uploaded. A warning is
+            issued if its `preprocessing` is None.
+        repository: Name of the repository, `"org/name"`. It is created if it does not exist.
+        commit_message: First line of the commit message. Defaults to `"Upload"` and the name of the network.
+        private: Whether the repository is private. Must be the current state if the repository exists. Defaults to the
+            current state, or to the default of the hub for a new repository.
+        revision: Branch. It is created if it does not exist. Defaults to `"main"`.
         license: Identifier of the license for the model card, such as `"apache-2.0"`.
-        datasets: Data sets of the hub that the network was trained on, for the model card: `"uoft-cs/cifar10"`.
-        metrics: Results for the model card: `{"accuracy": 0.9125}`.
+        datasets: Name or list of names of the training data sets on the hub, for the model card. For example,
+            `"uoft-cs/cifar10"`.
+        metrics: Dict of results for the model card, such as `{"accuracy": 0.9125}`.
 
     Returns:
         `"hf://org/name@commit"`, a `source` of `load_pretrained`.
 
     Raises:
         ImportError: If huggingface_hub is not installed.
-        ValueError: If an argument is not as above, if `private` differs from the state of an existing repository, if
-            `save_pretrained` cannot write the network, or if it takes clips of video.
-        OSError: If the hub cannot be reached or refuses the upload.
+        ValueError: If an argument does not have the described type, if `private` differs from the state of an existing
+            repository, if `save_pretrained` cannot write the network, or if it is a video network.
+        OSError: If the hub cannot be reached or rejects the upload.
 
-    A `README.md` in the repository is kept. A warning is issued if `license`, `datasets` or `metrics` are then given.
+    If the repository already has a `README.md`, it is not replaced. In this case, a warning is issued if `license`,
+    `datasets` or `metrics` are given.
 
     Example:
         >>> keras_resnet.push_to_hub(model, "org/resnet20", license="apache-2.0", metrics={"accuracy": 0.9125})
@@ -123,13 +127,13 @@ def push_to_hub(
             commit = api.upload_folder(repo_id=repository, folder_path=folder, revision=revision, **options)
         except ValueError:
             raise
-        except Exception as error:  # huggingface_hub and its HTTP client have many errors of their own
+        except Exception as error:  # huggingface_hub and its HTTP client raise many types of errors
             raise OSError(f"{repository!r} could not be written. Is `hf auth login` done? {error}") from error
     return f"hf://{repository}@{commit.oid}"
 
 
 def _checked_metadata(license: Any, datasets: Any, metrics: Any) -> dict[str, Any]:
-    """Returns those that are not None; ValueError if one is of another type than `push_to_hub` says."""
+    """Returns the values that are not None. Raises ValueError if a value has a wrong type, see `push_to_hub`."""
     datasets = [datasets] if isinstance(datasets, str) else datasets
     if not isinstance(license, str | None):
         raise ValueError(f"license must be a string such as 'apache-2.0'. Received: {license!r}")
@@ -142,7 +146,7 @@ def _checked_metadata(license: Any, datasets: Any, metrics: Any) -> dict[str, An
 
 
 def write_repository(network: Network, folder: Path, repository: str, metadata: Mapping[str, Any]) -> None:
-    """Writes the files of `push_to_hub`; `metadata` has its arguments `license`, `datasets` and `metrics`."""
+    """Writes the files of `push_to_hub`. `metadata` contains its arguments `license`, `datasets` and `metrics`."""
     save_pretrained(network, folder / "model.safetensors")
     config = timm_config(network)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -151,7 +155,10 @@ def write_repository(network: Network, folder: Path, repository: str, metadata: 
 
 
 def timm_config(network: Network) -> dict[str, Any]:
-    """Returns the `config.json` that timm's `save_config_for_hf` writes, without `architecture` if timm has none."""
+    """Returns the `config.json` as timm's `save_config_for_hf` writes it.
+
+    It has no `architecture` if timm does not have the network.
+    """
     modules = {target.layer: target.tensor.rpartition(".")[0] for target in timm_names(network)}
     head = "predictions" in modules
     pixels: dict[str, Any] = {"first_conv": modules.get("conv1_conv") or modules["conv1_1_conv"]}
@@ -169,7 +176,7 @@ def timm_config(network: Network) -> dict[str, Any]:
 
 
 def timm_architecture(network: Network) -> str | None:
-    """Returns the name of the network in timm that computes the same from the same images; None if there is none."""
+    """Returns the name of the network in timm that computes the same outputs, or None if there is none."""
     is_bgr = network.preprocessing is not None and network.preprocessing.channels != "rgb"
     if is_bgr or network.input_shape[-1] != 3 or getattr(network.variant, "output_stride", None):
         return None
@@ -179,13 +186,13 @@ def timm_architecture(network: Network) -> str | None:
 
 
 def timm_preprocessing(preprocessing: Preprocessing, channels: int) -> dict[str, Any]:
-    """Returns the preprocessing of RGB images in the words of timm, whose pixels are 0 to 1."""
+    """Returns the preprocessing of RGB images as settings of timm, which refer to pixels from 0 to 1."""
     size, resize = preprocessing.size, preprocessing.resize
     crops = (round(size / resize, digits) for digits in range(1, 9))
     return {
         "input_size": [channels, size, size],
         "interpolation": preprocessing.interpolation,
-        # timm rounds down
+        # timm computes int(size / crop_pct), so the crop is chosen such that this is `resize`
         "crop_pct": next((crop for crop in crops if crop and int(size / crop) == resize), size / (resize + 0.5)),
         "mean": [value * preprocessing.scale / 255 for value in preprocessing.mean],
         "std": [value * preprocessing.scale / 255 for value in preprocessing.std],
@@ -208,7 +215,7 @@ def model_card(network: Network, repository: str, metadata: Mapping[str, Any], i
     head = any(layer.name == "predictions" for layer in network.layers)
     arguments = fields | ({} if head else {"include_top": False})
     if head and preprocessing is not None and not network.includes_preprocessing:
-        shape = (preprocessing.size, preprocessing.size, shape[2])  # what the example passes to the network
+        shape = (preprocessing.size, preprocessing.size, shape[2])  # the shape of the images in the example of the card
     if shape != ((size, size, 3) if head else (None, None, 3)):
         arguments["input_shape"] = shape
     if network.includes_preprocessing:

@@ -1,4 +1,4 @@
-"""What happens to the names of tensors before they are matched."""
+"""Checks and changes of the names of tensors before they are matched."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,8 @@ from typing import Any
 
 from keras_resnet.weights.keras_files import KerasFile
 
-# the end of a tensor's name -> the networks that have it. They differ from those here in more than names.
+# End of a tensor name -> the networks with this tensor. These networks differ from those of this package in more than
+# the names.
 OTHER_NORMALIZATIONS = {
     "layer1.0.se_module.fc1.weight": "an SE network of Cadene (in timm: legacy_se...), which this package does not "
     "have: its max pool pads only below and to the right, and its building blocks have a ReLU before the gate",
@@ -14,14 +15,17 @@ OTHER_NORMALIZATIONS = {
 
 
 def check_foreign(names: Iterable[str], source: str) -> None:
-    """Raises ValueError for tensors of other normalizations. Renamed, they would fit, and outputs would be wrong."""
+    """Raises ValueError for tensors of networks that this package does not have.
+
+    With other names, these tensors would fit, but the outputs would be wrong.
+    """
     for end, network in OTHER_NORMALIZATIONS.items():
         if any(name.endswith(end) for name in names):
             raise ValueError(f"{source} is of {network}.")
 
 
 def check_rename(rename: Mapping[str, str]) -> None:
-    """Raises ValueError unless `rename` is a dict of regular expressions and replacements, all of them valid."""
+    """Raises ValueError unless `rename` is a dict of valid regular expressions and valid replacements."""
     if not isinstance(rename, Mapping):
         raise ValueError(f"rename must be a dict {{pattern: replacement}} of strings. Received: {rename!r}")
     for pattern, replacement in rename.items():
@@ -37,7 +41,10 @@ def check_rename(rename: Mapping[str, str]) -> None:
 
 
 def rename_tensors(state: Any, rename: Mapping[str, str]) -> Any:
-    """Returns the state dict or the `KerasFile` with the names changed; ValueError if two tensors get the same name."""
+    """Returns the state dict or the `KerasFile` with changed names.
+
+    Raises ValueError if two tensors would have the same name.
+    """
     if isinstance(state, KerasFile):
         return state._replace(tensors=rename_tensors(state.tensors, rename))
     old_names: dict[str, str] = {}

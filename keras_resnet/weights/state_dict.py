@@ -1,4 +1,7 @@
-"""A PyTorch state dict into a model: by name, each tensor once, each weight once, or not at all."""
+"""Loading of a PyTorch state dict into a model.
+
+Tensors are matched by name. Every tensor and every variable must match exactly once. Otherwise nothing is loaded.
+"""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -15,14 +18,15 @@ from keras_resnet.weights.names import (
     variables_of,
 )
 
-COUNTERS = "num_batches_tracked"  # of BN; older files have none, and nothing here needs it
+COUNTERS = "num_batches_tracked"  # a counter of BN in PyTorch; old files do not contain it, and it is not needed here
 
-# the rank of a kernel here -> where its axes come from: PyTorch puts (out, in) first, Keras (in, out) last
+# Rank of a kernel -> permutation of axes from PyTorch to Keras. In PyTorch, (out, in) are the first axes. In Keras,
+# (in, out) are the last axes.
 AXES = {2: (1, 0), 3: (2, 1, 0), 4: (2, 3, 1, 0), 5: (2, 3, 4, 1, 0)}
 
 
 def check(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
-    """ValueError unless there is one tensor for each target and one target for each tensor, of its shape."""
+    """Raises ValueError unless each target has exactly one tensor, of the right shape, and each tensor has a target."""
     wanted = {target.tensor for target in targets}
     wrong = [
         f"missing: {name}{nearest(name, state)}" for name in (target.tensor for target in targets) if name not in state
@@ -45,7 +49,7 @@ def check(model: keras.Model, state: Mapping[str, np.ndarray], targets: list[Nam
 
 
 def assign(state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
-    """Every tensor to its target."""
+    """Assigns each tensor to its variable."""
     for target in targets:
         target.variable.assign(to_keras(np.asarray(state[target.tensor]), target, keras.ops.transpose))
 
@@ -53,15 +57,15 @@ def assign(state: Mapping[str, np.ndarray], targets: list[Named]) -> None:
 def match_naming(
     model: keras.Model, state: Mapping[str, np.ndarray], namings: Iterable[str] = NAMINGS
 ) -> tuple[str, list[Named]]:
-    """The naming, of these, that finds most of the model's variables in `state`, and these variables.
+    """Returns the naming in `namings` with which most variables of the model are in `state`, and the named variables.
 
-    The classifier is named on its own: it decides only between namings that are otherwise equally good.
+    The classifier is handled separately. It is used only to choose between namings that are otherwise equally good.
     """
     layers, found = variables_of(model), {}
     for naming in namings:
         try:
             found[naming] = name_variables(layers, naming)
-        except ValueError:  # it has no names for such a net
+        except ValueError:  # this naming has no names for the layers of this network
             continue
     if not found:
         raise ValueError(f"No naming of {list(namings)} has names for all layers of {model.name!r}.")
@@ -79,10 +83,10 @@ def is_float(array: np.ndarray) -> bool:
 
 
 def to_keras(array: np.ndarray, target: Named, transpose=np.transpose):
-    """The array as the variable lays it out; a classifier written as a 1x1 convolution becomes a matrix.
+    """Returns the array with the axes of the variable. A classifier saved as a 1x1 convolution becomes a matrix.
 
-    A view of NumPy's, which costs nothing; `keras.ops.transpose` gives a tensor, in a third of the time that NumPy
-    takes to copy such a view.
+    `np.transpose` returns a view without a copy. `keras.ops.transpose` returns a tensor. It needs a third of the time
+    that NumPy needs to copy such a view.
     """
     if not target.variable.path.endswith("kernel"):
         return array
@@ -94,14 +98,14 @@ def to_keras(array: np.ndarray, target: Named, transpose=np.transpose):
 
 
 def to_torch(target: Named) -> np.ndarray:
-    """The variable as the project lays it out."""
+    """Returns the value of the variable with the axes that the other project uses."""
     value = keras.ops.convert_to_numpy(target.variable)
     transposed = target.output_channels_first and target.variable.path.endswith("kernel")
     return value.transpose(np.argsort(AXES[value.ndim])) if transposed else value
 
 
 def refuse(model: keras.Model, wrong: list[str]) -> None:
-    """ValueError where anything is wrong with a file for the model, with the first twenty."""
+    """Raises ValueError if `wrong` is not empty. The message lists the first twenty problems."""
     if wrong:
         more = f"\n  ... and {len(wrong) - 20} more" if len(wrong) > 20 else ""
         raise ValueError(f"These weights are not of {model.name!r}:\n  " + "\n  ".join(wrong[:20]) + more)

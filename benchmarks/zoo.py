@@ -1,0 +1,96 @@
+"""Measures the latency of one prediction for rows of the model zoo and writes docs/latency.csv.
+
+    python -m benchmarks.zoo                       # all rows that are not in the file yet
+    python -m benchmarks.zoo resnet18 "se*"        # rows by pattern
+    python -m benchmarks.zoo resnet18 --again      # also rows that are in the file
+
+The networks have batch size 1, float32, random weights and the image size of their row, and are compiled. Each row is
+measured in a separate process and then written, so the same command resumes. The latency is the median of `--images`
+predictions, after the same number of warm-up predictions. A row that takes longer than `--limit` seconds, including the
+time to build, is omitted. Networks for video are omitted.
+"""
+
+import argparse
+import csv
+import io
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_resnet import VARIANTS, ResNet, list_variants
+from keras_resnet.files import write_text
+from keras_resnet.training.environment import machine, versions
+from keras_resnet.variants import published_shape
+
+FILE = Path(__file__).parent.parent / "docs" / "latency.csv"
+COLUMNS = ("name", "milliseconds", "images", "machine", "versions")
+
+
+def measure(name: str, images: int) -> float:
+    """Returns the median time of a prediction, in milliseconds."""
+    import tensorflow as tf
+
+    shape = published_shape(VARIANTS[name])
+    model = ResNet(name, input_shape=shape)
+    function = tf.function(lambda image: model(image, training=False))
+    image = tf.random.uniform((1, *shape))
+    seconds = []
+    for _ in range(2 * images):
+        start = time.perf_counter()
+        function(image).numpy()
+        seconds.append(time.perf_counter() - start)
+    return 1000 * statistics.median(seconds[images:])
+
+
+def read() -> dict[str, dict[str, str]]:
+    with FILE.open(newline="") as file:
+        return {row["name"]: row for row in csv.DictReader(file)}
+
+
+def write(rows: dict[str, dict[str, str]]) -> None:
+    """Writes the rows in the order of `VARIANTS`."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows[name] for name in VARIANTS if name in rows)
+    write_text(FILE, text.getvalue())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.zoo", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("patterns", nargs="*", default=["*"])
+    parser.add_argument("--again", action="store_true", help="measure rows that are in the file, too")
+    parser.add_argument("--images", type=int, default=20)
+    parser.add_argument("--limit", type=float, default=300, help="seconds for a row; default: 300")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+
+    if options.child:
+        print(measure(options.patterns[0], options.images))
+        return 0
+    names = [name for pattern in options.patterns for name in list_variants(pattern) if VARIANTS[name].rank == 2]
+    for name in dict.fromkeys(names):
+        if name in read() and not options.again:
+            continue
+        command = [sys.executable, "-m", "benchmarks.zoo", name, "--child", "--images", str(options.images)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=options.limit)
+        except subprocess.TimeoutExpired:
+            print(f"{name}: more than {options.limit:.0f} s", flush=True)
+            continue
+        if done.returncode:
+            print(f"{name}: {done.stderr.strip().splitlines()[-1]}", flush=True)
+            continue
+        milliseconds = f"{float(done.stdout.splitlines()[-1]):.1f}"
+        values = (name, milliseconds, str(options.images), machine(), versions())
+        write(read() | {name: dict(zip(COLUMNS, values, strict=True))})
+        print(f"{name}: {milliseconds} ms", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
