@@ -95,7 +95,7 @@ def trials(count: int, directory: Path) -> None:
 
 
 def overhead(count: int, directory: Path) -> None:
-    os.environ["RAY_worker_niceness"] = "0"  # Ray's default is 15: other processes of the machine would be measured
+    os.environ.update(RAY_worker_niceness="0")  # Ray's default is 15: other processes of the machine would be measured
     command = [sys.executable, "-m", "experiments.sweep", "--dataset", "digits", "--depths", "8", "--epochs", "3"]
     command += ["--shortcuts", "none", "A", "B", "--directory", str(directory), "--name"]
     for name, flags in {"local": [], "ray": ["--workers", "1"]}.items():
@@ -110,7 +110,7 @@ def overhead(count: int, directory: Path) -> None:
 
 def workers(count: int, directory: Path) -> None:
     rates: dict[int, list[float]] = {}
-    os.environ["RAY_worker_niceness"] = "0"
+    os.environ.update(RAY_worker_niceness="0")
     for number, cpus in ((1, 2), (2, 1)):
         place = Path(tempfile.mkdtemp(dir=directory))
         tasks = [Task(str(i), Run("resnet20", "digits", epochs=3, seed=i), place / str(i)) for i in range(2)]
