@@ -65,6 +65,18 @@ class Cell(NamedTuple):
     def name(self) -> str:
         return f"{'-'.join([self.net.variant, *map(str, self.net.choices.values())])}-seed{self.seed}"
 
+    @property
+    def has_responses(self) -> bool:
+        """Whether a grid asks for the responses of its layers."""
+        return any(
+            (net.variant, net.choices) == (self.net.variant, self.net.choices) for net in GRIDS["responses"].nets
+        )
+
+    def result(self, cells: Path) -> dict | None:
+        """The result in the directory of all cells; None if the cell is not finished."""
+        result = read_json(cells / self.name / "result.json")
+        return None if result and self.has_responses and not {"responses", "failure"} & result.keys() else result
+
 
 def nets_of(grid: Grid, budget: str) -> tuple[Net, ...]:
     if not grid.trained or budget == "full":
@@ -101,10 +113,9 @@ def run_of(cell: Cell, options: argparse.Namespace) -> Run:
 
 
 def train_cell(run: Run, responses: bool, data_dir: str | None, directory: Path, report: Callable) -> dict:
-    """Trains a cell, and measures the responses of its layers if a grid asks for them."""
-    done = (directory / "result.json").exists()
+    """Trains a cell, and measures the responses of its layers if a grid asks for them and they are missing."""
     result = run(directory, data_dir=data_dir, report=report)
-    if responses and not done and "failure" not in result:
+    if responses and not {"responses", "failure"} & result.keys():
         images = in_memory(load_data(run.dataset, data_dir=data_dir, validation=0).test).images[:1000]
         result |= {"responses": layer_responses(keras.models.load_model(directory / "model.keras"), images)}
         write_json(directory / "result.json", result)
@@ -113,12 +124,10 @@ def train_cell(run: Run, responses: bool, data_dir: str | None, directory: Path,
 
 def run_cells(numbered: list[tuple[int, Cell]], total: int, options: argparse.Namespace, cells: Path) -> int:
     """Runs the cells that are left. One that fails leaves error.txt. Returns how many failed."""
-    shared = {(net.variant, *net.choices.items()) for net in GRIDS["responses"].nets}
     tasks, titles, failed = [], {}, 0
     for number, cell in numbered:
-        if not (cells / cell.name / "result.json").exists():
-            responses = (cell.net.variant, *cell.net.choices.items()) in shared
-            train = functools.partial(train_cell, run_of(cell, options), responses, options.data_dir)
+        if cell.result(cells) is None:
+            train = functools.partial(train_cell, run_of(cell, options), cell.has_responses, options.data_dir)
             tasks.append(Task(cell.name, train, cells / cell.name))
             titles[cell.name] = f"cell {number} of {total}: {cell.net.title}, seed {cell.seed}"
 
@@ -126,7 +135,7 @@ def run_cells(numbered: list[tuple[int, Cell]], total: int, options: argparse.Na
         print(titles[task.name], flush=True)
         (task.directory / "error.txt").unlink(missing_ok=True)
 
-    for done in run_all(make_runner(options), tasks, begin):
+    for done in run_all(make_runner(options), tasks, begin) if tasks else ():
         if done.error is not None:
             done.task.directory.mkdir(parents=True, exist_ok=True)
             write_text(done.task.directory / "error.txt", done.error)
@@ -148,11 +157,10 @@ def found(cells: list[Cell], nets: tuple[Net, ...], directory: Path) -> list[tup
     """For each net the results of its cells that are through, and the failures of those that failed."""
     results: dict[str, list[dict]] = {net.title: [] for net in nets}
     for cell in cells:
-        place = directory / cell.name
-        result, failure = read_json(place / "result.json"), failure_of(place)
+        result, failure = cell.result(directory), failure_of(directory / cell.name)
         if result or failure:
             about = {"cell": cell.name, "seed": cell.seed}
-            results[cell.net.title].append(about | ({"failure": failure} if failure else result))
+            results[cell.net.title].append(about | ({"failure": failure} if failure else result or {}))
     return [(net, results[net.title]) for net in nets]
 
 
@@ -186,8 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
     numbered = list(enumerate(cells, 1))
     if options.list:
         for number, cell in numbered:
-            finished = (cell_directory / cell.name / "result.json").exists()
-            print(f"{number}/{len(cells)}  {cell.name}{'  finished' if finished else ''}")
+            print(f"{number}/{len(cells)}  {cell.name}{'  finished' if cell.result(cell_directory) else ''}")
         for net in () if grid.trained else grid.nets:
             print(f"{net.title}: counted, not trained")
         return 0

@@ -6,6 +6,7 @@ process that submits them) can reach: a run that is interrupted is submitted aga
 
 import argparse
 import errno
+import math
 import multiprocessing
 import os
 import shutil
@@ -53,16 +54,24 @@ def never(task: Task, epoch: int, figures: dict) -> bool:
     return False
 
 
-def execute(run: Callable[..., dict], directory: Path, report: Callable) -> dict:
-    """Calls a run. Waits for a while if another process, such as one that was just killed, uses its directory."""
+def execute(run: Callable[..., dict], directory: Path, report: Callable) -> tuple[dict | None, str | None]:
+    """Calls a run; returns its result, or the text of its error. A full disk is the only error that is raised.
+
+    Waits for a while if another process, such as one that was just killed, uses the directory.
+    """
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            return run(directory, report=report)
+            return run(directory, report=report), None
         except DirectoryInUse:
             if time.monotonic() > end:
-                raise RuntimeError(f"another process uses {directory}") from None
+                return None, f"another process uses {directory}"
             time.sleep(0.5)
+        except Exception as error:
+            if is_full(error):
+                place = f"{directory} on {socket.gethostname()}"
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place) from error
+            return None, traceback.format_exc()
 
 
 # ------------------------------------------------------------------------------------------------------ this machine
@@ -86,11 +95,9 @@ def worker(pipe) -> None:
     while True:
         run, directory = pipe.recv()
         try:
-            pipe.send(("done", execute(run, directory, report), None))
+            pipe.send(("done", *execute(run, directory, report)))
         except OSError as error:
-            pipe.send(("full" if is_full(error) else "done", None, traceback.format_exc()))
-        except Exception:
-            pipe.send(("done", None, traceback.format_exc()))
+            pipe.send(("full", error))
 
 
 class Local:
@@ -114,6 +121,10 @@ class Local:
     def free(self) -> int:
         """The number of tasks that would start at once."""
         return 1 - len(self.tasks)
+
+    def call(self, function: Callable, *arguments):
+        """Returns what a function returns where the runs are executed."""
+        return function(*arguments)
 
     def submit(self, task: Task) -> None:
         self.tasks.append(task)
@@ -143,7 +154,7 @@ class Local:
                 self.pipe.send(self.on_epoch(task, *content))
                 continue
             if kind == "full":
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(task.directory))
+                raise content[0]
             self.executed += 1
             if self.executed == self.runs_per_process:
                 self.end()
@@ -183,12 +194,9 @@ def train(name: str, run: Callable, directory: str, token: str, progress) -> tup
     start = f"after epoch {int(backups[-1].name.partition('.')[0])}" if backups else "from the start"
     ray.get(progress.begin.remote(name, f"on {socket.gethostname()}, {start}"))
     try:
-        result = execute(run, scratch, report)
-        sent = () if reachable else [file for file in RETURNED if (scratch / file).exists()]
-        files = {file: (scratch / file).read_bytes() for file in sent}
-        return result, None, files
-    except Exception:
-        return None, traceback.format_exc(), {}
+        result, error = execute(run, scratch, report)
+        sent = () if reachable or error else [file for file in RETURNED if (scratch / file).exists()]
+        return result, error, {file: (scratch / file).read_bytes() for file in sent}
     finally:
         if not reachable:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -238,8 +246,9 @@ class OnRay:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             import ray
+            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
         except ImportError as error:
-            raise ImportError(f"{error}. Run: pip install 'keras-resnet-family[distributed]'") from error
+            raise ValueError(f"{error}. Run: pip install 'keras-resnet-family[distributed]'") from error
         self.ray, self.on_epoch, self.print_line, self.workers = ray, on_epoch, print_line, workers
         threads = {name: str(max(1, int(cpus))) for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")}
         ours = {name: value for name, value in os.environ.items() if name in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")}
@@ -247,25 +256,35 @@ class OnRay:
         settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
         if address is None:
             environment["env_vars"]["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
-            settings |= {"num_cpus": int(workers or 1) * max(1, int(cpus)), "object_store_memory": 200 * 2**20}
+            settings |= {"num_cpus": max(1, math.ceil((workers or 1) * cpus)), "object_store_memory": 200 * 2**20}
+            settings |= {"address": "local"}  # a new one, also beside a Ray that runs here or that RAY_ADDRESS names
         else:
             environment |= {"working_dir": str(CHECKOUT), "excludes": EXCLUDED}
             settings |= {"address": address}
             settings.pop("include_dashboard")
         try:
+            if address not in (None, "auto"):  # Ray itself would try for minutes
+                host, _, port = address.rpartition(":")
+                socket.create_connection((host, int(port)), timeout=10).close()
             ray.init(runtime_env=environment, **settings)
         except Exception as error:
-            if address is not None and ("auth" in str(error).lower() or "token" in str(error).lower()):
-                raise ValueError(f"--address: {address} asks for another token ({error}). {TOKEN_HELP}") from error
-            raise
-        resources = dict(num_cpus=cpus, num_gpus=gpus)
-        self.train = ray.remote(**resources, max_calls=runs_per_process, max_retries=ATTEMPTS - 1)(train)
+            if address is None:
+                raise
+            message = f"--address: no Ray cluster answers at {address}, or it has another token ({error}). {TOKEN_HELP}"
+            raise ValueError(message) from error
         if address is not None:
             mode = ray.get(ray.remote(num_cpus=0)(lambda: os.environ.get("RAY_AUTH_MODE")).remote())
             if mode != "token":
                 ray.shutdown()
                 raise ValueError(f"--address: the cluster at {address} accepts commands without a token. {TOKEN_HELP}")
-        self.progress: Any = ray.remote(num_cpus=0)(ProgressActor).remote()
+        elif ray.cluster_resources().get("GPU", 0) < gpus:
+            ray.shutdown()
+            raise ValueError(f"--gpus-per-trial must be at most the number of GPUs of this machine. Received: {gpus}")
+        self.resources = dict(num_cpus=cpus, num_gpus=gpus)
+        self.train = ray.remote(**self.resources, max_calls=runs_per_process, max_retries=ATTEMPTS - 1)(train)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(ProgressActor)
+        self.progress: Any = actor.remote()  # beside the driver: another node may end
         self.cpus, self.gpus = cpus, gpus
         self.running: dict[Any, Task] = {}
         self.begun: dict[str, int] = {}
@@ -280,11 +299,13 @@ class OnRay:
     def free(self) -> int:
         """The number of tasks that would start at once."""
         there = self.ray.cluster_resources()
-        slots = int(there.get("CPU", 0) // self.cpus) if self.cpus else 10**6
-        if self.gpus:
-            slots = min(slots, int(there.get("GPU", 0) // self.gpus))
-        slots = slots if self.workers is None else min(slots, self.workers)
-        return max(1, slots) - len(self.running)
+        asked = {"CPU": self.cpus, "GPU": self.gpus}
+        slots = min(int(there.get(name, 0) // count) for name, count in asked.items() if count)
+        return max(1, slots if self.workers is None else min(slots, self.workers)) - len(self.running)
+
+    def call(self, function: Callable, *arguments):
+        """Returns what a function returns where the runs are executed."""
+        return self.ray.get(self.ray.remote(**self.resources)(function).remote(*arguments))
 
     def submit(self, task: Task) -> None:
         token = f"{os.getpid()}-{time.time_ns()}"
@@ -308,6 +329,9 @@ class OnRay:
         try:
             result, error, files = self.ray.get(reference)
         except self.ray.exceptions.RayError as failure:
+            cause = getattr(failure, "cause", None)  # what a task raised
+            if isinstance(cause, OSError) and is_full(cause):
+                raise cause from None
             return Done(task, None, f"the process died {attempts} times: {type(failure).__name__}", attempts)
         for name, content in files.items():
             with whole(task.directory / name) as unfinished:
@@ -357,7 +381,10 @@ def add_runner_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where the runs are executed (default: one at a time, on this machine)")
     group.add_argument("--workers", type=positive, metavar="N", help="N at a time on this machine, with Ray")
     group.add_argument("--address", help="of a Ray cluster; auto: the one that this machine belongs to")
-    group.add_argument("--cpus-per-trial", type=not_negative_float, default=1, metavar="N", help="with Ray; default: 1")
+    group.add_argument(
+        "--cpus-per-trial", type=not_negative_float, default=1, metavar="N",
+        help="with Ray: CPUs and threads of a run; default: 1. The number of threads changes the last digits of sums",
+    )  # fmt: skip
     group.add_argument("--gpus-per-trial", type=not_negative_float, default=0, metavar="N", help="with Ray; default: 0")
     group.add_argument(
         "--trials-per-process", type=positive, default=25, metavar="N",
@@ -366,15 +393,20 @@ def add_runner_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def make_runner(options: argparse.Namespace, on_epoch: OnEpoch = never, print_line: Callable[[str], None] = print):
-    """Returns the runner that the flags of `add_runner_flags` describe."""
+    """Returns the runner that the flags of `add_runner_flags` describe. ValueError if there can be none."""
+    cpus, gpus = options.cpus_per_trial, options.gpus_per_trial
     if options.workers is None and options.address is None:
+        if cpus != 1 or gpus:
+            raise ValueError("--cpus-per-trial and --gpus-per-trial need --workers or --address")
         return Local(on_epoch, options.trials_per_process)
+    if not cpus and not gpus:
+        raise ValueError("--cpus-per-trial must be more than 0 without --gpus-per-trial. Received: 0")
     return OnRay(
         on_epoch,
         address=options.address,
         workers=options.workers,
-        cpus=options.cpus_per_trial,
-        gpus=options.gpus_per_trial,
+        cpus=cpus,
+        gpus=gpus,
         runs_per_process=options.trials_per_process,
         print_line=print_line,
     )

@@ -30,7 +30,7 @@ from tqdm import tqdm
 import keras_resnet
 from experiments.flags import not_negative, not_negative_float, positive, positive_float
 from experiments.oracles import TUNERS, Search, make_oracle
-from experiments.report import best_of, table, write_report
+from experiments.report import best_of, read_trials, table, write_report
 from experiments.runner import Task, add_runner_flags, make_runner
 from keras_resnet import BLOCKS, OPTIONS, ORDERS, SHORTCUTS
 from keras_resnet.files import NO_SPACE, is_full, only_one, read_json, write_json, write_text
@@ -124,7 +124,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     train.add_argument("--early-stopping", type=positive, metavar="EPOCHS", help="stop after so many without gain")
     train.add_argument(
         "--median-stopping", type=not_negative, metavar="EPOCHS",
-        help="after more than so many epochs, stop a run whose best accuracy is below the median of the others",
+        help="after more than so many epochs, stop a run whose best accuracy is below the median of the others (with "
+        "Ray it trains one epoch more, or several that are shorter than a second)",
     )  # fmt: skip
     train.add_argument("--precision", choices=PRECISIONS, default="auto")
     add_runner_flags(parser)
@@ -231,8 +232,9 @@ def open_directory(directory: Path, settings: Settings, arguments: list[str]) ->
 class Sweep:
     """The trials of a sweep: proposed by an oracle, trained by a runner."""
 
-    def __init__(self, options: argparse.Namespace, settings: Settings, total: int, data):
-        self.options, self.settings, self.total = options, settings, total
+    def __init__(self, options: argparse.Namespace, settings: Settings, total: int, data, runner):
+        self.options, self.settings, self.total, self.runner = options, settings, total, runner
+        runner.on_epoch = self.is_hopeless
         self.directory = options.directory / options.name
         oracle = make_oracle(
             settings.tuner, settings.space, seed=settings.seed, max_trials=total, epochs=settings.epochs
@@ -246,34 +248,34 @@ class Sweep:
         self.costs: dict[str, float] = {}  # multiply-adds of all runs of a trial
         self.began = time.monotonic()
         self.done_cost = 0.0
+        self.report_due = 0.0
 
     def run(self) -> None:
         """Runs all trials that are left."""
-        with make_runner(self.options, self.is_hopeless, self.print_line) as runner:
-            waiting = self.search.running
-            while True:
-                while runner.free > 0 and (trial := waiting.pop(0) if waiting else self.search.propose()):
-                    self.start(runner, trial)
-                if not self.open:
-                    return self.delete_networks(write_report(self.directory), set())
-                done = runner.next()
-                if done.error is not None:
-                    write_text(done.task.directory / "error.txt", done.error)
-                trial_id, number = self.key(done.task)
-                self.open[trial_id].discard(number)
-                if not self.open[trial_id]:
-                    self.end(self.search.oracle.trials[trial_id])
+        waiting = self.search.running
+        while True:
+            while self.runner.free > 0 and (trial := waiting.pop(0) if waiting else self.search.propose()):
+                self.start(trial)
+            if not self.open:
+                return self.delete_networks(write_report(self.directory), set())
+            done = self.runner.next()
+            if done.error is not None:
+                write_text(done.task.directory / "error.txt", done.error)
+            trial_id, number = self.key(done.task)
+            self.open[trial_id].discard(number)
+            if not self.open[trial_id]:
+                self.end(self.search.oracle.trials[trial_id])
 
     @staticmethod
     def key(task: Task) -> tuple[str, int]:
         """The trial, and the number of its run."""
         return task.directory.parent.name.removeprefix("trial_"), int(task.directory.name.removeprefix("seed"))
 
-    def start(self, runner, trial) -> None:
+    def start(self, trial) -> None:
         """Submits the runs of a trial, or ends it if there is no such network."""
         values, settings = trial.hyperparameters.values, self.settings
         epochs, first = values.get("tuner/epochs", settings.epochs), values.get("tuner/initial_epoch", 0)
-        self.print_line(f"{self.title(trial)}: {self.describe(trial)}")
+        print_line(f"{self.title(trial)}: {self.describe(trial)}")
         try:
             variant = self.hypermodel.variant(values)
             self.costs[trial.trial_id] = self.checked_size(values) * (epochs - first)
@@ -288,12 +290,12 @@ class Sweep:
         for number in range(settings.seeds):
             run = Run(
                 variant, settings.dataset, settings.recipe, changes=changes, seed=settings.seed + number,
-                precision=self.options.precision, epochs=epochs, train_examples=settings.train_examples,
+                precision=settings.precision, epochs=epochs, train_examples=settings.train_examples,
             )  # fmt: skip
             directory = self.run_directory(trial.trial_id, number)
             self.continue_from(values.get("tuner/trial_id"), number, directory)
             train = functools.partial(run, data_dir=self.options.data_dir, keep_backup=settings.tuner == "hyperband")
-            runner.submit(Task(f"trial {trial.trial_id}, seed {run.seed}", train, directory))
+            self.runner.submit(Task(f"trial {trial.trial_id}, seed {run.seed}", train, directory))
         return None
 
     def continue_from(self, source: str | None, number: int, directory: Path) -> None:
@@ -340,10 +342,19 @@ class Sweep:
         self.search.end(trial, score, message)
         if self.settings.tensorboard and score is not None:
             write_tensorboard(self.directory, trial, self.settings.seeds)
-        rows = write_report(self.directory)
+        rows = self.report()
         self.delete_networks(rows, self.search.needed())
         self.done_cost += self.costs.get(trial.trial_id, 0.0)
-        self.print_line(self.summary(trial, score, message, rows))
+        print_line(self.summary(trial, score, message, rows))
+
+    def report(self) -> list[dict]:
+        """Returns the rows of the report, and writes it if that takes at most a tenth of the time since the last."""
+        start = time.monotonic()
+        if start < self.report_due:
+            return read_trials(self.directory)
+        rows = write_report(self.directory)
+        self.report_due = start + 10 * (time.monotonic() - start)
+        return rows
 
     def delete_networks(self, rows: list[dict], needed: set[str]) -> None:
         """Deletes the backups, and the networks except for the best, of ended trials that are not `needed`."""
@@ -373,10 +384,6 @@ class Sweep:
         means = [statistics.fmean(values[:epoch]) for values in others]
         return len(means) >= LEAST_CURVES and max(curve) < statistics.median(means)
 
-    def print_line(self, text: str) -> None:
-        tqdm.write(text)
-        sys.stdout.flush()
-
     def title(self, trial) -> str:
         return f"trial {list(self.search.oracle.trials).index(trial.trial_id) + 1} of {self.total}"
 
@@ -397,6 +404,11 @@ class Sweep:
         left += mean * (self.total - len(self.search.trials))
         rate = self.done_cost / (time.monotonic() - self.began)
         return text + (f"; about {duration(left / rate)} left" if rate else "")
+
+
+def print_line(text: str) -> None:
+    tqdm.write(text)
+    sys.stdout.flush()
 
 
 def describe(values: dict, names: list[str]) -> str:
@@ -455,7 +467,13 @@ def main(arguments: list[str] | None = None) -> int:
     directory = options.directory / options.name
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run(options, directory, arguments)
+        try:
+            runner = make_runner(options, print_line=print_line)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 2
+        with runner:
+            return run(options, runner, directory, arguments)
     except KeyboardInterrupt:
         print("\nStopped. The same command resumes the sweep.")
         if list(directory.glob("trial_*/trial.json")):
@@ -472,9 +490,11 @@ def main(arguments: list[str] | None = None) -> int:
         return NO_SPACE
 
 
-def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> int:
+def run(options: argparse.Namespace, runner, directory: Path, arguments: list[str]) -> int:
     try:
         data = load_data(options.dataset, data_dir=options.data_dir, train_examples=options.train_examples)
+        if options.precision == "auto":
+            options.precision = runner.call(precision_of, "auto")
         settings = settings_of(options, data.train.size)
         total = number_of_trials(options, settings)
     except ValueError as error:
@@ -490,9 +510,9 @@ def run(options: argparse.Namespace, directory: Path, arguments: list[str]) -> i
             shutil.rmtree(removed)
     with only_one(directory):
         open_directory(directory, settings, arguments)
-        sweep = Sweep(options, settings, total, data)
+        sweep = Sweep(options, settings, total, data, runner)
         held = data.validation.size if data.validation else 0
-        sweep.print_line(
+        print_line(
             f"{data.name}: {settings.train_examples} images to train on, {held} to validate; {settings.precision}"
         )
         sweep.run()

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,7 +145,7 @@ def results(tmp_path):
                 {"loss": 1.0, "accuracy": 1 - error - 0.1, "test_accuracy": 1 - error, "seconds": 3.0},
             ]
             about = dict(machine="2 cores", versions="Keras", commit="abc", precision="float32", seconds=6.0)
-            cell = about | dict(seed=seed, epochs=2, history=history)
+            cell = about | dict(seed=seed, epochs=2, history=history, responses=[1.0])
             write_json(_place(tmp_path, title, seed) / "result.json", cell)
     write_text(_place(tmp_path, "resnet20", 2) / "error.txt", "Traceback\nDiverged: the loss was not a number\n")
     return tmp_path
@@ -220,6 +221,21 @@ def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch, capsys):
     assert [task.name for task in runner.asked] == ["plain20-seed0", "resnet20-seed0"]
     assert "failed: MemoryError: no more" in capsys.readouterr().err
     assert "plain20-seed0 failed: MemoryError: no more" in (tmp_path / "options_smoke/report.md").read_text()
+
+
+def test_a_kill_before_the_responses_is_made_up_for(tmp_path, capsys):
+    """The result is there and its responses are not: the cell is not finished, and the same command measures them."""
+    (cell,) = [cell for cell in paper.cells_of(GRIDS["degradation"], "smoke") if cell.net.title == "ResNet-20"]
+    run, cells = paper.run_of(cell, Namespace(budget="smoke", precision="float32")), tmp_path / "cells_smoke"
+    result = run(cells / cell.name)
+    assert cell.result(cells) is None and cell.has_responses
+    command = ["responses", "--budget", "smoke", "--directory", str(tmp_path)]
+    assert paper.main([*command, "--report"]) == 0  # no figure of responses that are not there
+    assert paper.main([*command, "--list"]) == 0
+    assert "finished" not in capsys.readouterr().out
+    found = paper.train_cell(run, True, None, cells / cell.name, lambda *_: False)
+    assert found == cell.result(cells) and len(found["responses"]) == 19
+    assert found["ended"] == result["ended"]  # it was not trained again
 
 
 def test_a_cell_that_diverged_is_a_failure_in_the_report(tmp_path):

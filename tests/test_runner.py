@@ -1,28 +1,33 @@
 """Tests of the runner: every task ends exactly once, even if processes are killed."""
 
+import contextlib
 import functools
 import json
 import os
 import random
+import secrets
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from argparse import ArgumentParser
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from experiments.runner import ATTEMPTS, Local, OnRay, Task, add_runner_flags, make_runner, run_all
-from keras_resnet.files import only_one, read_json, write_json
+from keras_resnet.files import is_full, only_one, read_json, write_json
 
 ROOT = Path(__file__).parent.parent
 
 
 def work(directory, report, *, value=0, seconds=0.0, epochs=1):
-    """Simulates a run without a network. It resumes at its last epoch and writes result.json last."""
+    """Simulates a run without a network. It resumes at its last epoch. A second end leaves the file `twice`."""
     directory = Path(directory)
     with only_one(directory):
         if result := read_json(directory / "result.json"):
@@ -32,9 +37,12 @@ def work(directory, report, *, value=0, seconds=0.0, epochs=1):
             write_json(directory / "epoch.json", epoch + 1)
             if report(epoch + 1, {"validation_accuracy": value}):
                 break
-        with (directory / "ends.txt").open("a") as ends:
-            ends.write("end\n")
-        write_json(directory / "result.json", {"value": value, "epochs": epoch + 1, "process": os.getpid()})
+        unfinished = directory / f"unfinished-{os.getpid()}.json"
+        write_json(unfinished, {"value": value, "epochs": epoch + 1, "process": os.getpid()})
+        try:
+            os.link(unfinished, directory / "result.json")
+        except FileExistsError:
+            (directory / "twice").touch()
     return read_json(directory / "result.json")
 
 
@@ -55,6 +63,14 @@ def die(directory, report, *, times=10**6):
 
 def fill_the_disk(directory, report):
     Path("/dev/full").write_text("x")
+
+
+@pytest.fixture(autouse=True)
+def no_ray_afterwards():
+    """Ends what a failed test has left: Ray's processes would outlive it."""
+    yield
+    if ray := sys.modules.get("ray"):
+        ray.shutdown()
 
 
 def needs_ray():
@@ -115,6 +131,37 @@ def test_flags():
     assert isinstance(runner, Local) and runner.runs_per_process == 3
 
 
+@pytest.mark.slow
+def test_a_full_disk_ends_everything_on_ray(tmp_path, monkeypatch):
+    needs_ray()
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        all_of(OnRay(), [Task("a", fill_the_disk, tmp_path / "a")])
+    assert is_full(caught.value) and str(tmp_path / "a") in caught.value.filename
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--gpus-per-trial", "1"], "need --workers or --address"),
+        (["--cpus-per-trial", "2"], "need --workers or --address"),
+        (["--workers", "2", "--cpus-per-trial", "0"], "--cpus-per-trial must be more than 0 without --gpus-per-trial"),
+    ],
+)
+def test_flags_that_would_do_nothing(flags, says):
+    parser = ArgumentParser()
+    add_runner_flags(parser)
+    with pytest.raises(ValueError, match=says):
+        make_runner(parser.parse_args(flags))
+
+
+@pytest.mark.slow
+def test_an_address_without_a_cluster():
+    needs_ray()
+    with pytest.raises(ValueError, match="--address: no Ray cluster answers at 127.0.0.1:9"):
+        OnRay(address="127.0.0.1:9")
+
+
 DRIVER = """
     import functools, sys
     from pathlib import Path
@@ -123,7 +170,7 @@ DRIVER = """
     from experiments.runner import Local, OnRay, Task
     if __name__ == "__main__":
         place = Path(sys.argv[1])
-        run = functools.partial(work, seconds=1.0, epochs=4)
+        run = functools.partial(work, seconds=3.0, epochs=6)
         tasks = [Task(str(i), run, place / str(i)) for i in range(20)]
         tasks = [task for task in tasks if not (task.directory / "result.json").exists()]
         runner = {runner}
@@ -132,16 +179,14 @@ DRIVER = """
 """
 
 
+ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]), "RAY_AUTH_MODE": "token"}
+
+
 def driver(tmp_path, runner):
     program = tmp_path / "driver.py"
     program.write_text(textwrap.dedent(DRIVER).format(tests=str(ROOT / "tests"), runner=runner))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    return functools.partial(
-        subprocess.Popen,
-        [sys.executable, str(program), str(tmp_path / "runs")],
-        env=environment,
-        start_new_session=True,
-    )
+    command = [sys.executable, str(program), str(tmp_path / "runs")]
+    return functools.partial(subprocess.Popen, command, env={**os.environ, **ENVIRONMENT}, start_new_session=True)
 
 
 def children(pid, pattern):
@@ -159,8 +204,9 @@ def children(pid, pattern):
     return found
 
 
-def ends(directory):
-    return {path.parent.name: len(path.read_text().splitlines()) for path in Path(directory).glob("*/ends.txt")}
+def each_ended_once(runs):
+    names = {str(i) for i in range(20)}
+    return {path.parent.name for path in runs.glob("*/result.json")} == names and not list(runs.glob("*/twice"))
 
 
 def test_a_worker_ends_with_its_driver(tmp_path):
@@ -177,58 +223,145 @@ def test_a_worker_ends_with_its_driver(tmp_path):
     assert not Path(f"/proc/{worker}").exists()
 
 
-def kill_at_random(start, directory, kinds, number, rng, pattern):
-    """Kills the driver or one of its processes at random times. A killed driver is started again."""
-    process, kills = start(), 0
-    while kills < number:
-        time.sleep(rng.uniform(0.3, 2.0))
+def kill_at_random(start, kinds, number, rng, pause):
+    """Kills processes at random moments, and starts the driver again when it is dead; returns what was killed.
+
+    `kinds` are functions of the driver's process that return the ids of what may be killed, () to kill the driver.
+    """
+    process, kills = start(), []
+    while len(kills) < number:
+        time.sleep(rng.uniform(*pause))
         if process.poll() is not None:
+            assert process.returncode in (0, -signal.SIGKILL)
             if process.returncode == 0:
                 break
             process = start()
             continue
-        victims = [process.pid] if rng.choice(kinds) == "driver" else children(process.pid, pattern)
-        if victims:
-            os.kill(rng.choice(victims), signal.SIGKILL)
-            kills += 1
-    process.wait()
-    for _ in range(20):
-        if process.returncode == 0:
-            break
-        process = start()
-        process.wait()
-    assert process.returncode == 0
+        kind = rng.choice(list(kinds))
+        if victims := kinds[kind](process):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(rng.choice(victims), signal.SIGKILL)
+                kills.append(kind)
+    if process.wait() != 0:
+        assert process.returncode == -signal.SIGKILL
+        assert start().wait() == 0
     return kills
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_fifty_kills_on_this_machine(tmp_path):
-    """Workers and drivers of 20 resumable runs are killed. Each run ends exactly once."""
-    start = driver(tmp_path, "Local()")
-    kills = kill_at_random(start, tmp_path, ["driver", "worker"], 50, random.Random(0), "spawn_main")
-    assert kills > 10
-    assert ends(tmp_path / "runs") == {str(i): 1 for i in range(20)}
+    """Of workers and drivers, over 20 runs that resume: each ends exactly once."""
+    kinds = {"driver": lambda process: [process.pid], "worker": lambda process: children(process.pid, "spawn_main")}
+    start = driver(tmp_path, "Local(attempts=50)")
+    kills = kill_at_random(start, kinds, 50, random.Random(0), (1, 6))
+    assert len(kills) > 30 and {*kills} == {*kinds}
+    assert each_ended_once(tmp_path / "runs")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_kills_of_ray_workers(tmp_path):
     needs_ray()
-    start = driver(tmp_path, "OnRay(workers=2)")
-    kills = kill_at_random(start, tmp_path, ["driver", "worker", "worker"], 12, random.Random(1), "ray::train")
-    assert kills > 3
-    assert ends(tmp_path / "runs") == {str(i): 1 for i in range(20)}
+
+    def workers(process):
+        return children(process.pid, "ray::train")
+
+    kinds = {"driver": lambda process: workers(process) and [process.pid], "worker": workers}
+    kills = kill_at_random(driver(tmp_path, "OnRay(workers=2)"), kinds, 8, random.Random(1), (1, 8))
+    assert {*kills} == {*kinds}
+    assert each_ended_once(tmp_path / "runs")
+
+
+class Node:
+    """A Ray node on the loopback interface, in processes of its own."""
+
+    def __init__(self, *flags):
+        ray = Path(sys.executable).with_name("ray")
+        self.command = [str(ray), "start", "--block", "--num-cpus=1", "--object-store-memory=100000000", *flags]
+        self.start()
+
+    def start(self):
+        quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*self.command, "--disable-usage-stats"], start_new_session=True, **quiet)
+
+    def processes(self, pattern="."):
+        """Those of its session, also after the end of the first."""
+        command = ["pgrep", "-s", str(self.process.pid), "-f", pattern]
+        return [int(pid) for pid in subprocess.run(command, capture_output=True, text=True).stdout.split()]
+
+    def end(self):
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def nodes_that_are_alive(address):
+    program = f"import ray; ray.init({address!r}, logging_level='ERROR'); print(sum(n['Alive'] for n in ray.nodes()))"
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
+    return int(out.strip() or 0)
+
+
+@pytest.fixture
+def two_nodes(monkeypatch):
+    """The address of a cluster of two nodes with a token, and the second node."""
+    needs_ray()
+    for name, value in {**ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32)}.items():
+        monkeypatch.setenv(name, value)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with tempfile.TemporaryDirectory(prefix="ray") as temporary:  # a short path: Ray's sockets are in it
+        flags = [f"--port={address.rpartition(':')[2]}", f"--temp-dir={temporary}", "--include-dashboard=false"]
+        nodes = [Node("--head", "--node-ip-address=127.0.0.1", *flags)]
+        try:
+            time.sleep(5)  # the second does not wait for the first
+            nodes.append(Node(f"--address={address}", "--node-ip-address=127.0.0.2"))  # the driver is on the first
+            end = time.monotonic() + 120
+            while nodes_that_are_alive(address) < 2:
+                assert time.monotonic() < end
+            yield address, nodes
+        finally:
+            for node in reversed(nodes):
+                node.end()
 
 
 @pytest.mark.slow
-def test_ray_on_this_machine(tmp_path):
-    """Results, failures, killed processes and stopping are handled as with one local worker."""
+@pytest.mark.timeout(1800)
+def test_kills_on_two_nodes(two_nodes, tmp_path):
+    """25 kills of workers, drivers and the second node over 20 runs: each ends exactly once."""
+    address, nodes = two_nodes
+
+    def second_node(process):
+        if nodes[1].process.poll() is None:
+            return workers(process) and nodes[1].processes("raylet/raylet")
+        nodes[1].end()
+        nodes[1].start()
+        return ()
+
+    def workers(process):
+        return [pid for node in nodes for pid in node.processes("ray::train")]
+
+    kinds = {
+        "driver": lambda process: workers(process) and [process.pid],
+        "worker": workers,
+        "second node": second_node,
+    }
+    start = driver(tmp_path, f"OnRay(address={address!r})")
+    kills = kill_at_random(start, kinds, 25, random.Random(2), (1, 8))
+    print(Counter(kills))
+    assert len(kills) > 15 and {*kills} == {*kinds}
+    assert each_ended_once(tmp_path / "runs")
+
+
+@pytest.mark.slow
+def test_ray_on_this_machine(tmp_path, monkeypatch):
+    """Results, failures, deaths and stopping are as with one local worker."""
     needs_ray()
     tasks = [Task(str(i), functools.partial(work, value=i), tmp_path / str(i)) for i in range(4)]
     tasks += [Task("fails", fail, tmp_path / "fails"), Task("dies", functools.partial(die, times=1), tmp_path / "dies")]
-    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    os.environ.update(environment)
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
     said = []
     done = {one.task.name: one for one in all_of(OnRay(workers=2, print_line=said.append), tasks)}
     assert [done[str(i)].result["value"] for i in range(4)] == [0, 1, 2, 3]
@@ -236,3 +369,24 @@ def test_ray_on_this_machine(tmp_path):
     assert done["dies"].result == {"deaths": 1} and done["dies"].attempts == 2
     assert any("dies begins again (attempt 2)" in line for line in said)
     assert json.loads((tmp_path / "3" / "result.json").read_text())["value"] == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_sweep_has_the_same_accuracies_wherever_it_runs(two_nodes, tmp_path):
+    """In a process, with two workers, and on two nodes, each with one thread: sums of several threads are rounded
+    differently.
+    """
+    one_thread = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "experiments.sweep", "--dataset", "digits", "--depths", "8", "--epochs", "2"]
+    command += ["--train-examples", "128", "--batch-size", "16", "--shortcuts", "none", "A", "--seed", "3"]
+    found = {}
+    for name, flags in {"process": [], "workers": ["--workers", "2"], "nodes": ["--address", two_nodes[0]]}.items():
+        ended = subprocess.run(
+            [*command, "--directory", str(tmp_path), "--name", name, *flags], cwd=ROOT, env=one_thread
+        )
+        assert ended.returncode == 0
+        results = sorted((tmp_path / name).glob("trial_*/seed0/result.json"))
+        found[name] = [json.loads(path.read_text())["validation_accuracy"] for path in results]
+    assert len(set(found["process"])) > 1
+    assert found["process"] == found["workers"] == found["nodes"]
