@@ -39,6 +39,7 @@ def assert_same(some, others, **tolerance):
     np.testing.assert_allclose(some["variances"], others["variances"], **tolerance)
 
 
+@pytest.mark.slow
 def test_two_mirrored_devices_train_as_one():
     """Synchronized BN gives the same losses and moving statistics. Without it the losses differ: the test can fail."""
     one, two = job("tensorflow", 1, "sync_bn"), job("tensorflow", 2, "sync_bn")
@@ -49,6 +50,7 @@ def test_two_mirrored_devices_train_as_one():
     assert np.abs(np.subtract(apart["losses"], one["losses"])).max() > 0.01
 
 
+@pytest.mark.slow
 def test_two_devices_of_jax_train_as_one():
     """On JAX, the statistics are always computed over the whole batch."""
     pytest.importorskip("jax")

@@ -99,6 +99,7 @@ def test_a_task_that_fails_has_its_traceback(tmp_path):
     assert done.error is None
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_replaced_until_it_has_died_too_often(tmp_path):
     often, twice = (Task(name, functools.partial(die, times=n), tmp_path / name) for name, n in (("a", 99), ("b", 1)))
     failed, done = all_of(Local(attempts=2), [often, twice])

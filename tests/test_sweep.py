@@ -144,6 +144,7 @@ def test_overwrite_begins_anew(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
 
 
+@pytest.mark.slow
 def test_tensorboard_with_hparams(tmp_path):
     assert sweep.main([*command(tmp_path, "--tensorboard", "--shortcuts", "none", "--early-stopping", "2")[3:]]) == 0
     events = list((tmp_path / "s" / "tensorboard" / "trial_0").rglob("events*"))
@@ -224,6 +225,7 @@ def test_only_one_process_at_a_time(tmp_path):
     assert (tmp_path / "s" / "sweep.json").exists()
 
 
+@pytest.mark.slow
 def test_the_report_is_there_whatever_happens_at_the_end(tmp_path, monkeypatch):
     def differs(*args, **settings):
         raise RuntimeError("answers otherwise than the model")
@@ -249,6 +251,7 @@ def test_a_full_disk_ends_the_sweep(tmp_path, monkeypatch, capsys):
     assert "run the same command" in told
 
 
+@pytest.mark.slow
 def test_a_second_look_at_the_test_set_is_said(tmp_path):
     flags = [
         *command(tmp_path, "--learning-rates", "1e-9", "0.1", "--epochs", "3", "--shortcuts", "none", "--seeds", "1")[
@@ -278,6 +281,7 @@ def test_accuracies_of_seeds_are_averaged(tmp_path):
     assert trial["score"] == pytest.approx(np.mean([row["validation_accuracy"] for row in rows]))
 
 
+@pytest.mark.slow
 def test_hyperband_continues_the_training_of_what_it_promotes(tmp_path):
     """The recipe's learning rate does not depend on the number of epochs, so the backup of the first run is used."""
     flags = ["--tuner", "hyperband", "--epochs", "3", "--shortcuts", "none", "A", "B", "--seeds", "1"]
@@ -294,6 +298,7 @@ def test_hyperband_continues_the_training_of_what_it_promotes(tmp_path):
     assert not list((tmp_path / "s").rglob("backup"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
     flags = ["--shortcuts", "none", "A", "--epochs", "1", "--seeds", "1"]
 

@@ -248,7 +248,9 @@ def test_legacy_se_networks_are_refused_under_any_name():
     fields = dict(block="bottleneck", gate="se", bottleneck_stride="1x1")
     state = {name.replace(".se.", ".se_module."): array for name, array in state_dict(tiny(**fields)).items()}
     for rename in (None, {"se_module": "se"}):
-        with pytest.raises(ValueError, match="The state dict is of an SE network of Cadene .*legacy_se.* max pool"):
+        with pytest.raises(
+            ValueError, match="The state dict contains the weights of an SE network of Cadene .*legacy_se.* max pool"
+        ):
             load_pretrained(tiny(**fields), state, rename=rename)
     with pytest.raises(ValueError, match="SE network of Cadene"):
         ResNet(keras_resnet.Variant(depths=(2, 2), **fields), weights=state)

@@ -243,7 +243,7 @@ def test_what_does_not_fit_is_listed_and_nothing_is_changed():
     state = state_dict(randomize(tiny(), seed=1))
     state["layer1.0.conv9.weight"] = state.pop("layer1.0.conv2.weight")
     state["fc.bias"] = np.zeros(9)
-    with pytest.raises(ValueError, match="not of 'resnet'") as caught:
+    with pytest.raises(ValueError, match="do not fit 'resnet'") as caught:
         keras_resnet.load_pretrained(model, state)
     assert str(caught.value).splitlines()[1:] == [
         "  missing: layer1.0.conv2.weight (nearest: layer2.0.conv2.weight)",
