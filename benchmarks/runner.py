@@ -64,7 +64,7 @@ def two_nodes(cpus: int):
                 os.kill(int(pid), signal.SIGKILL)
 
 
-def say(title: str, count: int, start: float, ended: Counter) -> None:
+def print_result(title: str, count: int, start: float, ended: Counter) -> None:
     seconds = time.monotonic() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     lost = count - len(ended)
@@ -77,7 +77,7 @@ def trials(count: int, directory: Path) -> None:
         start = time.monotonic()
         tasks = [Task(str(i), Simulated(), directory / "alone" / str(i)) for i in range(count)]
         runner = OnRay(address=address, runs_per_process=count, print_line=lambda text: None)
-        say("runner", count, start, Counter(done.task.name for done in run_all(runner, tasks) if done.result))
+        print_result("runner", count, start, Counter(done.task.name for done in run_all(runner, tasks) if done.result))
         values = [str((i + 1) / 1000) for i in range(25)]  # 2 x 2 x 25 x 25 combinations
         flags = ["--dataset", "digits", "--depths", "8", "14", "--shortcuts", "none", "A"]
         flags += ["--learning-rates", *values, "--weight-decays", *values]
@@ -91,7 +91,7 @@ def trials(count: int, directory: Path) -> None:
             data = sweep.load_data("digits")
             sweep.Sweep(options, sweep.settings_of(options, data.train.size), count, data, runner).run()
         rows = read_trials(directory / "sweep")
-        say("sweep", count, start, Counter(row["trial"] for row in rows if row["status"] == "COMPLETED"))
+        print_result("sweep", count, start, Counter(row["trial"] for row in rows if row["status"] == "COMPLETED"))
 
 
 def overhead(count: int, directory: Path) -> None:
@@ -109,7 +109,7 @@ def overhead(count: int, directory: Path) -> None:
 
 
 def workers(count: int, directory: Path) -> None:
-    rates: dict[int, list[float]] = {}
+    rates = {}
     os.environ.update(RAY_worker_niceness="0")
     for number, cpus in ((1, 2), (2, 1)):
         place = Path(tempfile.mkdtemp(dir=directory))
@@ -117,10 +117,11 @@ def workers(count: int, directory: Path) -> None:
         runner, start = OnRay(workers=number, cpus=cpus, print_line=lambda text: None), time.monotonic()
         results = [done.result for done in run_all(runner, tasks) if done.result]
         images = sum(result["examples"] * result["epochs"] for result in results)
-        rate = number * images / sum(result["seconds"] for result in results)
-        rates.setdefault(number, []).append(rate)
-        print(f"{number} x {cpus} threads: {rate:.0f} images/s in training, 2 runs in {time.monotonic() - start:.0f} s")
-    print(f"two workers / one: {', '.join(f'{b / a:.2f}' for a, b in zip(rates[1], rates[2], strict=True))}")
+        rates[number] = number * images / sum(result["seconds"] for result in results)
+        print(
+            f"{number} x {cpus} threads: {rates[number]:.0f} images/s in training, 2 runs in {time.monotonic() - start:.0f} s"
+        )
+    print(f"two workers / one: {rates[2] / rates[1]:.2f}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,10 +16,16 @@ OPERATIONS = {"train": 6, "predict": 2}  # per multiply-add: 2 in the forward pa
 Job = tuple[str, int]  # a name of NETS and a batch size
 
 
-def measure(*arguments, module: str = "benchmarks.peers") -> dict:
-    """Returns the JSON that `module` prints for these arguments. If the process fails, `missing` has the error."""
+def measure(*arguments, module: str = "benchmarks.peers", limit: float | None = None) -> dict:
+    """Returns the JSON that `module` prints for these arguments.
+
+    If the process fails or takes more than `limit` seconds, `missing` says so.
+    """
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit)
+    except subprocess.TimeoutExpired:
+        return {"missing": f"more than {limit:.0f} s"}
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
         return {"missing": lines[-1][:100]}

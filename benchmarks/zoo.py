@@ -13,13 +13,14 @@ time to build, is omitted. Networks for video are omitted.
 import argparse
 import csv
 import io
+import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.sides import measure
 from keras_resnet import VARIANTS, ResNet, list_variants
 from keras_resnet.files import write_text
 from keras_resnet.training.environment import machine, versions
@@ -29,7 +30,7 @@ FILE = Path(__file__).parent.parent / "docs" / "latency.csv"
 COLUMNS = ("name", "milliseconds", "images", "machine", "versions")
 
 
-def measure(name: str, images: int) -> float:
+def latency(name: str, images: int) -> float:
     """Returns the median time of a prediction, in milliseconds."""
     import tensorflow as tf
 
@@ -70,22 +71,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     if options.child:
-        print(measure(options.patterns[0], options.images))
+        print(json.dumps({"milliseconds": latency(options.patterns[0], options.images)}))
         return 0
     names = [name for pattern in options.patterns for name in list_variants(pattern) if VARIANTS[name].rank == 2]
     for name in dict.fromkeys(names):
         if name in read() and not options.again:
             continue
-        command = [sys.executable, "-m", "benchmarks.zoo", name, "--child", "--images", str(options.images)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=options.limit)
-        except subprocess.TimeoutExpired:
-            print(f"{name}: more than {options.limit:.0f} s", flush=True)
+        arguments = (name, "--child", "--images", options.images)
+        result = measure(*arguments, module="benchmarks.zoo", limit=options.limit)
+        if "missing" in result:
+            print(f"{name}: {result['missing']}", flush=True)
             continue
-        if done.returncode:
-            print(f"{name}: {done.stderr.strip().splitlines()[-1]}", flush=True)
-            continue
-        milliseconds = f"{float(done.stdout.splitlines()[-1]):.1f}"
+        milliseconds = f"{result['milliseconds']:.1f}"
         values = (name, milliseconds, str(options.images), machine(), versions())
         write(read() | {name: dict(zip(COLUMNS, values, strict=True))})
         print(f"{name}: {milliseconds} ms", flush=True)

@@ -6,7 +6,8 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -111,6 +112,13 @@ def millions(number: str, unit: float) -> str:
     return f"{int(number) / unit:,.2f}"
 
 
+def tables_by_family(head: Iterable[str], rows: list[dict[str, str]], cells: Callable) -> str:
+    """A section with a table for each family."""
+    return "".join(
+        f"## {title}\n\n{table(head, (cells(row) for row in rows if row['family'] == title))}\n" for title in FAMILIES
+    )
+
+
 def zoo_tables(rows: list[dict[str, str]]) -> str:
     head = (
         "builder",
@@ -121,43 +129,29 @@ def zoo_tables(rows: list[dict[str, str]]) -> str:
         ">latency, ms",
         "`weights=`",
     )
-    text = ""
-    for title in FAMILIES:
-        lines = [
-            (
-                f"`{row['builder']}`",
-                row["weight_layers"],
-                row["image"],
-                millions(row["parameters"], 1e6),
-                millions(row["multiply_adds"], 1e9),
-                row["latency_ms"] or "not measured",
-                ", ".join(f'`"{source}"`' for source in row["weights"].split()),
-            )
-            for row in rows
-            if row["family"] == title
-        ]
-        text += f"## {title}\n\n{table(head, lines)}\n"
-    return text
+
+    def cells(row: dict[str, str]) -> tuple[str, ...]:
+        return (
+            f"`{row['builder']}`",
+            row["weight_layers"],
+            row["image"],
+            millions(row["parameters"], 1e6),
+            millions(row["multiply_adds"], 1e9),
+            row["latency_ms"] or "not measured",
+            ", ".join(f'`"{source}"`' for source in row["weights"].split()),
+        )
+
+    return tables_by_family(head, rows, cells)
 
 
 def builder_tables(rows: list[dict[str, str]]) -> str:
     head = ("builder", "name of the row", "blocks", "shortcut", ">pixels", ">classes")
-    text = ""
-    for title in FAMILIES:
-        lines = [
-            (
-                f"`{row['builder']}`",
-                f"`{row['name']}`",
-                row["blocks"],
-                f"`{row['shortcut']}`",
-                row["image"],
-                row["classes"],
-            )
-            for row in rows
-            if row["family"] == title
-        ]
-        text += f"## {title}\n\n{table(head, lines)}\n"
-    return text
+
+    def cells(row: dict[str, str]) -> tuple[str, ...]:
+        names = f"`{row['builder']}`", f"`{row['name']}`"
+        return *names, row["blocks"], f"`{row['shortcut']}`", row["image"], row["classes"]
+
+    return tables_by_family(head, rows, cells)
 
 
 def checkpoint_table() -> str:
@@ -196,9 +190,7 @@ def recipe_sources() -> str:
 def latency_note() -> str:
     """On which machines the latencies were measured."""
     rows = csv_rows(ROOT / "docs" / "latency.csv")
-    notes = {
-        (row["machine"], row["versions"]): sum(other["machine"] == row["machine"] for other in rows) for row in rows
-    }
+    notes = Counter((row["machine"], row["versions"]) for row in rows)
     if not notes:
         return "No row has been measured.\n"
     return "".join(

@@ -219,12 +219,13 @@ def run_predict(options) -> None:
     names = [path.name for path in options.images]
     if options.explain and len(set(names)) < len(names):
         raise ValueError(f"images must have different file names with --explain. Received: {names}")
+    if options.explain:
+        options.output.mkdir(parents=True, exist_ok=True)
     model = trained(options.model, options.weights)
     found = training().predict(model, list(options.images), top=options.top)
     for path, classes in zip(options.images, found, strict=True):
         print(f"{path}: " + ", ".join(f"{name} {100 * probability:.2f} %" for name, probability in classes))
         if options.explain:
-            options.output.mkdir(parents=True, exist_ok=True)
             target = options.output / f"{path.name}.cam.png"
             Image.fromarray(training().evaluation.explained(model, path)).save(target)
             print(f"  {target}")

@@ -248,7 +248,7 @@ def test_what_does_not_fit_is_listed_and_nothing_is_changed():
     assert str(caught.value).splitlines()[1:] == [
         "  missing: layer1.0.conv2.weight (nearest: layer2.0.conv2.weight)",
         "  unexpected: layer1.0.conv9.weight (4, 4, 3, 3) (nearest: layer1.0.conv2.weight)",
-        "  shape: fc.bias is (9,), predictions/bias needs (3,), turned as Keras has it",
+        "  shape: fc.bias is (9,), predictions/bias needs (3,), transposed as Keras has it",
     ]
     for ours, theirs in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -530,8 +530,9 @@ class _Backup(keras.callbacks.Callback):
         if not all(np.isfinite(part).all() for part in ((logs or {}).get("loss", 0), *weights)):
             return
         self.directory.mkdir(exist_ok=True)
-        kept = f"{epoch:05d}." if hosts()[1] > 1 else "none"
-        before = [path for path in self.directory.iterdir() if not path.name.startswith(kept)]
+        before = list(self.directory.iterdir())
+        if hosts()[1] > 1:
+            before = [path for path in before if not path.name.startswith(f"{epoch:05d}.")]
         state = {
             "epoch": epoch + 1,
             "stopped": bool(self.model.stop_training),
