@@ -118,9 +118,8 @@ def workers(count: int, directory: Path) -> None:
         results = [done.result for done in run_all(runner, tasks) if done.result]
         images = sum(result["examples"] * result["epochs"] for result in results)
         rates[number] = number * images / sum(result["seconds"] for result in results)
-        print(
-            f"{number} x {cpus} threads: {rates[number]:.0f} images/s in training, 2 runs in {time.monotonic() - start:.0f} s"
-        )
+        seconds = time.monotonic() - start
+        print(f"{number} x {cpus} threads: {rates[number]:.0f} images/s in training, 2 runs in {seconds:.0f} s")
     print(f"two workers / one: {rates[2] / rates[1]:.2f}")
 
 
