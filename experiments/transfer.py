@@ -32,9 +32,7 @@ SEEDS = 5
 METHODS: dict[str, tuple[str, dict, bool]] = {
     "random weights": ("finetune", {"learning_rate": 0.03}, False),
     "fine-tuned": ("finetune", {}, True),
-    "fine-tuned, learning rate 0.03": ("finetune", {"learning_rate": 0.03}, True),
     "fine-tuned, BN frozen": ("finetune", {"freeze_batch_norm": True}, True),
-    "fine-tuned, BN frozen, learning rate 0.03": ("finetune", {"freeze_batch_norm": True, "learning_rate": 0.03}, True),
     "only the classifier": ("linear_probe", {}, True),
 }
 
