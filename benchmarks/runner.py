@@ -10,23 +10,19 @@ A simulated trial writes a result without training. Results: benchmarks/NOTES.md
 import argparse
 import os
 import resource
-import secrets
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.nodes import two_nodes
 from experiments import sweep
 from experiments.report import read_trials
 from experiments.runner import OnRay, Task, make_runner, run_all
 from keras_resnet.files import write_json
 from keras_resnet.training import Run
-
-PORT = 46379
 
 
 class Simulated:
@@ -45,25 +41,6 @@ class Simulated:
         return result
 
 
-@contextmanager
-def two_nodes(cpus: int):
-    """A cluster of two Ray nodes on the loopback interface; yields its address."""
-    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32), PYTHONPATH=os.getcwd())
-    start = [str(Path(sys.executable).with_name("ray")), "start", "--block"]
-    start += [f"--num-cpus={cpus}", "--disable-usage-stats", "--object-store-memory=100000000"]
-    nodes = []
-    try:
-        for i, flags in enumerate((["--head", f"--port={PORT}"], [f"--address=127.0.0.1:{PORT}"]), 1):
-            command = [*start, *flags, f"--node-ip-address=127.0.0.{i}"]
-            nodes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True))
-            time.sleep(20)
-        yield f"127.0.0.1:{PORT}"
-    finally:
-        for node in reversed(nodes):
-            for pid in subprocess.run(["pgrep", "-s", str(node.pid)], capture_output=True, text=True).stdout.split():
-                os.kill(int(pid), signal.SIGKILL)
-
-
 def print_result(title: str, count: int, start: float, ended: Counter) -> None:
     seconds = time.monotonic() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -73,7 +50,7 @@ def print_result(title: str, count: int, start: float, ended: Counter) -> None:
 
 
 def trials(count: int, directory: Path) -> None:
-    with two_nodes(cpus=1) as address:
+    with two_nodes(PYTHONPATH=os.getcwd()) as (address, _):
         start = time.monotonic()
         tasks = [Task(str(i), Simulated(), directory / "alone" / str(i)) for i in range(count)]
         runner = OnRay(address=address, runs_per_process=count, print_line=lambda text: None)

@@ -9,6 +9,7 @@ from benchmarks import artifacts, peers, serve, sides
 from benchmarks.peers import NETS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["train", "predict"])
 def test_our_side_is_measured(kind):
     result = sides.measure(kind, "resnet20", "ours", "float32", 8, 1)
@@ -26,6 +27,7 @@ def test_a_peer_that_crashes_is_a_row():
     assert "invalid literal" in sides.measure("train", "resnet20", "ours", "float32", "eight", 1)["missing"]
 
 
+@pytest.mark.slow
 def test_seconds_to_build():
     assert 0 < sides.measure("build", "resnet20", "ours")["seconds"] < 60
 
@@ -125,6 +127,7 @@ def test_the_torch_net_is_the_same_net():
     assert sum(p.numel() for p in peers.torch_resnet20().parameters()) == 269_722
 
 
+@pytest.mark.slow
 def test_loading_is_measured(tmp_path):
     pytest.importorskip("safetensors")
     if not Path("/proc/self/clear_refs").exists():

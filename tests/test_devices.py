@@ -139,7 +139,8 @@ sys.exit(shell.main(sys.argv[1:]))
 SMALL = ["digits", "resnet20", "--validation", "0", "--epochs", "1", "--fields", "filters=4", "--no-plan"]
 
 
-@pytest.mark.parametrize("backend", ["jax", pytest.param("tensorflow", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
 def test_the_command(backend, tmp_path):
     """Two devices train on two batches of 64 of 129 images. JAX accepts only batches that are evenly divisible."""
     pytest.importorskip(backend)

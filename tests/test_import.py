@@ -50,6 +50,7 @@ assert "keras_resnet.serving" in sys.modules
         keras_resnet.ResNet51  # noqa: B018
 
 
+@pytest.mark.slow
 def test_the_old_distribution_is_warned_of(tmp_path):
     """The project keras-resnet on PyPI installs a package with the same name as this package."""
     folder = tmp_path / "keras_resnet-0.2.0.dist-info"

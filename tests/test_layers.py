@@ -200,6 +200,7 @@ def test_grouped_convolution_is_a_loop_over_groups(kernel, groups, strides, padd
         np.testing.assert_allclose(our, their, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_grouped_kernel_is_chosen_by_what_is_right():
     """The native kernel is used with oneDNN, the split kernel without oneDNN, also while a function is traced."""
     code = (

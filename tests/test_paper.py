@@ -223,6 +223,7 @@ def test_a_cell_that_fails_stops_no_other(tmp_path, monkeypatch, capsys):
     assert "plain20-seed0 failed: MemoryError: no more" in (tmp_path / "options_smoke/report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_kill_before_the_responses_is_made_up_for(tmp_path, capsys):
     """The result is there and its responses are not: the cell is not finished, and the same command measures them."""
     (cell,) = [cell for cell in paper.cells_of(GRIDS["degradation"], "smoke") if cell.net.title == "ResNet-20"]

@@ -50,7 +50,7 @@ def test_an_equal_model_of_layers_of_keras(net, rng):
     assert plain.layers[0].name == "image"
 
 
-@pytest.mark.parametrize("net", ["option A", "maxima of negative values"])
+@pytest.mark.parametrize("net", ["option A", pytest.param("maxima of negative values", marks=pytest.mark.slow)])
 def test_its_file_loads_without_this_package(net, rng, tmp_path):
     model = randomize(NETS[net]())
     x = rng.normal(size=(2, 32, 32, 3)).astype("float32")

@@ -426,6 +426,7 @@ def test_moving_statistics_move_with_the_momentum(rng):
     np.testing.assert_allclose(model.get_layer("conv1_bn").moving_mean, 0.2 * mean, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_deep_nets_do_not_change_the_recursion_limit():
     import sys
 

@@ -5,12 +5,9 @@ import functools
 import json
 import os
 import random
-import secrets
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from argparse import ArgumentParser
@@ -20,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import nodes
 from experiments.runner import ATTEMPTS, Local, OnRay, Task, add_runner_flags, make_runner, run_all
 from keras_resnet.files import is_full, only_one, read_json, write_json
 
@@ -108,6 +106,7 @@ def test_a_process_that_dies_is_replaced_until_it_has_died_too_often(tmp_path):
     assert ATTEMPTS == 10
 
 
+@pytest.mark.slow
 def test_epochs_are_reported_and_a_run_can_be_stopped(tmp_path):
     seen = []
 
@@ -120,6 +119,7 @@ def test_epochs_are_reported_and_a_run_can_be_stopped(tmp_path):
     assert done.result["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_everything(tmp_path):
     with pytest.raises(OSError, match="No space left on device"):
         all_of(Local(), [Task("a", fill_the_disk, tmp_path / "a")])
@@ -210,6 +210,7 @@ def each_ended_once(runs):
     return {path.parent.name for path in runs.glob("*/result.json")} == names and not list(runs.glob("*/twice"))
 
 
+@pytest.mark.slow
 def test_a_worker_ends_with_its_driver(tmp_path):
     process = driver(tmp_path, "Local()")()
     while not list((tmp_path / "runs").glob("*/epoch.json")):
@@ -274,75 +275,31 @@ def test_kills_of_ray_workers(tmp_path):
     assert each_ended_once(tmp_path / "runs")
 
 
-class Node:
-    """A Ray node on the loopback interface, in processes of its own."""
-
-    def __init__(self, *flags):
-        ray = Path(sys.executable).with_name("ray")
-        self.command = [str(ray), "start", "--block", "--num-cpus=1", "--object-store-memory=100000000", *flags]
-        self.start()
-
-    def start(self):
-        quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.process = subprocess.Popen([*self.command, "--disable-usage-stats"], start_new_session=True, **quiet)
-
-    def processes(self, pattern="."):
-        """Those of its session, also after the end of the first."""
-        command = ["pgrep", "-s", str(self.process.pid), "-f", pattern]
-        return [int(pid) for pid in subprocess.run(command, capture_output=True, text=True).stdout.split()]
-
-    def end(self):
-        for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-
-
-def nodes_that_are_alive(address):
-    program = f"import ray; ray.init({address!r}, logging_level='ERROR'); print(sum(n['Alive'] for n in ray.nodes()))"
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
-    return int(out.strip() or 0)
-
-
 @pytest.fixture
 def two_nodes(monkeypatch):
-    """The address of a cluster of two nodes with a token, and the second node."""
+    """The address of a cluster of two nodes with a token, and the nodes. The driver is on the first."""
     needs_ray()
-    for name, value in {**ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32)}.items():
-        monkeypatch.setenv(name, value)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    with tempfile.TemporaryDirectory(prefix="ray") as temporary:  # a short path: Ray's sockets are in it
-        flags = [f"--port={address.rpartition(':')[2]}", f"--temp-dir={temporary}", "--include-dashboard=false"]
-        nodes = [Node("--head", "--node-ip-address=127.0.0.1", *flags)]
-        try:
-            time.sleep(5)  # the second does not wait for the first
-            nodes.append(Node(f"--address={address}", "--node-ip-address=127.0.0.2"))  # the driver is on the first
-            end = time.monotonic() + 120
-            while nodes_that_are_alive(address) < 2:
-                assert time.monotonic() < end
-            yield address, nodes
-        finally:
-            for node in reversed(nodes):
-                node.end()
+    for name in ("PYTHONPATH", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "")  # restored afterwards
+    with nodes.two_nodes(**ENVIRONMENT) as cluster:
+        yield cluster
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_kills_on_two_nodes(two_nodes, tmp_path):
     """25 kills of workers, drivers and the second node over 20 runs: each ends exactly once."""
-    address, nodes = two_nodes
+    address, (first, second) = two_nodes
 
     def second_node(process):
-        if nodes[1].process.poll() is None:
-            return workers(process) and nodes[1].processes("raylet/raylet")
-        nodes[1].end()
-        nodes[1].start()
+        if second.process.poll() is None:
+            return workers(process) and second.processes("raylet/raylet")
+        second.end()
+        second.start()
         return ()
 
     def workers(process):
-        return [pid for node in nodes for pid in node.processes("ray::train")]
+        return [pid for node in (first, second) for pid in node.processes("ray::train")]
 
     kinds = {
         "driver": lambda process: workers(process) and [process.pid],

@@ -53,7 +53,7 @@ def cifar10():
     return keras_resnet.ResNet20(weights="cifar10")
 
 
-@pytest.mark.parametrize("optimize", ["freeze", "bfloat16"])
+@pytest.mark.parametrize("optimize", ["freeze", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_another_random_network_is_refused(optimize, tmp_path, monkeypatch):
     """The probabilities differ by at most 3.5e-3, because each of the 1000 classes has about 1e-3."""
     monkeypatch.setattr(freezing, "bfloat16_pays", lambda: True)
@@ -157,6 +157,7 @@ def test_heatmaps_of_either_class_of_a_tie_are_accepted(rng):
     assert check.compare_heatmaps(keras_resnet.explain(net, images), net, images, 1e-3).difference < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("format", "suffix"), [("litert", "tflite"), ("openvino", "xml")])
 def test_int8_is_compared_by_logits(format, suffix, cifar10, tmp_path, monkeypatch):
     for module in formats.FILES[format].modules:

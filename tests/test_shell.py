@@ -29,7 +29,6 @@ def run(*command, **options):
     [
         ["keras_resnet", "list"],
         ["experiments.sweep", "--help"],
-        ["benchmarks.train", "--help"],
         *(
             pytest.param(command, marks=pytest.mark.slow)
             for command in [
@@ -38,6 +37,7 @@ def run(*command, **options):
                 ["keras_resnet", "summary", "resnet20"],
                 ["experiments.paper", "table6", "--list"],
                 ["experiments.report", "--help"],
+                ["benchmarks.train", "--help"],
                 ["benchmarks.fit", "--help"],
                 ["benchmarks.load", "--help"],
                 ["benchmarks.serve", "--help"],
@@ -83,6 +83,7 @@ def test_counts_are_those_of_the_networks():
     assert counts() == {row: ORACLES[row][:2] for row in VARIANTS}, f"run: {REGENERATE}"
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error():
     """As in `python -m keras_resnet list | head -1`."""
     reader, writer = os.pipe()

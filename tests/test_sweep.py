@@ -272,6 +272,7 @@ def test_default_epochs_make_200_steps():
     assert sweep.settings_of(sweep.parse(["--dataset", "digits"]), 1137).epochs == 23
 
 
+@pytest.mark.slow
 def test_accuracies_of_seeds_are_averaged(tmp_path):
     flags = [*command(tmp_path, "--shortcuts", "none", "--seeds", "2", "--seed", "5", "--precision", "float32")[3:]]
     assert sweep.main(flags) == 0

@@ -38,6 +38,7 @@ def test_digits():
         assert np.bincount(labels, minlength=10).min() >= 20
 
 
+@pytest.mark.slow
 def test_digits_need_no_tfds():
     code = (
         "import sys; sys.modules['tensorflow_datasets'] = None\n"

@@ -112,6 +112,7 @@ def test_hyperband_continues_with_momentum_and_learning_rate(data, tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.slow
 def test_the_example_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (example,) = re.findall(r"```python\n(.*?)```", HyperResNet.__doc__, re.DOTALL)

@@ -226,7 +226,7 @@ def test_a_net_without_a_top_or_with_other_classes_takes_the_rest(net, file, rng
         load(ours(classes=10), file, new_head=False)
 
 
-@pytest.mark.parametrize("writer", ["keras 2", *WRITERS])
+@pytest.mark.parametrize("writer", ["keras 2", *(pytest.param(name, marks=pytest.mark.slow) for name in WRITERS)])
 @pytest.mark.parametrize("include_top", [True, False])
 def test_outputs_of_densenets_are_those_of_keras_applications(writer, include_top, folder, rng):
     net = theirs("densenet121", 64, include_top=include_top)
@@ -241,7 +241,9 @@ def test_outputs_of_densenets_are_those_of_keras_applications(writer, include_to
     assert_close(model(x), net(x))
 
 
-@pytest.mark.parametrize("row", ["densenet121", "densenet169", "densenet201"])
+@pytest.mark.parametrize(
+    "row", ["densenet121", *(pytest.param(row, marks=pytest.mark.slow) for row in ("densenet169", "densenet201"))]
+)
 def test_layers_of_densenets_have_the_names_of_keras_applications(row):
     keras.backend.clear_session()  # resets the numbers in the names of padding layers
     build = getattr(keras.applications, row.replace("densenet", "DenseNet"))

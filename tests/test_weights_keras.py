@@ -177,7 +177,7 @@ def hub_classifier(row, depths=(2, 1, 1, 2), classes=5, size=97):
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@pytest.mark.parametrize("suffix", [".weights.h5", pytest.param(".keras", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("row", HUB)
 def test_answers_are_those_of_keras_hub(row, suffix, tmp_path, rng):
     theirs = hub_classifier(row)
