@@ -1,6 +1,9 @@
 """The benchmarks run, and the row of a missing peer says that it is missing."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -138,3 +141,17 @@ def test_loading_is_measured(tmp_path):
     once = load.load("ours", tmp_path / "net.safetensors")
     assert 0 < once["load"] < 60
     assert 50 < once["megabytes"] < 400  # the file has 98 MB
+
+
+@pytest.mark.slow
+@pytest.mark.peers
+@pytest.mark.timeout(1200)
+def test_the_gpu_benchmark_runs_on_a_cpu():
+    """All rows are measured: two images of 32 pixels, one step."""
+    for module in ("jax", "torch", "torchvision"):
+        pytest.importorskip(module)
+    command = [sys.executable, "-m", "benchmarks.gpu", "--batch", "2", "--size", "32", "--steps", "1", "--rounds", "1"]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no NVIDIA GPU: a check, not a result" in done.stdout or "NVIDIA" in done.stdout
+    assert re.search(r"^\| ours, step \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", done.stdout, re.MULTILINE)

@@ -2,7 +2,6 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ DECODED_AS_BY_PILLOW = {
     *(("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")),
     ("BMP", "RGB"),
 }
-MAX_FULLY_CHECKED = 50_000  # number of files. In larger folders, only the beginning of each file is checked.
 
 
 def read_folder(root: Path, strict: bool) -> tuple[tuple[str, ...], dict[str, Files]]:
@@ -83,12 +81,11 @@ def _without_damaged(root: Path, parts: dict[str, Files], strict: bool) -> dict[
     """Checks every file. Files that are not readable images are removed and listed in one warning."""
     from tqdm import tqdm
 
-    whole = sum(files.size for files in parts.values()) <= MAX_FULLY_CHECKED
     damaged: list[str] = []
     checked: dict[str, Files] = {}
     with ThreadPoolExecutor() as pool:  # Pillow releases Python's global lock while it decodes
         for part, files in parts.items():
-            checks = pool.map(partial(_check_file, whole=whole), files.paths)
+            checks = pool.map(_check_file, files.paths)
             results = list(tqdm(checks, f"Checking {part} images", files.size, leave=False, disable=None))
             damaged += [
                 f"{Path(path).relative_to(root)}: {result}"
@@ -106,8 +103,8 @@ def _without_damaged(root: Path, parts: dict[str, Files], strict: bool) -> dict[
     return checked
 
 
-def _check_file(path: str, whole: bool) -> bool | str:
-    """Returns whether Pillow must decode the file, or the error as text. If `whole`, the whole file is decoded."""
+def _check_file(path: str) -> bool | str:
+    """Decodes the file. Returns whether Pillow must decode it, or the error as text."""
     from PIL import Image
 
     if not path.lower().endswith(SUFFIXES):
@@ -117,9 +114,8 @@ def _check_file(path: str, whole: bool) -> bool | str:
     try:
         with Image.open(path) as image:
             by_pillow = (image.format, image.mode) not in DECODED_AS_BY_PILLOW or _is_16_bit(image)
-            if whole:
-                image.draft("RGB", (1, 1))  # decode a JPEG file at 1/8 of its size, which is faster
-                image.load()
+            image.draft("RGB", (1, 1))  # decode a JPEG file at 1/8 of its size, which is faster
+            image.load()
     except Exception as error:  # damaged files raise errors of many types
         return str(error).replace(repr(path), "the file")
     return by_pillow
