@@ -25,7 +25,7 @@ import keras
 
 from experiments.grids import GRIDS, Grid, Net
 from experiments.paper_report import layer_responses, write_report
-from experiments.runner import Task, add_runner_flags, make_runner, run_all
+from experiments.runner import Task, add_runner_flags, end_on_full_disk, make_runner, run_all
 from keras_resnet.files import DirectoryInUse, read_json, write_json, write_text
 from keras_resnet.training import DataUnavailable, Run, load_data
 from keras_resnet.training.datasets import in_memory
@@ -154,7 +154,7 @@ def failure_of(place: Path) -> str:
 
 
 def found(cells: list[Cell], nets: tuple[Net, ...], directory: Path) -> list[tuple[Net, list[dict]]]:
-    """For each net the results of its cells that are through, and the failures of those that failed."""
+    """For each net the results of its finished cells, and the failures of those that failed."""
     results: dict[str, list[dict]] = {net.title: [] for net in nets}
     for cell in cells:
         result, failure = cell.result(directory), failure_of(directory / cell.name)
@@ -215,6 +215,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped. The same command resumes after the last complete epoch.")
         return 130
+    except OSError as error:
+        return end_on_full_disk(error, options.directory)
     if options.cell:
         return int(bool(failed))
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.flags import not_negative_float, positive
-from keras_resnet.files import DirectoryInUse, is_full, whole, write_text
+from keras_resnet.files import NO_SPACE, DirectoryInUse, is_full, whole, write_text
 
 ATTEMPTS = 10  # a run that kills its process so often is a failure
 PATIENCE = 60  # seconds that a run waits for a directory that a dying process still holds
@@ -72,6 +73,14 @@ def execute(run: Callable[..., dict], directory: Path, report: Callable) -> tupl
                 place = f"{directory} on {socket.gethostname()}"
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place) from error
             return None, traceback.format_exc()
+
+
+def end_on_full_disk(error: OSError, directory: Path) -> int:
+    """Says where the disk is full, and returns the exit code. Other errors are raised."""
+    if not is_full(error):
+        raise error
+    print(f"{error.strerror}: {error.filename or directory}. Free some, and run the same command.", file=sys.stderr)
+    return NO_SPACE
 
 
 # ------------------------------------------------------------------------------------------------------ this machine

@@ -31,9 +31,9 @@ import keras_resnet
 from experiments.flags import not_negative, not_negative_float, positive, positive_float
 from experiments.oracles import TUNERS, Search, make_oracle
 from experiments.report import best_of, read_trials, table, write_report
-from experiments.runner import Task, add_runner_flags, make_runner
+from experiments.runner import Task, add_runner_flags, end_on_full_disk, make_runner
 from keras_resnet import BLOCKS, OPTIONS, ORDERS, SHORTCUTS
-from keras_resnet.files import NO_SPACE, is_full, only_one, read_json, write_json, write_text
+from keras_resnet.files import only_one, read_json, write_json, write_text
 from keras_resnet.training import RECIPES, DataUnavailable, Run, evaluate
 from keras_resnet.training.datasets import load_data
 from keras_resnet.training.environment import machine, versions
@@ -484,10 +484,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{error}\nA sweep that needs no download: make sweep DATASET=digits", file=sys.stderr)
         return 1
     except OSError as error:
-        if not is_full(error):
-            raise
-        print(f"{error.strerror}: {error.filename or directory}. Free some, and run the same command.", file=sys.stderr)
-        return NO_SPACE
+        return end_on_full_disk(error, directory)
 
 
 def run(options: argparse.Namespace, runner, directory: Path, arguments: list[str]) -> int:

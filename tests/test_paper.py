@@ -1,5 +1,6 @@
 """`python -m experiments.paper`: compares the grids with the papers; cells, their distribution, and reports."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import keras_resnet
 from experiments import paper, paper_report
 from experiments.grids import GRIDS, PEER_MODELS, counts
 from experiments.runner import Done
-from keras_resnet.files import write_json, write_text
+from keras_resnet.files import NO_SPACE, write_json, write_text
 
 ROOT = Path(__file__).parent.parent
 TRAINED = [name for name, grid in GRIDS.items() if grid.trained]
@@ -283,3 +284,13 @@ def test_the_command(tmp_path, capsys):
 def test_the_command_for_every_grid(name, tmp_path):
     directory = smoke(name, tmp_path)
     assert (directory / "figure.png").exists()
+
+
+def test_a_full_disk_ends_it(tmp_path, monkeypatch, capsys):
+    def run_cells(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "history.json"))
+
+    monkeypatch.setattr(paper, "run_cells", run_cells)
+    assert paper.main(["degradation", "--budget", "smoke", "--directory", str(tmp_path)]) == NO_SPACE
+    message = f"No space left on device: {tmp_path / 'history.json'}. Free some, and run the same command."
+    assert capsys.readouterr().err.strip() == message
