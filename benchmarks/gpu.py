@@ -154,16 +154,17 @@ def main() -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     for name, default in {"batch": 256, "size": 224, "steps": 30, "rounds": 3}.items():
         parser.add_argument(f"--{name}", type=int, default=default, help="default: %(default)s")
-    parser.add_argument("--row", choices=ROWS, help="measure only this row, in this process, and print JSON")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--measure", choices=ROWS, metavar="ROW", help="one row, in this process; prints JSON")
     options = parser.parse_args()
-    if options.row:
-        print(json.dumps(measure(options.row, options)))
+    if options.measure:
+        print(json.dumps(measure(options.measure, options)))
         return 0
-    rates: dict[str, list[float]] = {name: [] for name in ROWS}
+    rates: dict[str, list[float]] = {name: [] for name in options.rows}
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     for turn in range(options.rounds):
-        for name in ROWS:
-            command = [sys.executable, "-m", "benchmarks.gpu", *sys.argv[1:], "--row", name]
+        for name in rates:
+            command = [sys.executable, "-m", "benchmarks.gpu", *sys.argv[1:], "--measure", name]
             try:
                 done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT)
                 rates[name].append(json.loads(done.stdout.strip().rpartition("\n")[2]))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jupytext
 
+import keras_resnet
 from keras_resnet import VARIANTS
 from keras_resnet.__main__ import COMMANDS as SHELL_COMMANDS
 from keras_resnet.resnet import weight_layers
@@ -236,8 +237,20 @@ def read_tutorial(text: str):
     return notebook
 
 
+# file -> arguments of keras_resnet.draw
+DRAWINGS: dict[str, dict] = {
+    "plain34.svg": {"model_or_name": "plain34"},
+    "resnet34.svg": {"model_or_name": "resnet34", "shortcut": "A"},
+    "building_block.svg": {"model_or_name": "resnet34", "block": True},
+    "bottleneck.svg": {"model_or_name": "resnet50", "block": True},
+    "preactivation.svg": {"model_or_name": "resnet110v2", "block": True},
+}
+
+
 def write(directory: Path) -> None:
     directory.mkdir(exist_ok=True)
+    for name, arguments in DRAWINGS.items():
+        keras_resnet.draw(path=directory / name, **arguments)
     rows = zoo()
     tables = {
         "zoo.md": zoo_tables(rows),

@@ -148,10 +148,11 @@ def test_loading_is_measured(tmp_path):
 @pytest.mark.peers
 @pytest.mark.timeout(1200)
 def test_the_gpu_benchmark_runs_on_a_cpu():
-    """All rows are measured: two images of 32 pixels, one step."""
+    """Two images of 32 pixels, one step. PyTorch takes minutes to compile for a CPU, so that row is left out."""
     if not all(map(find_spec, ("jax", "torch", "torchvision"))):
         pytest.skip("JAX, PyTorch or torchvision is not installed")
     command = [sys.executable, "-m", "benchmarks.gpu", "--batch", "2", "--size", "32", "--steps", "1", "--rounds", "1"]
+    command += ["--rows", "ours, step", "ours, fit", "torchvision"]
     done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no NVIDIA GPU: a check, not a result" in done.stdout or "NVIDIA" in done.stdout

@@ -65,6 +65,11 @@ drawing = keras_resnet.draw("resnet34", "resnet34.svg", shortcut="A")
 assert drawing.startswith("<svg")
 
 # %% [markdown]
+# The plain network of 34 layers and the residual network, as in Fig. 3:
+#
+# ![plain network of 34 layers](../generated/plain34.svg)
+# ![ResNet-34 with option A](../generated/resnet34.svg)
+#
 # ## Options A, B and C
 #
 # x and F(x) must have the same shape. Between two stages they have not. The paper compares three shortcuts.
@@ -104,6 +109,11 @@ for model in (building, bottleneck):
     show(model)
 
 # %% [markdown]
+# The blocks of ResNet-34 and ResNet-50, as in Fig. 5:
+#
+# ![building block](../generated/building_block.svg)
+# ![bottleneck](../generated/bottleneck.svg)
+#
 # ## Table 1
 #
 # ResNet-34 becomes ResNet-50 when each block of two layers is replaced by a bottleneck of three. The networks of the
@@ -150,7 +160,10 @@ for model in (original, preactivation):
     print("  the first layers of a block:", [layer.name for layer in model.layers if "conv3_block2" in layer.name][:4])
 
 # %% [markdown]
-# Both have the same convolutions. Only the places of BN and ReLU differ.
+# Both have the same convolutions. Only the places of BN and ReLU differ. The blocks of ResNet-110 with pre-activation,
+# as in Fig. 4 of He et al. 2016:
+#
+# ![blocks with pre-activation](../generated/preactivation.svg)
 #
 # ## Next
 #
