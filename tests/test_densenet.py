@@ -9,7 +9,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from conftest import randomize
+from conftest import DEEP, randomize
 
 import keras_resnet
 from keras_resnet.densenet import dense_features, dense_layer, transition, weight_layers
@@ -36,7 +36,6 @@ ORACLES = {
     "densenet_bc190_40": (25_624_430, 2190, 8, HUANG_2017),
 }
 
-DEEP = {"densenet264", "densenet_bc250_24", "densenet_bc190_40"}  # networks that need seconds to build
 
 TINY = DenseVariant((2, 1), growth_rate=3, filters=5, bottleneck=2, stem="3x3", image_size=8, classes=3)
 PLAIN = dict(bottleneck=0, compression=1.0)

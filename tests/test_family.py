@@ -310,6 +310,7 @@ def test_list_variants():
         list_variants("resnet50q")
 
 
+@pytest.mark.slow
 def test_from_the_shell(capsys):
     for row in ("resnetrs50", "resnetv2_50x1_bit", "densenet121", "ecaresnet50d", "seresnext50_32x4d"):
         assert main(["list", row]) == 0

@@ -137,6 +137,7 @@ assert "keras_resnet" not in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_layers_are_loaded_and_served_without_this_package(pixels, tmp_path):
     x = pixels.astype("uint8")
     model = layers_model("caffe", "uint8")

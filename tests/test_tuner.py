@@ -78,6 +78,7 @@ def test_every_tuner(tuner, options, data, tmp_path):
         assert values["depth"] == {"building_block": 8, "bottleneck": 11}[values["block"]]
 
 
+@pytest.mark.slow
 def test_the_best_model_is_loaded_again(data, tmp_path):
     hypermodel = tiny(shortcuts=["A"], learning_rates=[0.1], preprocessing=keras.layers.Rescaling(0.5))
     tuner = open_tuner(tmp_path, hypermodel)
