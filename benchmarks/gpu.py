@@ -1,12 +1,12 @@
 """Compares training of ResNet-50 in bfloat16 on one GPU: ours on Keras' JAX backend, and torchvision.
 
-    python -m benchmarks.gpu                                       # ten minutes at most; downloads nothing
+    python -m benchmarks.gpu                                       # downloads nothing
     python -m benchmarks.gpu --batch 2 --size 32 --steps 2 --rounds 1          # a check on a CPU
 
 The images are random, have 224 x 224 pixels, and stay in the memory of the GPU. "step" is one compiled training step,
 written with Keras' stateless API. "fit" is `Model.fit` with the same batch. torchvision uses the channels-last layout,
-autocast, and `torch.compile` in one of its rows. Each row is measured in a separate process; the rows take turns.
-The aims are 1.0 times the fastest row of torchvision, and 2,470 images/s on one H100.
+autocast, and `torch.compile` in one of its rows. Each row is measured in a separate process, in at most 180 s;
+the rows take turns. The aims are 1.0 times the fastest row of torchvision, and 2,470 images/s on one H100.
 """
 
 import argparse
@@ -18,18 +18,15 @@ import sys
 import time
 from collections.abc import Callable
 
-import numpy as np
-
-from benchmarks.peers import without_operators
+from benchmarks.peers import NETS, example_images, without_operators
+from benchmarks.sides import measure
 
 LIMIT = 180  # seconds of one measurement
 Run = Callable[[int], object]  # makes a number of steps and waits for the last one
 
 
-def batch_of(options) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(options.batch, options.size, options.size, 3)).astype("float32")
-    return images, rng.integers(1000, size=options.batch)
+def batch_of(options):
+    return example_images(NETS["resnet50"]._replace(size=options.size), options.batch)
 
 
 def ours(options):
@@ -129,7 +126,7 @@ ROWS = {
 }
 
 
-def measure(name: str, options) -> float:
+def rate(name: str, options) -> float:
     """Returns images per second, the median of three, after the first steps, which compile."""
     run = ROWS[name](options)
     run(max(1, options.steps // 5))
@@ -158,22 +155,16 @@ def main() -> int:
     parser.add_argument("--measure", choices=ROWS, metavar="ROW", help="one row, in this process; prints JSON")
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(options.measure, options)))
+        print(json.dumps({"images_per_second": rate(options.measure, options)}))
         return 0
     rates: dict[str, list[float]] = {name: [] for name in options.rows}
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    os.environ["KERAS_BACKEND"] = "jax"  # of the processes that measure
     for turn in range(options.rounds):
         for name in rates:
-            command = [sys.executable, "-m", "benchmarks.gpu", *sys.argv[1:], "--measure", name]
-            try:
-                done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT)
-                rates[name].append(json.loads(done.stdout.strip().rpartition("\n")[2]))
-                print(f"round {turn + 1}: {name} {rates[name][-1]:.0f} images/s", flush=True)
-            except subprocess.TimeoutExpired:
-                print(f"round {turn + 1}: {name}: not done after {LIMIT} s", flush=True)
-            except json.JSONDecodeError:
-                reason = done.stderr.strip().rpartition("\n")[2]
-                print(f"round {turn + 1}: {name} failed: {reason}", flush=True)
+            result = measure(*sys.argv[1:], "--measure", name, module="benchmarks.gpu", limit=LIMIT)
+            rates[name] += [result["images_per_second"]] if "images_per_second" in result else []
+            text = result.get("missing") or f"{rates[name][-1]:.0f} images/s"
+            print(f"round {turn + 1}: {name}: {text}", flush=True)
     theirs = max((max(found) for name, found in rates.items() if found and "torchvision" in name), default=None)
     print(f"\n{accelerator()}; batch {options.batch}, {options.size} pixels, bfloat16\n")
     print("| | images/s, fastest | median | fastest / fastest of torchvision |\n| --- | ---: | ---: | ---: |")
