@@ -102,7 +102,10 @@ def worker(pipe) -> None:
         return pipe.recv()
 
     while True:
-        run, directory = pipe.recv()
+        try:
+            run, directory = pipe.recv()
+        except EOFError:  # the driver has closed the pipe
+            return
         try:
             pipe.send(("done", *execute(run, directory, report)))
         except OSError as error:
@@ -119,6 +122,7 @@ class Local:
         self.on_epoch, self.runs_per_process, self.attempts = on_epoch, runs_per_process, attempts
         self.tasks: list[Task] = []
         self.process: Any = None
+        self.busy = False
 
     def __enter__(self):
         return self
@@ -156,6 +160,7 @@ class Local:
         """Returns the result or the error. EOFError or ConnectionError if the process dies."""
         if self.process is None:
             self.start()
+        self.busy = True
         self.pipe.send((task.run, task.directory))
         while True:
             kind, *content = self.pipe.recv()
@@ -164,6 +169,7 @@ class Local:
                 continue
             if kind == "full":
                 raise content[0]
+            self.busy = False
             self.executed += 1
             if self.executed == self.runs_per_process:
                 self.end()
@@ -177,11 +183,14 @@ class Local:
         theirs.close()
 
     def end(self) -> None:
+        """Ends the worker process: an idle one by closing its pipe, so that it cleans up, a busy one by a kill."""
         if self.process is not None:
+            self.pipe.close()
+            if not self.busy:
+                self.process.join(10)  # seconds
             self.process.kill()
             self.process.join()
-            self.pipe.close()
-            self.process = None
+            self.process, self.busy = None, False
 
 
 # -------------------------------------------------------------------------------------------------------- Ray cluster
