@@ -12,7 +12,6 @@ time to build, is omitted. Networks for video are omitted.
 
 import argparse
 import csv
-import io
 import json
 import statistics
 import sys
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.sides import measure
 from keras_resnet import VARIANTS, ResNet, list_variants
-from keras_resnet.files import write_text
+from keras_resnet.files import write_csv
 from keras_resnet.training.environment import machine, versions
 from keras_resnet.variants import published_shape
 
@@ -53,11 +52,7 @@ def read() -> dict[str, dict[str, str]]:
 
 def write(rows: dict[str, dict[str, str]]) -> None:
     """Writes the rows in the order of `VARIANTS`."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows[name] for name in VARIANTS if name in rows)
-    write_text(FILE, text.getvalue())
+    write_csv(FILE, COLUMNS, (rows[name] for name in VARIANTS if name in rows))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.report import save
 from keras_resnet.files import read_json, write_json
@@ -71,13 +72,8 @@ def landscape(model: keras.Model, images, labels, *, points: int, extent: float,
 
 def draw(path: Path, found: dict[str, dict]) -> None:
     """Draws the contours of all networks side by side, with the same levels."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, len(found), figsize=(1 + 4.5 * len(found), 4.5), squeeze=False)
-    figure.set_layout_engine("constrained")
+    figure = Figure(figsize=(1 + 4.5 * len(found), 4.5), layout="constrained")
+    axes = figure.subplots(1, len(found), squeeze=False)
     levels = np.geomspace(0.1, 20, 24)
     for ax, (name, result) in zip(axes[0], found.items(), strict=True):
         loss = np.clip(result["loss"], levels[0], levels[-1])

@@ -1,18 +1,17 @@
 """The table and the figure of a grid. They are made from the results of finished cells only, also during the runs."""
 
-import csv
-import io
 import json
 import statistics
 from pathlib import Path
 
 import keras
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.grids import Grid, Net, counts
-from experiments.report import save
+from experiments.report import deviation, markdown, mean_and_deviation, save
 from keras_resnet import VARIANTS
-from keras_resnet.files import write_text
+from keras_resnet.files import write_csv, write_text
 from keras_resnet.resnet import weight_layers
 from keras_resnet.training.progress import duration
 
@@ -52,24 +51,13 @@ def rows_of(net: Net, cells: list[dict], counted: tuple[int, int]) -> list[dict]
     return rows
 
 
-def mean_and_deviation(values: list[float]) -> str:
-    """Returns the mean and the sample standard deviation in percent, such as "8.91 ± 0.21".
-
-    For one value, returns only the value.
-    """
-    if not values:
-        return ""
-    spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{100 * statistics.mean(values):.2f}{spread}"
-
-
 def table(grid: Grid, lines: list[tuple[Net, tuple[int, int], list[dict]]]) -> str:
     """Returns a Markdown table with one line per network. The last column is the paper's result."""
     head = ["net", "parameters", "multiply-adds"]
     head += ["n", "training error, %", "test error, %"] if grid.trained else []
     head += ["responses: median of the layers"] if grid.responses else []
     head += [grid.column, *(where for where in grid.replications if where != "He 2015")]
-    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    rows = []
     for net, (parameters, macs), cells in lines:
         row = [net.title, f"{parameters:,}", f"{macs:,}"]
         if grid.trained:
@@ -83,7 +71,7 @@ def table(grid: Grid, lines: list[tuple[Net, tuple[int, int], list[dict]]]) -> s
         row.append("" if net.paper is None else f"{net.paper:g}")
         row += [f"{errors[net.title]:g}" for where, errors in grid.replications.items() if where != "He 2015"]
         rows.append(row)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    return markdown(head, rows)
 
 
 def draw(path: Path, grid: Grid, lines: list[tuple[Net, tuple[int, int], list[dict]]]) -> bool:
@@ -98,15 +86,10 @@ def draw(path: Path, grid: Grid, lines: list[tuple[Net, tuple[int, int], list[di
     drawn = [(net, cells) for net, cells in drawn if cells]
     if not drawn:
         return False
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     panels = ["in their order", "by size"] if grid.responses else list(dict.fromkeys(net.panel for net, _ in drawn))
     count = len(panels) + bool(grid.replications)
-    figure, axes = pyplot.subplots(1, count, figsize=(1.5 + 4.5 * count, 4.5), squeeze=False)
-    figure.set_layout_engine("constrained")
+    figure = Figure(figsize=(1.5 + 4.5 * count, 4.5), layout="constrained")
+    axes = figure.subplots(1, count, squeeze=False)
     keys = list(dict.fromkeys(net.key or net.title for net, *_ in lines))
     colours = {key: f"C{i % 10}" for i, key in enumerate(keys)}
     for net, cells in drawn:
@@ -162,7 +145,7 @@ def draw_final_errors(ax, grid: Grid, drawn: list[tuple[Net, list[dict]]]) -> No
     for kind, colour in (("plain", "C3"), ("residual", "C0")):
         ours = [(depths[net.title], cells) for net, cells in drawn if net.panel == kind]
         errors = [[100 * (1 - cell["history"][-1]["test_accuracy"]) for cell in cells] for _, cells in ours]
-        deviations = [statistics.stdev(of_net) if len(of_net) > 1 else 0 for of_net in errors]
+        deviations = [deviation(of_net) for of_net in errors]
         means = [statistics.mean(of_net) for of_net in errors]
         x = [depth for depth, _ in ours]
         ax.errorbar(x, means, deviations, color=colour, marker="o", capsize=3, label=f"{kind}, here")
@@ -202,11 +185,8 @@ def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, 
             "Errors are measured after the last epoch: mean ± standard deviation of n seeds. The training error is "
             "measured on augmented images during the epoch. The test error was not used for any choice."
         )
-        rows = io.StringIO()
-        writer = csv.DictWriter(rows, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row for net, counted, of_net in lines for row in rows_of(net, of_net, counted))
-        write_text(directory / "results.csv", rows.getvalue())
+        rows = [row for net, counted, of_net in lines for row in rows_of(net, of_net, counted)]
+        write_csv(directory / "results.csv", COLUMNS, rows)
         curves = {cell["cell"]: cell["history"] for cell in through}
         write_text(directory / "curves.json", json.dumps(curves, separators=(",", ":")))
         if grid.responses:

@@ -6,12 +6,10 @@ python -m experiments.report runs/a runs/b         # compares sweeps: runs/compa
 
 import argparse
 import base64
-import csv
-import io
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -19,7 +17,7 @@ import jinja2
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
-from keras_resnet.files import read_json, readable, whole, write_text
+from keras_resnet.files import read_json, readable, whole, write_csv, write_text
 
 RESULTS = (
     "seed", "parameters", "multiply_adds", "epochs", "seconds", "overhead", "train_accuracy", "validation_accuracy",
@@ -88,7 +86,7 @@ def means_of(rows: list[dict]) -> list[dict]:
     means = []
     for runs in trials.values():
         scores = [row["validation_accuracy"] for row in runs]
-        mean = {"validation_accuracy": fmean(scores), "deviation": stdev(scores) if len(scores) > 1 else 0.0}
+        mean = {"validation_accuracy": fmean(scores), "deviation": deviation(scores)}
         means.append(runs[0] | mean | {"scores": scores, "ended": max(row["ended"] or 0 for row in runs)})
     return means
 
@@ -126,24 +124,35 @@ def varied_in(rows: list[dict]) -> list[str]:
     return [name for name in names if len({row[name] for row in rows if name in row}) > 1]
 
 
-def write_csv(path, rows: list[dict]) -> None:
+def write_trials(path, rows: list[dict]) -> None:
     """Writes one line per run. Accuracies are between 0 and 1. `overhead` is the seconds that were not training."""
-    text = io.StringIO()
-    names = ["trial", *choices_in(rows), *RESULTS, "status", "error"]
-    writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_csv(path, ["trial", *choices_in(rows), *RESULTS, "status", "error"], rows)
 
 
 def percent(value) -> str:
     return "" if value is None or not math.isfinite(value) else f"{100 * value:.2f}"
 
 
-def mean_text(scores: list[float]) -> str:
-    """Returns the mean and the sample standard deviation in percent, such as "45.10 ± 0.32 % (n = 2)"."""
-    spread = f" ± {percent(stdev(scores))}" if len(scores) > 1 else ""
-    return f"{percent(fmean(scores))}{spread} % (n = {len(scores)})"
+def deviation(values: Sequence[float]) -> float:
+    """Returns the sample standard deviation; 0 for one value."""
+    return stdev(values) if len(values) > 1 else 0.0
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """Returns the mean and the sample standard deviation in percent, such as "8.91 ± 0.21"; "" for no value."""
+    spread = f" ± {percent(deviation(values))}" if len(values) > 1 else ""
+    return f"{percent(fmean(values))}{spread}" if values else ""
+
+
+def mean_text(scores: Sequence[float]) -> str:
+    """Returns mean, deviation and number, such as "45.10 ± 0.32 % (n = 2)"."""
+    return f"{mean_and_deviation(scores)} % (n = {len(scores)})"
+
+
+def markdown(head: list[str], rows: Iterable[list[str]]) -> str:
+    """Returns a Markdown table. The first column is aligned to the left, the others to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def cells_of(rows: list[dict]) -> tuple[list[str], list[dict]]:
@@ -166,12 +175,12 @@ def cells_of(rows: list[dict]) -> tuple[list[str], list[dict]]:
 def table(rows: list[dict]) -> str:
     """Returns a Markdown table of the runs. The runs of the best trial are bold."""
     head, body = cells_of(rows)
-    lines = [head[:-1], ["---"] * (len(head) - 1)]
+    lines = []
     for row in body:
         *cells, accuracy, status, message = (cell.replace("|", "/") for cell in row["cells"])
         accuracy = f"**{accuracy}**" if row["best"] else accuracy
         lines.append([*cells, accuracy, f"{status}: {message}" if message else status])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown(head[:-1], lines)
 
 
 def depth_by_shortcut(rows: list[dict]):
@@ -468,12 +477,9 @@ def draw(directory, rows: list[dict], names=tuple(PICTURES)) -> dict[str, str]:
     return captions
 
 
-def save(figure, path: Path) -> None:
-    from matplotlib import pyplot
-
+def save(figure: Figure, path: Path) -> None:
     with whole(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=120)
-    pyplot.close(figure)
 
 
 def captioned(directory, rows: list[dict], names=tuple(PICTURES)) -> dict[str, str]:
@@ -526,7 +532,7 @@ def write_report(directory) -> list[dict]:
     """Writes `trials.csv`, the figures, `report.md` and `report.html` of a sweep. Returns the rows."""
     directory = Path(directory)
     rows, about = read_trials(directory), readable(directory / "sweep.json") or {}
-    write_csv(directory / "trials.csv", rows)
+    write_trials(directory / "trials.csv", rows)
     pictures, final = captioned(directory, rows), readable(directory / "best.json")
     lines, commands = summary(about, rows, final), about.get("commands", [])
     parts = [f"# {directory.name}", *(["\n".join(f"    {command}" for command in commands)] if commands else [])]

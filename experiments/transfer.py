@@ -9,8 +9,6 @@ training mode, by fine-tuning with frozen BN, and by training only the classifie
 """
 
 import argparse
-import csv
-import io
 import statistics
 import sys
 from pathlib import Path
@@ -18,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from experiments.report import markdown
 from experiments.runner import Task, add_runner_flags, make_runner, run_all
-from keras_resnet.files import read_json, write_text
+from keras_resnet.files import read_json, write_csv, write_text
 from keras_resnet.training import Run, load_data
 from keras_resnet.training.datasets import in_memory
 from keras_resnet.training.environment import commit, machine, versions
@@ -97,24 +96,20 @@ def tasks(directory: Path) -> list[Task]:
 
 def report(directory: Path, command: str) -> str:
     """Writes report.md, and results.csv with one line per run. Returns the table."""
-    lines = [
-        f"| {' | '.join(['', *(f'{shots} images per class' for shots in SHOTS)])} |",
-        f"| --- |{' ---: |' * len(SHOTS)}",
-    ]
-    rows: list[list] = [["method", "images_per_class", "seed", "test_accuracy", "seconds"]]
+    lines: list[list[str]] = []
+    rows: list[dict] = []
     for title in METHODS:
-        cells = []
+        cells = [title]
         for shots in SHOTS:
-            results = {
-                seed: read_json(place_of(directory, title, shots, seed) / "result.json") for seed in range(SEEDS)
-            }
-            done = {seed: result for seed, result in results.items() if result and "test_accuracy" in result}
-            rows += [[title, shots, seed, r["test_accuracy"], r["seconds"]] for seed, r in done.items()]
-            values = [100 * result["test_accuracy"] for result in done.values()]
+            places = [place_of(directory, title, shots, seed) / "result.json" for seed in range(SEEDS)]
+            done = [result for result in map(read_json, places) if result and "test_accuracy" in result]
+            rows += [result | {"method": title, "images_per_class": shots} for result in done]
+            values = [100 * result["test_accuracy"] for result in done]
             cells.append(
                 f"{min(values):.1f} / **{statistics.median(values):.1f}** / {max(values):.1f}" if values else ""
             )
-        lines.append(f"| {title} | {' | '.join(cells)} |")
+        lines.append(cells)
+    table = markdown(["", *(f"{shots} images per class" for shots in SHOTS)], lines)
     old = read_json(directory / "old-run" / "result.json")
     text = "\n".join(
         [
@@ -124,14 +119,13 @@ def report(directory: Path, command: str) -> str:
             f"ResNet-20, trained on the other eight classes of CIFAR-10 for {old['epochs']} epochs: "
             f"{old['test_accuracy']:.2%} of their test images. Test accuracy on ship and truck in per cent, "
             f"minimum / **median** / maximum of {SEEDS} seeds, which also choose the images.\n",
-            *lines,
+            table,
         ]
     )
     write_text(directory / "report.md", text + "\n")
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    write_text(directory / "results.csv", stream.getvalue())
-    return "\n".join(lines)
+    names = ("method", "images_per_class", "seed", "test_accuracy", "seconds")
+    write_csv(directory / "results.csv", names, rows)
+    return table
 
 
 def main(arguments: list[str] | None = None) -> int:

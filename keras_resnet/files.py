@@ -1,9 +1,11 @@
 """Atomic writing of files, and locks for directories."""
 
+import csv
 import errno
+import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +36,15 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
 def write_text(path, text: str) -> None:
     with whole(path) as unfinished:
         unfinished.write_text(text)
+
+
+def write_csv(path, names: Sequence[str], rows: Iterable[dict]) -> None:
+    """Writes a head and one line per row. Omits the values of a row that are not in `names`."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def write_json(path, value) -> None:
