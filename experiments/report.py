@@ -149,9 +149,9 @@ def mean_text(scores: Sequence[float]) -> str:
     return f"{mean_and_deviation(scores)} % (n = {len(scores)})"
 
 
-def markdown(head: list[str], rows: Iterable[list[str]]) -> str:
-    """Returns a Markdown table. The first column is aligned to the left, the others to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+def markdown(head: list[str], rows: Iterable[list[str]], align: str = "---:") -> str:
+    """Returns a Markdown table. `align` is the alignment of all columns but the first: by default to the right."""
+    lines = [head, ["---", *[align] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
@@ -180,7 +180,7 @@ def table(rows: list[dict]) -> str:
         *cells, accuracy, status, message = (cell.replace("|", "/") for cell in row["cells"])
         accuracy = f"**{accuracy}**" if row["best"] else accuracy
         lines.append([*cells, accuracy, f"{status}: {message}" if message else status])
-    return markdown(head[:-1], lines)
+    return markdown(head[:-1], lines, align="---")
 
 
 def depth_by_shortcut(rows: list[dict]):

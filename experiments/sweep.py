@@ -21,7 +21,6 @@ import statistics
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
@@ -45,26 +44,11 @@ CHOICES = ("depth", "shortcut", "order", "block", "width", "learning_rate", "wei
 LEAST_CURVES = 3  # that the median stopping rule needs
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What all trials of a sweep have in common; `space` is what they choose from, name -> values."""
-
-    space: dict[str, list]
-    dataset: str
-    train_examples: int
-    recipe: str
-    tuner: str
-    epochs: int
-    seeds: int
-    batch_size: int
-    patience: int | None
-    early_stopping: int | None
-    median_stopping: int | None
-    max_parameters: int | None
-    max_macs: int | None
-    precision: str
-    tensorboard: bool
-    seed: int
+# the flags that all trials of a sweep have in common: sweep.json has them, and a sweep resumes only with the same ones
+SETTINGS = (
+    "dataset", "recipe", "tuner", "seeds", "batch_size", "patience", "early_stopping", "median_stopping",
+    "max_parameters", "max_macs", "tensorboard", "seed",
+)  # fmt: skip
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -156,8 +140,8 @@ def check_depths(parser: argparse.ArgumentParser, options: argparse.Namespace) -
             parser.error(f"--depths: {errors[0]}")
 
 
-def settings_of(options: argparse.Namespace, examples: int) -> Settings:
-    """The settings, with the defaults that depend on the data set."""
+def settings_of(options: argparse.Namespace, examples: int) -> argparse.Namespace:
+    """SETTINGS with the defaults that depend on the data set, and `space`, name -> values that trials choose from."""
 
     def unique(values):
         return list(dict.fromkeys(values))
@@ -178,22 +162,16 @@ def settings_of(options: argparse.Namespace, examples: int) -> Settings:
             f"--median-stopping must be at most {epochs - 2} with {epochs} epochs: it stops nothing in its first "
             f"epochs and in the last. Received: {options.median_stopping}"
         )
-    return Settings(
+    return argparse.Namespace(
         space=space,
         train_examples=examples,
         epochs=epochs,
         precision=precision_of(options.precision),
-        **{
-            name: getattr(options, name)
-            for name in (
-                "dataset", "recipe", "tuner", "seeds", "batch_size", "patience", "early_stopping", "median_stopping",
-                "max_parameters", "max_macs", "tensorboard", "seed",
-            )
-        },
-    )  # fmt: skip
+        **{name: getattr(options, name) for name in SETTINGS},
+    )
 
 
-def number_of_trials(options: argparse.Namespace, settings: Settings) -> int:
+def number_of_trials(options: argparse.Namespace, settings: argparse.Namespace) -> int:
     """The highest number of trials. ValueError if they end before Hyperband has trained a network to the end."""
     combinations = math.prod(len(values) for values in settings.space.values())
     if settings.tuner == "hyperband":
@@ -209,9 +187,9 @@ def number_of_trials(options: argparse.Namespace, settings: Settings) -> int:
     return min(options.max_trials or default, combinations)
 
 
-def open_directory(directory: Path, settings: Settings, arguments: list[str]) -> None:
+def open_directory(directory: Path, settings: argparse.Namespace, arguments: list[str]) -> None:
     """Writes sweep.json, or adds the command to it. SystemExit if the directory holds another sweep."""
-    before, ours = read_json(directory / "sweep.json"), asdict(settings)
+    before, ours = read_json(directory / "sweep.json"), vars(settings)
     if before is not None:
         differences = "; ".join(
             f"{name}: there {before['settings'].get(name)}, here {value}"
@@ -232,7 +210,7 @@ def open_directory(directory: Path, settings: Settings, arguments: list[str]) ->
 class Sweep:
     """The trials of a sweep: proposed by an oracle, trained by a runner."""
 
-    def __init__(self, options: argparse.Namespace, settings: Settings, total: int, data, runner):
+    def __init__(self, options: argparse.Namespace, settings: argparse.Namespace, total: int, data, runner):
         self.options, self.settings, self.total, self.runner = options, settings, total, runner
         runner.on_epoch = self.is_hopeless
         self.directory = options.directory / options.name
