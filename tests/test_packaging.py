@@ -69,6 +69,9 @@ def imports(source):
     return walk(ast.parse(source), True)
 
 
+providers_of_all = cache(metadata.packages_distributions)  # reads the files of every distribution: a second
+
+
 @cache
 def distributions(module):
     """Returns the distributions that may provide a module.
@@ -76,7 +79,7 @@ def distributions(module):
     For a namespace package such as `google`, only the distributions that contain the whole path are returned.
     """
     top, *rest = module.split(".")
-    providers = set(metadata.packages_distributions().get(top, [top]))  # if not installed, the name itself
+    providers = set(providers_of_all().get(top, [top]))  # if not installed, the name itself
     if len(providers) > 1 and rest:
         start = f"{top}/{rest[0]}"
         holds = {

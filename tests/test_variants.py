@@ -171,10 +171,45 @@ def test_every_row_has_an_oracle_and_golden_names():
 
 
 @pytest.mark.parametrize("row", every_row())
-def test_parameters_and_multiply_adds(row):
+def test_network_of_a_row(row):
+    """One test, because to build the network takes longer than all comparisons."""
+    model = built(row)
     expected_parameters, expected_macs, _ = ORACLES[row]
-    assert parameters(built(row)) == expected_parameters
-    assert count_macs(built(row)) == expected_macs
+    assert parameters(model) == expected_parameters
+    assert count_macs(model) == expected_macs
+    assert golden(model) == NAMES[row], f"after a wanted change run: {REGENERATE}"
+    assert counted_depth(model) == weight_layers(VARIANTS[row])
+    compare_stages(VARIANTS[row], model)
+
+
+def golden(model):
+    """Returns the names of the layers. `.weights.h5` files depend on their order, so it is part of the format."""
+    names = [layer.name for layer in model.layers]
+    if len(names) > 200:  # long lists are stored as a digest
+        return {"layers": len(names), "sha256": hashlib.sha256("\n".join(names).encode()).hexdigest()}
+    return names
+
+
+def counted_depth(model):
+    """Kernels of shortcuts and gates are not counted. The two kernels of a factorized convolution count as one."""
+    layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    return len([layer for layer in layers if not re.search("_0_conv|_se_|_eca_|_space_", layer.name)])
+
+
+def compare_stages(v, model):
+    """He 2015, Table 1 (56, 28, 14, 7) and section 4.2 (32, 16, 8)."""
+    sizes = {224: [56, 28, 14, 7], 112: [56, 28, 14, 7], 32: [32, 16, 8, 4]}[v.image_size][: len(v.depths)]
+    if getattr(v, "stride_block", "first") == "last":  # the output of a stage has the size of the next stage
+        sizes = [28, 14, 7, 7]
+    pyramid = feature_pyramid(model)
+    assert [map.shape[-3:-1] for map in pyramid.output.values()] == [(size, size) for size in sizes]
+    assert pyramid.strides == {f"conv{i}": v.image_size // size for i, size in enumerate(sizes, 2)}
+    assert pyramid.channels == {stage: map.shape[-1] for stage, map in pyramid.output.items()}
+    if isinstance(v, Variant):
+        expansion = 4 if v.block == "bottleneck" else 1
+        assert list(pyramid.channels.values()) == [v.filters * 2**i * expansion for i in range(len(sizes))]
+    assert total_stride(v) == v.image_size // sizes[-1]
+    assert model.output.shape == (None, v.classes)
 
 
 # all parameters including BN statistics, as in `summary()`
@@ -346,14 +381,14 @@ def test_bottlenecks_of_the_paper_stride_in_the_first_layer():
     [
         ("resnet18", "A", 11_515_688),
         ("resnet18", "C", 12_043_816),
-        ("resnet34", "A", 21_623_848),
-        ("resnet34", "C", 22_716_840),
+        pytest.param("resnet34", "A", 21_623_848, marks=pytest.mark.slow),
+        pytest.param("resnet34", "C", 22_716_840, marks=pytest.mark.slow),
         ("resnet20", "B", 272_474),
         ("resnet20", "C", 283_962),
         ("resnet56", "B", 855_770),
         ("resnet56", "C", 900_858),
-        ("resnet110", "B", 1_730_714),
-        ("resnet110", "C", 1_826_202),
+        pytest.param("resnet110", "B", 1_730_714, marks=pytest.mark.slow),
+        pytest.param("resnet110", "C", 1_826_202, marks=pytest.mark.slow),
         ("resnet20", "plain", 269_722),
     ],
 )
@@ -361,6 +396,7 @@ def test_options(row, option, expected):
     assert parameters(keras_resnet.ResNet(row, shortcut=option)) == expected
 
 
+@pytest.mark.slow
 def test_resnet152_needs_less_than_vgg16():
     """He 2015, section 1: "8x deeper than VGG nets but still having lower complexity"."""
     vgg = keras.applications.VGG16(weights=None)
@@ -379,45 +415,6 @@ def test_depth_in_the_name_is_the_depth_of_the_net(row):
     # the depths in these names are approximate: arXiv:1608.06993, Table 1; arXiv:2103.07579, Table 7
     more += {"densenet264": 1, "resnetrs270": 2, "resnetrs420": -1}.get(row, 0)
     assert weight_layers(v) == named + more
-
-
-@pytest.mark.parametrize("row", every_row())
-def test_depth_is_counted_in_the_net(row):
-    """Kernels of shortcuts and gates are not counted. The two kernels of a factorized convolution count as one."""
-    layers = [layer for layer in built(row).layers if hasattr(layer, "kernel")]
-    layers = [layer for layer in layers if not re.search("_0_conv|_se_|_eca_|_space_", layer.name)]
-    assert len(layers) == weight_layers(VARIANTS[row])
-
-
-@pytest.mark.parametrize("row", every_row())
-def test_stage_shapes(row):
-    """He 2015, Table 1 (56, 28, 14, 7) and section 4.2 (32, 16, 8)."""
-    v, model = VARIANTS[row], built(row)
-    sizes = {224: [56, 28, 14, 7], 112: [56, 28, 14, 7], 32: [32, 16, 8, 4]}[v.image_size][: len(v.depths)]
-    if getattr(v, "stride_block", "first") == "last":  # the output of a stage has the size of the next stage
-        sizes = [28, 14, 7, 7]
-    pyramid = feature_pyramid(model)
-    assert [map.shape[-3:-1] for map in pyramid.output.values()] == [(size, size) for size in sizes]
-    assert pyramid.strides == {f"conv{i}": v.image_size // size for i, size in enumerate(sizes, 2)}
-    assert pyramid.channels == {stage: map.shape[-1] for stage, map in pyramid.output.items()}
-    if isinstance(v, Variant):
-        expansion = 4 if v.block == "bottleneck" else 1
-        assert list(pyramid.channels.values()) == [v.filters * 2**i * expansion for i in range(len(sizes))]
-    assert total_stride(v) == v.image_size // sizes[-1]
-    assert model.output.shape == (None, v.classes)
-
-
-@pytest.mark.parametrize("row", every_row())
-def test_layer_names_are_the_golden_ones(row):
-    """`.weights.h5` files depend on the order of the layers, so the order is part of the format."""
-    assert golden(built(row)) == NAMES[row], f"after a wanted change run: {REGENERATE}"
-
-
-def golden(model):
-    names = [layer.name for layer in model.layers]
-    if len(names) > 200:  # long lists are stored as a digest
-        return {"layers": len(names), "sha256": hashlib.sha256("\n".join(names).encode()).hexdigest()}
-    return names
 
 
 @pytest.mark.parametrize(("block", "depth"), [("building_block", d) for d in (8, 20, 1202)] + [("bottleneck", 11)])
