@@ -120,7 +120,7 @@ def load(model, path, **options):
     give(model, read_file(path, "The file"), **options)
 
 
-@pytest.mark.parametrize("size", [97, 224])
+@pytest.mark.parametrize("size", [97, pytest.param(224, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "row",
     [row if row in ("resnet50", "resnet50v2_keras") else pytest.param(row, marks=pytest.mark.slow) for row in THEIRS],
@@ -169,7 +169,7 @@ def test_the_first_name_of_the_classifier(net, folder):
     assert {"predictions/kernel", "predictions/bias"} <= set(tensors)
 
 
-@pytest.mark.parametrize("bn_epsilon", [1.001e-5, 1e-6])
+@pytest.mark.parametrize("bn_epsilon", [pytest.param(1.001e-5, marks=pytest.mark.slow), 1e-6])
 def test_epsilon_may_be_smaller(bn_epsilon, net, file, rng):
     model = ours(bn_epsilon=bn_epsilon)
     load(model, file)
@@ -227,7 +227,7 @@ def test_a_net_without_a_top_or_with_other_classes_takes_the_rest(net, file, rng
 
 
 @pytest.mark.parametrize("writer", ["keras 2", *(pytest.param(name, marks=pytest.mark.slow) for name in WRITERS)])
-@pytest.mark.parametrize("include_top", [True, False])
+@pytest.mark.parametrize("include_top", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_outputs_of_densenets_are_those_of_keras_applications(writer, include_top, folder, rng):
     net = theirs("densenet121", 64, include_top=include_top)
     old = {"conv1_conv": "conv1/conv", "conv1_bn": "conv1/bn"}  # as in the published files

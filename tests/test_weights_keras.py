@@ -44,8 +44,10 @@ SAVE = {
 }
 
 
-@pytest.mark.parametrize("suffix", SAVE)
-@pytest.mark.parametrize("twin", TWINS)
+@pytest.mark.parametrize(
+    ("twin", "suffix"),
+    [*((twin, ".keras") for twin in TWINS), *(("plain", suffix) for suffix in (".weights.h5", ".h5"))],
+)
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_a_twin_is_refused_and_nothing_is_changed(twin, suffix, tmp_path):
     mine, theirs, says = TWINS[twin]
@@ -178,7 +180,9 @@ def hub_classifier(row, depths=(2, 1, 1, 2), classes=5, size=97):
 
 @pytest.mark.peers
 @pytest.mark.parametrize("suffix", [".weights.h5", pytest.param(".keras", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("row", HUB)
+@pytest.mark.parametrize(
+    "row", [row if row in ("resnet18", "resnet50d") else pytest.param(row, marks=pytest.mark.slow) for row in HUB]
+)
 def test_answers_are_those_of_keras_hub(row, suffix, tmp_path, rng):
     theirs = hub_classifier(row)
     path = tmp_path / f"net{suffix}"
