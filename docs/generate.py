@@ -191,12 +191,12 @@ def recipe_sources() -> str:
 def latency_note() -> str:
     """On which machines the latencies were measured."""
     rows = csv_rows(ROOT / "docs" / "latency.csv")
-    notes = Counter((row["machine"], row["versions"]) for row in rows)
+    notes = Counter((row["images"], row["machine"], row["versions"]) for row in rows)
     if not notes:
         return "No row has been measured.\n"
     return "".join(
-        f"Measured: {count} of {len(VARIANTS)} rows on {machine}; {versions}.\n"
-        for (machine, versions), count in notes.items()
+        f"The shortest of {images} predictions of one image. {count} of {len(VARIANTS)} rows; {machine}; {versions}.\n"
+        for (images, machine, versions), count in notes.items()
     )
 
 
