@@ -42,13 +42,13 @@ sweep: $(VENV)/.experiments-installed ## depth x shortcut on CIFAR-10: a table, 
 	$(BIN)/python -m experiments.sweep --dataset $(DATASET) --directory $(DIRECTORY) --name $(NAME) $(SWEEP) $(SWEEP_FLAGS)
 
 test: $(VENV)/.dev-installed ## the fast tests, what CI runs
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_FLAGS)
 
 check: $(VENV)/.dev-installed ## format, lint, types and the fast tests: run it before you push
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_FLAGS)
 
 slow: $(VENV)/.dev-installed ## the tests that `make test` leaves out
 	$(BIN)/python -m pytest -m "slow or network" $(PYTEST_FLAGS)

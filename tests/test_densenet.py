@@ -9,7 +9,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from conftest import DEEP, randomize
+from conftest import every_row, randomize
 
 import keras_resnet
 from keras_resnet.densenet import dense_features, dense_layer, transition, weight_layers
@@ -80,9 +80,7 @@ def test_parameters_by_formula(row):
     assert c == ORACLES[row][1]
 
 
-@pytest.mark.parametrize(
-    "row", [pytest.param(row, marks=pytest.mark.slow) if row in DEEP else row for row in DENSENETS]
-)
+@pytest.mark.parametrize("row", every_row(DENSENETS))
 def test_parameters_shapes_and_depth(row):
     parameters, channels, size, _ = ORACLES[row]
     model = net(DENSENETS[row])
