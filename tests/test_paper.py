@@ -74,6 +74,7 @@ def test_the_papers_figures(grid, titles, errors):
     }
 
 
+@pytest.mark.slow
 def test_table_1_of_the_paper():
     """arXiv:1512.03385, Table 1 ("FLOPs") and section 4.1 (VGG-16). The tolerance is 0.07e9, or 0.2e9 for VGG-16."""
     for net in GRIDS["imagenet_table1"].nets:

@@ -104,6 +104,7 @@ keras_resnet.export("model")  # call-arg
 """
 
 
+@pytest.mark.slow
 def test_mypy_finds_wrong_arguments(tmp_path):
     """Each line with a comment has one error, which the comment names. Other lines have no error."""
     pytest.importorskip("mypy")

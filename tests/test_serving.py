@@ -36,6 +36,7 @@ def noise(rng, count=2):
     return rng.normal(size=(count, 8, 8, 3)).astype("float32")
 
 
+@pytest.mark.slow
 def test_a_fresh_process_computes_the_same(net, rng, tmp_path):
     report = export_saved_model(net, tmp_path / "net")
     x = noise(rng, 5)
