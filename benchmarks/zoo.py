@@ -5,21 +5,23 @@
     python -m benchmarks.zoo resnet18 --again      # also rows that are in the file
 
 The networks have batch size 1, float32, random weights and the image size of their row, and are compiled. Each row is
-measured in a separate process and then written, so the same command resumes. The latency is the shortest of `--images`
-predictions, after as many warm-up predictions: other programs only make a prediction slower. A row that takes longer
-than `--limit` seconds, including the time to build, is omitted. Networks for video are omitted.
+written when it is measured, so the same command resumes. The latency is the shortest of `--images` predictions, after
+as many warm-up predictions: other programs only make a prediction slower. Networks for video, and networks with more
+parameters than `--max-params`, are omitted.
 """
 
 import argparse
 import csv
-import json
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.sides import measure
+import keras
+import tensorflow as tf
+
 from keras_resnet import VARIANTS, ResNet, list_variants
+from keras_resnet.__main__ import counts
 from keras_resnet.files import write_csv
 from keras_resnet.training.environment import machine, versions
 from keras_resnet.variants import published_shape
@@ -30,8 +32,7 @@ COLUMNS = ("name", "milliseconds", "images", "machine", "versions")
 
 def latency(name: str, images: int) -> float:
     """Returns the shortest time of a prediction, in milliseconds."""
-    import tensorflow as tf
-
+    keras.utils.clear_session()
     shape = published_shape(VARIANTS[name])
     model = ResNet(name, input_shape=shape)
     function = tf.function(lambda image: model(image, training=False))
@@ -60,23 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("patterns", nargs="*", default=["*"])
     parser.add_argument("--again", action="store_true", help="measure rows that are in the file, too")
     parser.add_argument("--images", type=int, default=50)
-    parser.add_argument("--limit", type=float, default=300, help="time limit per row in seconds; default: 300")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--max-params", type=float, default=250e6, help="default: 250 million")
     options = parser.parse_args(arguments)
 
-    if options.child:
-        print(json.dumps({"milliseconds": latency(options.patterns[0], options.images)}))
-        return 0
     names = [name for pattern in options.patterns for name in list_variants(pattern) if VARIANTS[name].rank == 2]
     for name in dict.fromkeys(names):
-        if name in read() and not options.again:
+        parameters, _ = counts()[name]
+        if parameters > options.max_params or (name in read() and not options.again):
             continue
-        arguments = (name, "--child", "--images", options.images)
-        result = measure(*arguments, module="benchmarks.zoo", limit=options.limit)
-        if "missing" in result:
-            print(f"{name}: {result['missing']}", flush=True)
-            continue
-        milliseconds = f"{result['milliseconds']:.1f}"
+        milliseconds = f"{latency(name, options.images):.1f}"
         values = (name, milliseconds, str(options.images), machine(), versions())
         write(read() | {name: dict(zip(COLUMNS, values, strict=True))})
         print(f"{name}: {milliseconds} ms", flush=True)
