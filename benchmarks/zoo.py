@@ -65,8 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     names = [name for pattern in options.patterns for name in list_variants(pattern) if VARIANTS[name].rank == 2]
+    counted = counts()
     for name in dict.fromkeys(names):
-        parameters, _ = counts()[name]
+        parameters, _ = counted[name]
         if parameters > options.max_params or (name in read() and not options.again):
             continue
         milliseconds = f"{latency(name, options.images):.1f}"

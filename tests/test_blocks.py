@@ -1,5 +1,7 @@
 """Compares each block, H(x) = F(x) + shortcut(x), with a NumPy implementation, with random BN statistics."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -169,8 +171,11 @@ def combinations():
         for shortcut in SHORTCUTS:
             for order in ORDERS:
                 sides = ("both", "end") if shortcut == "zero_pad" else ("both",)
-                strides = ("3x3", "1x1") if block == "bottleneck" and order == "original" else ("3x3",)
-                yield from ((block, shortcut, order, stride, side) for stride in strides for side in sides)
+                strides = ("3x3", "1x1") if block == "bottleneck" else ("3x3",)
+                for stride, side in itertools.product(strides, sides):
+                    fast = stride == "3x3" or order == "original"
+                    marks = () if fast else pytest.mark.slow
+                    yield pytest.param(block, shortcut, order, stride, side, marks=marks)
 
 
 @pytest.mark.parametrize(("block", "shortcut", "order", "bottleneck_stride", "zero_channels"), combinations())

@@ -241,10 +241,8 @@ def test_outputs_of_densenets_are_those_of_keras_applications(writer, include_to
     assert_close(model(x), net(x))
 
 
-@pytest.mark.parametrize(
-    "row", ["densenet121", *(pytest.param(row, marks=pytest.mark.slow) for row in ("densenet169", "densenet201"))]
-)
 @pytest.mark.slow
+@pytest.mark.parametrize("row", ["densenet121", "densenet169", "densenet201"])
 def test_layers_of_densenets_have_the_names_of_keras_applications(row):
     keras.backend.clear_session()  # resets the numbers in the names of padding layers
     build = getattr(keras.applications, row.replace("densenet", "DenseNet"))

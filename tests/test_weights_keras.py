@@ -46,7 +46,11 @@ SAVE = {
 
 @pytest.mark.parametrize(
     ("twin", "suffix"),
-    [*((twin, ".keras") for twin in TWINS), *(("plain", suffix) for suffix in (".weights.h5", ".h5"))],
+    [
+        pytest.param(twin, suffix, marks=() if suffix == ".keras" or twin == "plain" else pytest.mark.slow)
+        for twin in TWINS
+        for suffix in SAVE
+    ],
 )
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_a_twin_is_refused_and_nothing_is_changed(twin, suffix, tmp_path):

@@ -161,14 +161,19 @@ def test_cifar_files_as_others_write_them(naming, wrap, counters, tmp_path):
     assert_same_weights(model, source)
 
 
-CLASSIFIED = ["torchvision", "kuangliu", "timm v2", "Hugging Face", "BiT"]
-
-
 @pytest.mark.parametrize(
     ("naming", "head", "top"),
-    [(naming, head, "whole") for naming in CLASSIFIED for head in CLASSIFIERS]
-    + [("torchvision", head, top) for head in CLASSIFIERS for top in ("no top", "other classes")]
-    + [(naming, "fc", top) for naming in CLASSIFIED[1:] for top in ("no top", "other classes")],
+    [
+        pytest.param(
+            naming,
+            head,
+            top,
+            marks=() if naming == "torchvision" or head == "fc" or top == "whole" else pytest.mark.slow,
+        )
+        for naming in ("torchvision", "kuangliu", "timm v2", "Hugging Face", "BiT")
+        for head in CLASSIFIERS
+        for top in ("whole", "no top", "other classes")
+    ],
 )
 def test_a_classifier_of_any_name(naming, head, top):
     """Each naming is combined with each classifier name, such as kuangliu's blocks with `fc`, and with no top."""
