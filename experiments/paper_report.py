@@ -178,7 +178,8 @@ def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, 
     if through:
         seconds = sum(cell["seconds"] for cell in through)
         precisions = " and ".join(sorted({cell["precision"] for cell in through}))
-        parts.append(f"{len(through)} cells, {duration(seconds)} of training in all, in {precisions}.")
+        noun = "cell" if len(through) == 1 else "cells"
+        parts.append(f"{len(through)} {noun}, {duration(seconds)} of training in all, in {precisions}.")
     parts.append(text)
     if grid.trained:
         parts.append(
