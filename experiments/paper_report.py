@@ -178,8 +178,8 @@ def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, 
     if through:
         seconds = sum(cell["seconds"] for cell in through)
         precisions = " and ".join(sorted({cell["precision"] for cell in through}))
-        noun = "cell" if len(through) == 1 else "cells"
-        parts.append(f"{len(through)} {noun}, {duration(seconds)} of training in all, in {precisions}.")
+        count = f"{len(through)} cell{'s' if len(through) > 1 else ''}"
+        parts.append(f"{count}, {duration(seconds)} of training in all, in {precisions}.")
     parts.append(text)
     if grid.trained:
         parts.append(
