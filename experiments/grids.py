@@ -62,7 +62,9 @@ def option(depth: int, name: str, error: float | None = None) -> Net:
 
 
 def order(variant: str, name: str, error: float | None = None) -> Net:
-    return Net(f"{variant}, {name}", variant, dict(order=name), error, variant, name)
+    """Returns a network with an order of BN and ReLU. With the order of its row, it shares the cells of other grids."""
+    choices = {} if name == keras_resnet.VARIANTS[variant].order else dict(order=name)
+    return Net(f"{variant}, {name}", variant, choices, error, variant, name)
 
 
 # He 2016, Table 2, in the order of ORDERS. The table has no conv_relu_bn. The networks have 110 layers of building

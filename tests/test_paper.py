@@ -175,6 +175,9 @@ def test_grids_share_their_cells():
         f"{net}-seed{seed}" for net in ("plain20", "plain56", "resnet20", "resnet56") for seed in range(3)
     }
     assert cells["responses"] < cells["degradation"]
+    assert cells["degradation"] & cells["orders"] == {f"resnet56-seed{seed}" for seed in range(3)}
+    full = {name: {cell.name for cell in paper.cells_of(GRIDS[name], "full")} for name in ("orders", "family")}
+    assert {"resnet110-seed0", "resnet164v2-seed0"} <= full["orders"] & full["family"]
 
 
 def test_what_is_made_of_results(results, monkeypatch, capsys):
