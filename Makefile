@@ -48,7 +48,7 @@ check: $(VENV)/.dev-installed ## format, lint, types and the fast tests: run it 
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_FLAGS)
+	@$(MAKE) --no-print-directory test
 
 slow: $(VENV)/.dev-installed ## the tests that `make test` leaves out
 	$(BIN)/python -m pytest -m "slow or network" $(PYTEST_FLAGS)
