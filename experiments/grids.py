@@ -63,7 +63,7 @@ def option(depth: int, name: str, error: float | None = None) -> Net:
 
 def order(variant: str, name: str, error: float | None = None) -> Net:
     """Returns a network with an order of BN and ReLU. With the order of its row, it shares the cells of other grids."""
-    choices = {} if name == keras_resnet.VARIANTS[variant].order else dict(order=name)
+    choices = {} if name == getattr(keras_resnet.VARIANTS[variant], "order", None) else dict(order=name)
     return Net(f"{variant}, {name}", variant, choices, error, variant, name)
 
 
