@@ -155,9 +155,10 @@ def draw_final_errors(ax, grid: Grid, drawn: list[tuple[Net, list[dict]]]) -> No
             x, y = [depths[title] for title in titles], [published[title] for title in titles]
             ax.plot(x, y, marker, color=colour, mfc="none", alpha=0.8, label=f"{kind}, {short}")
     ax.set(title="final test error", xlabel="weight layers", xticks=sorted(set(depths.values())))
-    error_axis(ax, *ax.get_ylim())
+    low, high = ax.get_ylim()
+    error_axis(ax, low, 1.3 * high)  # room for the legend
     ax.grid(alpha=0.3)
-    ax.legend(fontsize="small")
+    ax.legend(fontsize="small", ncols=2, loc="upper left")
 
 
 def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, list[dict]]], told: str) -> str:
