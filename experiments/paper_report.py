@@ -126,13 +126,21 @@ def error_axis(ax, low: float, high: float) -> None:
     ax.set_yticks([], minor=True)
 
 
+def quantity(number: int, noun: str) -> str:
+    """Returns a number of things, such as "1 seed" or "3 seeds"."""
+    return f"{number} {noun}{'s' if number > 1 else ''}"
+
+
 def draw_errors(ax, net: Net, cells: list[dict], style: dict) -> None:
     for name, width in (("accuracy", 0.8), ("test_accuracy", 2.2)):
         epochs = [e for e in range(cells[0]["epochs"]) if all(name in cell["history"][e] for cell in cells)]
         errors = 100 * (1 - np.array([[cell["history"][e][name] for e in epochs] for cell in cells]))
         mean, x = errors.mean(axis=0), [epoch + 1 for epoch in epochs]
-        seeds = f"{len(cells)} seed{'s' if len(cells) > 1 else ''}"
-        label = {"label": f"{net.title}, {seeds}: {mean[-1]:.1f} %"} if name == "test_accuracy" else {}
+        label = (
+            {"label": f"{net.title}, {quantity(len(cells), 'seed')}: {mean[-1]:.1f} %"}
+            if name == "test_accuracy"
+            else {}
+        )
         ax.plot(x, mean, linewidth=width, **style, **label)
         if len(cells) > 1:
             deviation = errors.std(axis=0, ddof=1)
@@ -179,8 +187,7 @@ def write_report(directory: Path, name: str, grid: Grid, found: list[tuple[Net, 
     if through:
         seconds = sum(cell["seconds"] for cell in through)
         precisions = " and ".join(sorted({cell["precision"] for cell in through}))
-        count = f"{len(through)} cell{'s' if len(through) > 1 else ''}"
-        parts.append(f"{count}, {duration(seconds)} of training in all, in {precisions}.")
+        parts.append(f"{quantity(len(through), 'cell')}, {duration(seconds)} of training in all, in {precisions}.")
     parts.append(text)
     if grid.trained:
         parts.append(
